@@ -1,0 +1,80 @@
+"""The public door: everything that a saga's author and its callers need."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Signature
+
+from sagas import record
+from sagas.define import registry
+from sagas.define.backoff import Retry
+from sagas.define.context import Run
+from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
+from sagas.define.saga import Definition, parallel, pivot
+from sagas.define.step import Errors, Step, step, wait_for, wait_until
+from sagas.errors import (
+    CancelRefused,
+    DefinitionError,
+    KeyConflict,
+    PayloadInvalid,
+    SagaError,
+    StepTimeout,
+    UnknownRun,
+    UnknownSaga,
+)
+from sagas.operate.cancel import cancel
+from sagas.operate.signal import send_signal
+from sagas.run.canvas import canvas
+from sagas.run.recover import claimable
+from sagas.run.start import Started, start
+
+__all__ = [
+    "CancelRefused",
+    "DefinitionError",
+    "Errors",
+    "KeyConflict",
+    "NotApplied",
+    "PayloadInvalid",
+    "Refused",
+    "Retry",
+    "RetryLater",
+    "Run",
+    "Saga",
+    "SagaError",
+    "Started",
+    "Step",
+    "StepTimeout",
+    "Unknown",
+    "UnknownRun",
+    "UnknownSaga",
+    "Wait",
+    "cancel",
+    "parallel",
+    "pivot",
+    "send_signal",
+    "start",
+    "step",
+    "wait_for",
+    "wait_until",
+]
+
+
+class Saga(Definition):
+    """A saga that this process knows by its name as soon as it is defined."""
+
+    __doc__ = Definition.__doc__
+
+    def defined(self) -> None:
+        registry.register(self)
+
+    def canvas(self, run_id: UUID) -> Signature[Any] | None:
+        """The Celery canvas that is sent for a run as it stands; None if nothing is due.
+
+        Raises:
+            UnknownRun: there is no such run.
+        """
+        view = record.read(run_id)
+        rows = claimable(view)
+        return canvas(self, view, rows) if rows else None

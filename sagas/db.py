@@ -1,0 +1,27 @@
+"""The hot path's door to PostgreSQL: prepared statements on Django's own connection.
+
+Django binds parameters in the client, so the server parses and plans each statement anew; for
+the few statements that a step costs this is most of their price. Transactions, errors and the
+connection itself stay Django's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+
+def execute(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement and give its rows (none for a statement that returns none).
+
+    Raises:
+        django.db.Error: as any query on Django's connection would.
+    """
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(sql, params, prepare=True)
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,59 @@
+"""How often and how soon a step is tried again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A retry budget with capped exponential backoff and full jitter.
+
+    Full jitter draws the delay evenly from zero to the exponential bound, which spreads
+    colliding clients best (Marc Brooker, "Exponential Backoff And Jitter", AWS, 2015).
+
+    Args:
+        attempts: how many times the step is tried in all; ``None`` means until it works.
+        base: bound of the first delay in seconds; it doubles with each try.
+        cap: largest delay in seconds, also for a partner's ``Retry-After``.
+        total: seconds from the first try after which no new one is made; ``None``: no limit.
+    """
+
+    attempts: int | None = 5
+    base: float = 1.0
+    cap: float = 60.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None and self.attempts < 1:
+            raise ValueError(f"Retry(attempts={self.attempts}) must be at least 1, or None.")
+        if self.base < 0 or self.cap < self.base:
+            raise ValueError(f"Retry needs 0 <= base <= cap, got {self.base} and {self.cap}.")
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether the budget can be spent."""
+        return self.attempts is not None or self.total is not None
+
+    def spent(self, tries: int, elapsed: float) -> bool:
+        """Whether no further try is allowed after ``tries``, ``elapsed`` seconds after the first."""
+        if self.attempts is not None and tries >= self.attempts:
+            return True
+        return self.total is not None and elapsed >= self.total
+
+    def delay(self, tries: int, asked: float | None = None) -> float:
+        """Seconds until the next try: what the partner asked for, capped, else full jitter."""
+        if asked is not None:
+            return min(max(asked, 0.0), self.cap)
+        bound = min(self.cap, self.base * 2.0 ** min(tries - 1, 60))
+        return random.uniform(0.0, bound)
+
+
+FORWARD = Retry()
+#: After the point of no return a step must succeed in the end.
+FOREVER = Retry(attempts=None, cap=300.0)
+#: Undoing has a larger budget than doing, since giving up costs a person's night.
+COMPENSATION = Retry(attempts=20, cap=300.0)
+#: So has asking whether something happened.
+VERIFY = Retry(attempts=20, cap=300.0)

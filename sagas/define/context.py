@@ -1,0 +1,73 @@
+"""What a step's code gets to see: the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+PayloadT = TypeVar("PayloadT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[PayloadT]):
+    """The argument of every action, compensation, verify and condition.
+
+    Attributes:
+        id: the run's id.
+        saga: the saga's name.
+        business_key: the key that ``start`` was given.
+        payload: the validated payload.
+        results: the typed results of finished steps by name; ``None`` where a step was
+            skipped, given up as optional, or is not done yet.
+        key: the idempotency key to hand to the partner: the same for every attempt of this
+            step in this direction.
+        attempt: number of this attempt, from 1.
+        result: in a compensation or verify, the step's own result, if it is known.
+        now: the database's time.
+        elapsed: seconds since this step was first claimed.
+    """
+
+    id: UUID
+    saga: str
+    business_key: str
+    payload: PayloadT
+    results: Mapping[str, Any]
+    key: str
+    attempt: int
+    result: Any
+    now: datetime
+    elapsed: float
+    clock: Callable[[], float]
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left until this attempt's time limit; never negative."""
+        return max(0.0, self.clock())
+
+
+class Results(Mapping[str, Any]):
+    """Step results by name, each validated when it is first read."""
+
+    def __init__(self, names: frozenset[str], read: Callable[[str], Any]) -> None:
+        self._names = names
+        self._read = read
+        self._seen: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            known = ", ".join(sorted(self._names))
+            raise KeyError(f"This saga has no step {name!r}. Its steps are: {known}.")
+        if name not in self._seen:
+            self._seen[name] = self._read(name)
+        return self._seen[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

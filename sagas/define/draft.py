@@ -1,0 +1,120 @@
+"""A plan in the making: moves applied to a view and listed for the record's writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagas.define.view import RunView, StepView
+from sagas.errors import IllegalMove
+from sagas.states import RUN_MOVES, STEP_MOVES, Direction, RunStatus, StepStatus
+
+
+@dataclass(slots=True)
+class Change:
+    """The new image of one step row. ``due_in`` is in seconds; None: nothing is scheduled."""
+
+    row: StepView
+    due_in: float | None = None
+    signal: str = ""
+    correlation: str = ""
+    error: str | None = None
+    time_limit: float | None = None  # of the attempt that this change claims
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One move, as the event log keeps it. ``step`` is empty for a move of the run."""
+
+    step: str
+    direction: Direction | None
+    old: str
+    new: str
+    attempt: int
+    data: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Draft:
+    """Moves of one run that will be written together, or not at all."""
+
+    view: RunView
+    changes: dict[tuple[Direction, str], Change] = field(default_factory=dict)
+    events: list[Happening] = field(default_factory=list)
+    claimed: StepView | None = None  # the step that this worker performs next
+
+    def __bool__(self) -> bool:
+        return bool(self.events)
+
+    def step(
+        self,
+        row: StepView,
+        to: StepStatus,
+        *,
+        due_in: float | None = None,
+        signal: str = "",
+        correlation: str = "",
+        error: str | None = None,
+        time_limit: float | None = None,
+        **data: Any,
+    ) -> None:
+        """Move a step.
+
+        Raises:
+            IllegalMove: the table of moves does not allow it.
+        """
+        old = row.status
+        if to not in STEP_MOVES[old]:
+            raise IllegalMove(f"Step {row.name!r} ({row.direction}) cannot go {old} → {to}.")
+        row.status = to
+        row.due = due_in is not None and due_in <= 0
+        row.lapsed = False
+        self.changes[row.direction, row.name] = Change(
+            row, due_in, signal, correlation, error, time_limit
+        )
+        if error is not None:
+            data["reason"] = error
+        self.events.append(Happening(row.name, row.direction, old, to, row.attempt, data))
+
+    def run(self, to: RunStatus, **data: Any) -> None:
+        """Move the run.
+
+        Raises:
+            IllegalMove: the table of moves does not allow it.
+        """
+        old = self.view.status
+        if to not in RUN_MOVES[old]:
+            raise IllegalMove(f"Run {self.view.id} cannot go {old} → {to}.")
+        self.view.status = to
+        self.events.append(Happening("", None, old, to, 0, data))
+
+    def park(self, reason: str) -> None:
+        """Stop the run until a person decides; what was scheduled stays where it is."""
+        self.claimed = None
+        if self.view.status is RunStatus.NEEDS_ATTENTION:
+            self.note(RunStatus.NEEDS_ATTENTION, RunStatus.NEEDS_ATTENTION, reason=reason)
+            return
+        self.view.attention = reason
+        self.run(RunStatus.NEEDS_ATTENTION, reason=reason)
+        for key, row in self.view.steps.items():
+            if row.status in _SCHEDULED:  # no sweep must wake it
+                self.changes.setdefault(key, Change(row))
+
+    def note(self, old: str, new: str, **data: Any) -> None:
+        """Log something that happened to the run and moved nothing."""
+        self.events.append(Happening("", None, old, new, 0, data))
+
+    def late(self, row: StepView, attempt: int, outcome: str) -> None:
+        """Log an answer that came after its attempt had been taken over."""
+        self.events.append(
+            Happening(row.name, row.direction, "", "", attempt, {"late_answer": outcome})
+        )
+
+    @property
+    def to_send(self) -> list[StepView]:
+        """Steps that became claimable here and that some worker must be told about."""
+        rows = (change.row for change in self.changes.values())
+        return [r for r in rows if r.status is StepStatus.READY and r.due]
+
+
+_SCHEDULED = frozenset({StepStatus.READY, StepStatus.UNKNOWN})

@@ -1,0 +1,416 @@
+"""The planner: from a run and an outcome to the next moves, the same code in both directions.
+
+Pure: it reads a view and drafts moves; ``transitions`` writes them. Forward recovery after the
+pivot and backward recovery before it follow Richardson, Microservices Patterns, chapter 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from sagas.define.backoff import Retry
+from sagas.define.draft import Draft
+from sagas.define.frontier import frontier
+from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.saga import Definition
+from sagas.define.step import Kind, Step
+from sagas.define.view import RunView, StepView
+from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the planner must know of the one who asks.
+
+    Attributes:
+        carries: whether this worker may perform that step next, in this very task.
+        holds: whether a step's condition holds.
+        poison: attempts in a row that may die before a person is asked.
+    """
+
+    carries: Callable[[Step, Direction], bool]
+    holds: Callable[[Step], bool]
+    poison: int = 5
+
+
+def begin(saga: Definition, view: RunView, worker: Worker) -> Draft:
+    """The rows of a new run, its first steps ready."""
+    draft = Draft(view)
+    for name, position in saga.order.items():
+        view.steps[Direction.FORWARD, name] = StepView(None, name, Direction.FORWARD, position)
+    draft.note("", RunStatus.PENDING)
+    _forward(saga, draft, worker)
+    return draft
+
+
+def claim(
+    saga: Definition, view: RunView, name: str, direction: Direction, worker: Worker
+) -> Draft:
+    """Take a step for this worker, if it may be taken now.
+
+    The draft's ``claimed`` may be another step than the one asked for, or none: a run whose
+    deadline has passed turns back instead.
+    """
+    draft = Draft(view)
+    if view.status not in ACTIVE_RUNS[direction]:
+        return draft
+    if direction is Direction.FORWARD and _must_halt(saga, draft):
+        _turn_when_still(saga, draft, worker)
+        if draft.claimed or view.status not in ACTIVE_RUNS[direction]:
+            return draft
+    row = view.step(name, direction)
+    if row is not None and row.needs_worker and _worth_claiming(saga, view, row):
+        _take(saga, draft, row, worker)
+    return draft
+
+
+def settle(
+    saga: Definition, view: RunView, row: StepView, outcome: Outcome, worker: Worker
+) -> Draft:
+    """Record what an attempt answered, and take the next step if this worker may."""
+    draft = Draft(view)
+    row.losses = 0
+    _answer(saga, draft, row, outcome)
+    _advance(saga, draft, worker)
+    return draft
+
+
+def halt(saga: Definition, view: RunView, reason: Halt, worker: Worker) -> Draft:
+    """Ask a run to turn back; it does so at once if no step is in flight."""
+    draft = Draft(view)
+    _set_halt(draft, reason)
+    _turn_when_still(saga, draft, worker)
+    return draft
+
+
+def past_pivot(saga: Definition, view: RunView) -> bool:
+    """Whether the point of no return was passed."""
+    row = view.step(saga.pivot.name) if saga.pivot else None
+    return row is not None and row.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+
+
+def probing(step: Step, row: StepView) -> bool:
+    """Whether the next call of this step must ask if it happened, instead of doing it."""
+    return row.direction is Direction.FORWARD and row.in_doubt and step.verifier is not None
+
+
+def time_limit(step: Step, direction: Direction) -> float:
+    """Seconds that one attempt may take."""
+    if direction is Direction.BACKWARD and step.compensation:
+        return step.compensation.timeout
+    return step.timeout
+
+
+# --- claiming ------------------------------------------------------------------------------
+
+
+def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None:
+    step = saga.steps[row.name]
+    lost = row.status is StepStatus.IN_FLIGHT
+    if lost:
+        row.losses += 1
+        row.in_doubt = row.in_doubt or not (step.atomic or step.expires)
+        if row.losses >= worker.poison:
+            draft.park(f"{row.losses} attempts of {_named(row)} died without an answer.")
+            return
+        if row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
+            _give_up(saga, draft, row, "the worker was lost before it answered")
+            _advance(saga, draft, worker)
+            return
+    _claim(saga, draft, row, lost=lost)
+
+
+def _claim(saga: Definition, draft: Draft, row: StepView, *, lost: bool = False) -> None:
+    step = saga.steps[row.name]
+    row.attempt += 1
+    data: dict[str, bool] = {"took_over": True} if lost else {}
+    if probing(step, row):
+        row.probes += 1
+        data["verify"] = True
+    else:
+        row.tries += 1
+    if draft.view.status is RunStatus.PENDING:
+        draft.run(RunStatus.RUNNING)
+    draft.step(row, StepStatus.IN_FLIGHT, time_limit=time_limit(step, row.direction), **data)
+    draft.claimed = row
+
+
+def _may_repeat(saga: Definition, draft: Draft, step: Step, row: StepView) -> bool:
+    """Whether an action whose outcome is in doubt may be called again, with the same key."""
+    if row.direction is Direction.FORWARD and (draft.view.halt or not step.idempotent):
+        return False
+    return not _exhausted(saga, step, row)
+
+
+def _worth_claiming(saga: Definition, view: RunView, row: StepView) -> bool:
+    """A run that is about to turn back only settles what is in doubt."""
+    return not view.halt or row.direction is Direction.BACKWARD or _open(saga, row)
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
+    step = saga.steps[row.name]
+    if probing(step, row) and not isinstance(outcome, Done):
+        _probed(saga, draft, row, outcome)
+        return
+    match outcome:
+        case Done(result):
+            row.in_doubt = False
+            row.result = result
+            draft.step(row, StepStatus.SUCCEEDED)
+        case Wait(seconds, signal, correlation):
+            row.tries -= 1
+            draft.step(
+                row, StepStatus.WAITING, due_in=seconds, signal=signal, correlation=correlation
+            )
+        case Refused(reason):
+            _give_up(saga, draft, row, reason)
+        case RetryLater(reason, after):
+            _retry(saga, draft, row, reason, after)
+        case Unknown(reason, after):
+            row.in_doubt = True
+            _doubt(saga, draft, row, reason, after)
+        case NotApplied():
+            _retry(saga, draft, row, "it answered NotApplied, which only a verify may", None)
+        case _:
+            assert_never(outcome)
+
+
+def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
+    step = saga.steps[row.name]
+    if isinstance(outcome, NotApplied):
+        row.in_doubt, row.probes = False, 0
+        if _exhausted(saga, step, row):
+            _give_up(saga, draft, row, "verify found that it did not happen, and no try is left")
+        else:
+            draft.step(row, StepStatus.READY, due_in=0, not_applied=True)
+        return
+    reason = f"verify cannot tell: {getattr(outcome, 'reason', outcome)}"
+    _again(saga, draft, row, StepStatus.UNKNOWN, reason, getattr(outcome, "after", None))
+
+
+def _retry(
+    saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None
+) -> None:
+    to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.READY
+    _again(saga, draft, row, to, reason, after)
+
+
+def _doubt(
+    saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None
+) -> None:
+    step = saga.steps[row.name]
+    if probing(step, row):  # asking has its own budget
+        delay = step.verify_retry.delay(1, after)
+        draft.step(row, StepStatus.UNKNOWN, due_in=delay, error=reason)
+    elif _may_repeat(saga, draft, step, row):
+        _again(saga, draft, row, StepStatus.UNKNOWN, reason, after)
+    else:
+        _give_up(saga, draft, row, reason)
+
+
+def _again(
+    saga: Definition,
+    draft: Draft,
+    row: StepView,
+    to: StepStatus,
+    reason: str,
+    after: float | None,
+) -> None:
+    step = saga.steps[row.name]
+    if _exhausted(saga, step, row):
+        _give_up(saga, draft, row, f"{reason} (no try is left)")
+        return
+    spent = row.probes if probing(step, row) else row.tries
+    delay = _budget(saga, step, row).delay(max(spent, 1), after)
+    draft.step(row, to, due_in=delay, error=reason)
+
+
+def _exhausted(saga: Definition, step: Step, row: StepView) -> bool:
+    spent = row.probes if probing(step, row) else row.tries
+    return _budget(saga, step, row).spent(spent, row.elapsed)
+
+
+def _budget(saga: Definition, step: Step, row: StepView) -> Retry:
+    if row.direction is Direction.BACKWARD:
+        assert step.compensation is not None, "only a step with a compensation has such a row"
+        return step.compensation.retry
+    return step.verify_retry if probing(step, row) else saga.retry_of(step)
+
+
+def _give_up(saga: Definition, draft: Draft, row: StepView, reason: str) -> None:
+    step = saga.steps[row.name]
+    if row.direction is Direction.BACKWARD:
+        draft.step(row, StepStatus.FAILED, error=reason)
+        draft.park(f"{_named(row)} gave up: {reason}.")
+    elif step.optional:
+        draft.step(row, StepStatus.FAILED, error=reason)
+    elif row.in_doubt and not _undoes_doubt(step):
+        if row.status is not StepStatus.UNKNOWN:
+            draft.step(row, StepStatus.UNKNOWN, error=reason)
+        draft.park(f"Nobody can tell whether {_named(row)} happened: {reason}.")
+    else:
+        draft.step(row, StepStatus.FAILED, error=reason)
+        if past_pivot(saga, draft.view):
+            draft.park(f"{_named(row)} gave up after the pivot: {reason}.")
+        else:
+            _set_halt(draft, Halt.FAILED)
+
+
+def _undoes_doubt(step: Step) -> bool:
+    if step.kind is Kind.HARMLESS:
+        return True
+    if step.kind is not Kind.COMPENSATABLE or step.compensation is None:
+        return False
+    return step.compensation.tolerates_nothing
+
+
+# --- going on ------------------------------------------------------------------------------
+
+
+def _advance(saga: Definition, draft: Draft, worker: Worker) -> None:
+    view = draft.view
+    if view.status in ACTIVE_RUNS[Direction.BACKWARD]:
+        _backward(saga, draft, worker)
+    elif view.status in ACTIVE_RUNS[Direction.FORWARD]:
+        if _must_halt(saga, draft):
+            _turn_when_still(saga, draft, worker)
+        else:
+            _forward(saga, draft, worker)
+
+
+def _must_halt(saga: Definition, draft: Draft) -> bool:
+    view = draft.view
+    if past_pivot(saga, view):
+        view.deadline = None  # nothing needs waking for it any more
+        if view.halt:  # it came while the pivot was in flight: too late
+            draft.note(view.halt, "", ignored="the pivot has been passed")
+            view.halt = Halt.NONE
+        return False
+    if not view.halt and view.overdue:
+        _set_halt(draft, Halt.DEADLINE)
+    return view.halt is not Halt.NONE
+
+
+def _set_halt(draft: Draft, reason: Halt) -> None:
+    if draft.view.halt is Halt.NONE:
+        draft.view.halt = reason
+        draft.note("", reason, halting=True)
+
+
+def _forward(saga: Definition, draft: Draft, worker: Worker) -> None:
+    view = draft.view
+    while steps := frontier(saga, view, Direction.FORWARD):
+        skipped = [s for s in steps if _fresh(view, s) and not _holds(draft, s, worker)]
+        if view.status is RunStatus.NEEDS_ATTENTION:
+            return
+        for step in skipped:
+            draft.step(view.steps[Direction.FORWARD, step.name], StepStatus.SKIPPED)
+        if not skipped:
+            _make_ready(saga, draft, steps, Direction.FORWARD, worker)
+            return
+    if view.status is RunStatus.PENDING:
+        draft.run(RunStatus.RUNNING)
+    draft.run(RunStatus.SUCCEEDED)
+
+
+def _fresh(view: RunView, step: Step) -> bool:
+    return view.steps[Direction.FORWARD, step.name].status is StepStatus.PENDING
+
+
+def _holds(draft: Draft, step: Step, worker: Worker) -> bool:
+    if step.when is None or draft.view.status is RunStatus.NEEDS_ATTENTION:
+        return True
+    try:
+        return worker.holds(step)
+    except Exception as error:
+        draft.park(f"The condition of step {step.name!r} raised {type(error).__name__}.")
+        return True
+
+
+def _make_ready(
+    saga: Definition, draft: Draft, steps: list[Step], direction: Direction, worker: Worker
+) -> None:
+    for step in steps:
+        row = draft.view.steps[direction, step.name]
+        startable = row.status is StepStatus.PENDING or (
+            row.status is StepStatus.READY and row.due and (direction, row.name) in draft.changes
+        )
+        if not startable:
+            continue
+        if draft.claimed is None and worker.carries(step, direction):
+            _claim(saga, draft, row)
+        elif row.status is StepStatus.PENDING:
+            draft.step(row, StepStatus.READY, due_in=0)
+
+
+def _backward(saga: Definition, draft: Draft, worker: Worker) -> None:
+    steps = frontier(saga, draft.view, Direction.BACKWARD)
+    if steps:
+        _make_ready(saga, draft, steps, Direction.BACKWARD, worker)
+    else:
+        draft.run(RunStatus.COMPENSATED)
+
+
+# --- turning back --------------------------------------------------------------------------
+
+
+def _turn_when_still(saga: Definition, draft: Draft, worker: Worker) -> None:
+    """Turn back once nothing is in flight or being found out: an effect must not be missed."""
+    view = draft.view
+    for row in view.rows(Direction.FORWARD):
+        if row.status is StepStatus.UNKNOWN and saga.steps[row.name].verifier is None:
+            _give_up(saga, draft, row, "the run turns back")
+    if view.status is RunStatus.NEEDS_ATTENTION:
+        return
+    if not any(_open(saga, row) for row in view.rows(Direction.FORWARD)):
+        _turn_back(saga, draft, worker)
+
+
+def _open(saga: Definition, row: StepView) -> bool:
+    """Whether a step's outcome is still to come: in flight, or about to be verified."""
+    if row.status is StepStatus.READY:
+        return row.in_doubt
+    return row.status in (StepStatus.IN_FLIGHT, StepStatus.UNKNOWN)
+
+
+def _turn_back(saga: Definition, draft: Draft, worker: Worker) -> None:
+    view = draft.view
+    for row in view.rows(Direction.FORWARD):
+        if row.status in (StepStatus.READY, StepStatus.WAITING):
+            draft.step(row, StepStatus.PENDING)
+    if view.status is RunStatus.PENDING:
+        draft.run(RunStatus.COMPENSATED, because=view.halt)
+        return
+    stuck = [r for r in view.rows(Direction.FORWARD) if _doubtful_for_ever(saga, r)]
+    if stuck:
+        draft.park(f"Nobody can tell whether {_named(stuck[0])} happened, so nothing undoes it.")
+        return
+    view.epoch += 1
+    draft.run(RunStatus.COMPENSATING, because=view.halt)
+    for row in view.rows(Direction.FORWARD):
+        if _to_undo(saga, row):
+            undo = StepView(None, row.name, Direction.BACKWARD, row.position)
+            view.steps[Direction.BACKWARD, row.name] = undo
+    _backward(saga, draft, worker)
+
+
+def _to_undo(saga: Definition, row: StepView) -> bool:
+    step = saga.steps[row.name]
+    if step.kind is not Kind.COMPENSATABLE or step.compensation is None:
+        return False
+    happened = row.status is StepStatus.SUCCEEDED
+    return happened or (row.status is StepStatus.FAILED and row.in_doubt)
+
+
+def _doubtful_for_ever(saga: Definition, row: StepView) -> bool:
+    given_up = row.status is StepStatus.FAILED and row.in_doubt
+    return given_up and not _undoes_doubt(saga.steps[row.name])
+
+
+def _named(row: StepView) -> str:
+    return f"{'the compensation of ' if row.direction is Direction.BACKWARD else ''}{row.name!r}"

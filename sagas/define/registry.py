@@ -1,0 +1,63 @@
+"""The sagas that this process knows, by name and version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+from sagas.define.saga import Definition
+from sagas.errors import DefinitionError, UnknownSaga
+
+_sagas: dict[str, dict[int, Definition]] = {}
+
+
+def register(saga: Definition) -> None:
+    """Make a saga known.
+
+    Raises:
+        DefinitionError: the name and version are taken.
+    """
+    versions = _sagas.setdefault(saga.name, {})
+    if saga.version in versions:
+        raise DefinitionError(
+            "sagas.E012",
+            f"Saga {saga.name!r}: version {saga.version} is defined twice.",
+            "Give it another name, or raise its version.",
+        )
+    versions[saga.version] = saga
+
+
+def get(name: str, version: int | None = None) -> Definition:
+    """The saga of that name, by default its newest version.
+
+    Raises:
+        UnknownSaga: there is none; the message names near misses.
+    """
+    versions = _sagas.get(name)
+    if not versions:
+        near = get_close_matches(name, _sagas, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(sorted(_sagas)) or "none"
+        raise UnknownSaga(f"No saga is named {name!r}.{hint} Known sagas: {known}.")
+    wanted = max(versions) if version is None else version
+    if wanted not in versions:
+        listed = ", ".join(map(str, sorted(versions)))
+        raise UnknownSaga(f"Saga {name!r} has no version {wanted}; it has {listed}.")
+    return versions[wanted]
+
+
+def all_sagas() -> list[Definition]:
+    """Every saga and version, by name."""
+    return [v for _, versions in sorted(_sagas.items()) for _, v in sorted(versions.items())]
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Forget on leaving whatever was registered inside: for tests."""
+    kept = {name: dict(versions) for name, versions in _sagas.items()}
+    try:
+        yield
+    finally:
+        _sagas.clear()
+        _sagas.update(kept)

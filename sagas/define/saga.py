@@ -1,0 +1,166 @@
+"""A saga's definition: a tree of steps, validated when it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sagas.define.backoff import FOREVER, FORWARD, Retry
+from sagas.define.step import Errors, Kind, Step
+from sagas.errors import PayloadInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Branches that run side by side; each is a sequence."""
+
+    branches: tuple[tuple[Node, ...], ...]
+
+
+Node = Step | Parallel
+
+
+def parallel(*branches: Step | Parallel | Sequence[Node]) -> Parallel:
+    """Run branches side by side and go on when all are done.
+
+    Args:
+        branches: each a step or a sequence of steps (and further ``parallel`` blocks).
+    """
+    return Parallel(
+        tuple(tuple(b) if isinstance(b, Sequence) else (b,) for b in branches),
+    )
+
+
+def pivot(step: Step) -> Step:
+    """Mark the point of no return: before it a saga undoes itself, after it must finish."""
+    return step.as_pivot()
+
+
+class Definition:
+    """A saga: its name, its payload's schema and its steps.
+
+    Args:
+        name: lower-case words joined by hyphens; unique together with ``version``.
+        payload: the pydantic model of the payload.
+        steps: steps and ``parallel`` blocks, in order.
+        version: raise it when you change the steps while runs are under way.
+        errors: what the exceptions of the steps' code mean.
+        deadline: how long a run may take before it turns back; ignored after the pivot.
+        hop: send every step as a message of its own, instead of carrying on in one worker.
+
+    Raises:
+        DefinitionError: the definition breaks a rule; it names the rule and the cure.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        payload: type[BaseModel],
+        steps: Sequence[Node],
+        version: int = 1,
+        errors: Errors | None = None,
+        deadline: timedelta | None = None,
+        hop: bool = False,
+    ) -> None:
+        from sagas.define.validate import validate  # it needs this module
+
+        self.name = name
+        self.version = version
+        self.payload = payload
+        self.errors = errors or Errors()
+        self.deadline = deadline
+        self.hop = hop
+        self.tree = _resolved(steps)
+        validate(self)
+        self.steps = {step.name: step for step in walk(self.tree)}
+        self.order = {name: position for position, name in enumerate(self.steps)}
+        self.pivot = next((s for s in self.steps.values() if s.kind is Kind.PIVOT), None)
+        self.fingerprint = _fingerprint(self.tree)
+        self.defined()
+
+    def defined(self) -> None:
+        """Called once the definition is found to be sound."""
+
+    def __repr__(self) -> str:
+        return f"<Saga {self.name} v{self.version}>"
+
+    def retry_of(self, step: Step) -> Retry:
+        """The step's retry budget; after the pivot it has no end."""
+        if step.retry is not None:
+            return step.retry
+        return FOREVER if step.kind is Kind.RETRIABLE and not step.optional else FORWARD
+
+    def errors_of(self, step: Step) -> Errors:
+        """What the exceptions of this step's code mean."""
+        return step.errors or self.errors
+
+    def validated(self, payload: BaseModel | dict[str, Any] | str | bytes) -> BaseModel:
+        """The payload as the saga's model.
+
+        Raises:
+            PayloadInvalid: it does not fit; every problem is listed with its field.
+        """
+        try:
+            if isinstance(payload, str | bytes):
+                return self.payload.model_validate_json(payload)
+            return self.payload.model_validate(payload)
+        except ValidationError as error:
+            raise PayloadInvalid(self.name, _problems(error)) from None
+
+
+def walk(nodes: Sequence[Node]) -> Iterator[Step]:
+    """All steps of a tree, in the order they are written."""
+    for node in nodes:
+        if isinstance(node, Parallel):
+            for branch in node.branches:
+                yield from walk(branch)
+        else:
+            yield node
+
+
+def _resolved(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The tree with each step's kind settled by its place relative to the pivot."""
+    resolved: list[Node] = []
+    passed = False
+    for node in nodes:
+        resolved.append(_with_kind(node, passed))
+        passed = passed or (isinstance(node, Step) and node.kind is Kind.PIVOT)
+    return tuple(resolved)
+
+
+def _with_kind(node: Node, passed: bool) -> Node:
+    if isinstance(node, Parallel):
+        return Parallel(tuple(tuple(_with_kind(n, passed) for n in b) for b in node.branches))
+    if not isinstance(node, Step) or node.kind is Kind.PIVOT:
+        return node
+    if passed:
+        return replace(node, kind=Kind.RETRIABLE)
+    return replace(node, kind=Kind.HARMLESS if node.harmless else Kind.COMPENSATABLE)
+
+
+def _fingerprint(nodes: Sequence[Node]) -> str:
+    text = json.dumps(_shape(nodes), separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _shape(nodes: Sequence[Node]) -> list[Any]:
+    return [
+        [_shape(branch) for branch in node.branches]
+        if isinstance(node, Parallel)
+        else f"{node.name}:{node.kind}"
+        for node in nodes
+    ]
+
+
+def _problems(error: ValidationError) -> list[dict[str, str]]:
+    return [
+        {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
+        for item in error.errors(include_input=False, include_url=False)
+    ]

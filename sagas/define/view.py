@@ -1,0 +1,95 @@
+"""What the planner sees of a run: plain values, read at one moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
+
+
+@dataclass(slots=True)
+class StepView:
+    """One step row. ``id`` is None until it is stored."""
+
+    id: int | None
+    name: str
+    direction: Direction
+    position: int
+    status: StepStatus = StepStatus.PENDING
+    attempt: int = 0  # claims so far: the fencing token
+    tries: int = 0  # calls of the action that count against its budget
+    probes: int = 0  # calls of the verify that count against its budget
+    losses: int = 0  # attempts in a row that died without an answer
+    in_doubt: bool = False  # an earlier attempt may have had its effect
+    generation: int = 1  # raised when a person has the step done once more
+    due: bool = False  # may be claimed now
+    lapsed: bool = False  # in flight, and its lease is over
+    elapsed: float = 0.0  # seconds since it was first claimed
+    result: str | None = None  # JSON
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether a worker could claim it now."""
+        if self.status is StepStatus.IN_FLIGHT:
+            return self.lapsed
+        return self.due and self.status in _CLAIMABLE
+
+
+_CLAIMABLE = frozenset({StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING})
+
+
+@dataclass(slots=True)
+class RunView:
+    """One run with its steps. ``revision`` grows with every move: the optimistic lock."""
+
+    id: UUID
+    saga: str
+    version: int
+    fingerprint: str
+    business_key: str
+    payload: str
+    status: RunStatus = RunStatus.PENDING
+    epoch: int = 1
+    revision: int = 0
+    halt: Halt = Halt.NONE
+    attention: str = ""
+    now: datetime | None = None  # the database's time of reading
+    deadline: datetime | None = None
+    steps: dict[tuple[Direction, str], StepView] = field(default_factory=dict)
+    read_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        """Seconds since this view was read."""
+        return time.monotonic() - self.read_at
+
+    @property
+    def clock(self) -> datetime:
+        """The database's time, now: the worker's own clock only measures the distance."""
+        assert self.now is not None, "only a view that was read has a clock"
+        return self.now + timedelta(seconds=self.age)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the run's deadline has passed."""
+        return self.deadline is not None and self.now is not None and self.clock >= self.deadline
+
+    @property
+    def over(self) -> bool:
+        """Whether the run is in a terminal state."""
+        return self.status in TERMINAL_RUNS
+
+    def step(self, name: str, direction: Direction = Direction.FORWARD) -> StepView | None:
+        """The row of a step in a direction, if there is one."""
+        return self.steps.get((direction, name))
+
+    def rows(self, direction: Direction) -> list[StepView]:
+        """The rows of a direction, in order of position."""
+        return [s for (d, _), s in self.steps.items() if d is direction]
+
+    def key_of(self, step: StepView) -> str:
+        """The idempotency key: the same for every attempt of a step in one direction."""
+        return str(uuid5(self.id, f"{step.name}:{step.direction}:{step.generation}"))

@@ -1,0 +1,60 @@
+"""Every error that the engine raises to its users: one root, each leaf with its cure."""
+
+from __future__ import annotations
+
+
+class SagaError(Exception):
+    """Something about a saga is wrong; the message says what, where, and how to mend it."""
+
+
+class DefinitionError(SagaError):
+    """A saga's definition was refused.
+
+    Attributes:
+        id: the searchable id of the rule, such as ``sagas.E003``.
+        hint: how to mend the definition.
+    """
+
+    def __init__(self, id: str, message: str, hint: str) -> None:
+        self.id = id
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message} {hint} ({id})")
+
+
+class UnknownSaga(SagaError):
+    """No saga of that name (and version) is registered."""
+
+
+class UnknownRun(SagaError):
+    """No run has that id."""
+
+
+class PayloadInvalid(SagaError):
+    """The payload does not fit the saga's schema.
+
+    Attributes:
+        problems: a list of ``{"field": dotted path, "message": reason}``.
+    """
+
+    def __init__(self, saga: str, problems: list[dict[str, str]]) -> None:
+        self.saga = saga
+        self.problems = problems
+        listed = "; ".join(f"{p['field'] or 'payload'}: {p['message']}" for p in problems)
+        super().__init__(f"The payload for saga {saga!r} was refused: {listed}.")
+
+
+class KeyConflict(SagaError):
+    """The same key was used before, with another payload."""
+
+
+class CancelRefused(SagaError):
+    """The run cannot be cancelled any more; the message says in which state it is."""
+
+
+class IllegalMove(SagaError):
+    """A move that the table of allowed moves does not contain: a bug, never user input."""
+
+
+class StepTimeout(Exception):
+    """The step reached its time limit; raised inside the step's own code."""

@@ -1,0 +1,195 @@
+"""The record: runs, their steps, what happened to them, and signals. Only ``transitions`` writes it."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
+
+
+def uuid7() -> UUID:
+    """A time-ordered id (RFC 9562, section 5.7), so that new rows lie together in the index."""
+    milliseconds = time.time_ns() // 1_000_000
+    bits = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | (0x7 << 76)
+    return UUID(int=bits & ~(0x3 << 62) | (0x2 << 62))
+
+
+def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(w.value, (w.value or "none").replace("_", " ")) for w in words]
+
+
+_TERMINAL = sorted(status.value for status in TERMINAL_RUNS)
+
+
+class Run(models.Model):
+    """One execution of a saga."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    saga = models.CharField(max_length=80)
+    version = models.PositiveIntegerField(help_text="of the saga's definition")
+    fingerprint = models.CharField(max_length=16, help_text="of the saga's structure")
+    business_key = models.CharField(max_length=200)
+    payload = models.JSONField()
+    status = models.CharField(max_length=16, choices=_choices(RunStatus))
+    epoch = models.PositiveIntegerField(default=1, help_text="raised when the direction changes")
+    revision = models.PositiveIntegerField(default=0, help_text="raised by every move")
+    halt = models.CharField(max_length=10, blank=True, default="", choices=_choices(Halt))
+    attention = models.TextField(blank=True, default="", help_text="why a person is needed")
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=("saga", "business_key"), name="sagas_run_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=[s.value for s in RunStatus]), name="sagas_run_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=_TERMINAL, finished_at__isnull=False)
+                | (~Q(status__in=_TERMINAL) & Q(finished_at__isnull=True)),
+                name="sagas_run_finished_iff_terminal",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=RunStatus.NEEDS_ATTENTION) | ~Q(attention=""),
+                name="sagas_run_attention_has_reason",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("status", "id"),
+                name="sagas_run_unfinished",
+                condition=~Q(status__in=_TERMINAL),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.saga} {self.business_key}"
+
+
+class Step(models.Model):
+    """One step of a run in one direction; a compensation is a row of its own."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    name = models.CharField(max_length=80)
+    direction = models.CharField(max_length=8, choices=_choices(Direction))
+    position = models.PositiveSmallIntegerField(help_text="place in the saga, from 0")
+    status = models.CharField(max_length=10, choices=_choices(StepStatus))
+    attempt = models.PositiveIntegerField(default=0, help_text="claims so far")
+    tries = models.PositiveIntegerField(default=0, help_text="calls that count as tries")
+    probes = models.PositiveIntegerField(default=0, help_text="verifies that count as tries")
+    losses = models.PositiveIntegerField(default=0, help_text="attempts in a row without answer")
+    in_doubt = models.BooleanField(default=False, help_text="an attempt may have had its effect")
+    generation = models.PositiveIntegerField(default=1)
+    due_at = models.DateTimeField(null=True, blank=True, help_text="may be claimed from then on")
+    wake_at = models.DateTimeField(null=True, blank=True, help_text="the sweep looks at it then")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    limit_at = models.DateTimeField(null=True, blank=True, help_text="no lease goes beyond")
+    worker = models.CharField(max_length=120, blank=True, default="")
+    pid = models.IntegerField(null=True, blank=True)
+    signal = models.CharField(max_length=80, blank=True, default="")
+    correlation = models.CharField(max_length=200, blank=True, default="")
+    result = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("run", "direction", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("run", "direction", "name"), name="sagas_step_once_per_direction"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[s.value for s in StepStatus]), name="sagas_step_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=StepStatus.IN_FLIGHT, lease_until__isnull=False, attempt__gte=1)
+                | (~Q(status=StepStatus.IN_FLIGHT) & Q(lease_until__isnull=True)),
+                name="sagas_step_lease_iff_in_flight",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("wake_at",), name="sagas_step_wake", condition=Q(wake_at__isnull=False)
+            ),
+            models.Index(
+                fields=("signal", "correlation"),
+                name="sagas_step_waiting",
+                condition=Q(status=StepStatus.WAITING),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.direction})"
+
+
+class Event(models.Model):
+    """One thing that happened to a run; written once, in the same transaction as the move."""
+
+    id = models.BigAutoField(primary_key=True)
+    # No constraint: it would cost a lock and a lookup for each of a run's events.
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, related_name="events", db_index=False, db_constraint=False
+    )
+    at = models.DateTimeField(db_default=Now())
+    step = models.CharField(max_length=80, blank=True, help_text="empty: the run itself")
+    direction = models.CharField(max_length=8, blank=True, choices=_choices(Direction))
+    old = models.CharField(max_length=16, blank=True)
+    new = models.CharField(max_length=16, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    epoch = models.PositiveIntegerField()
+    worker = models.CharField(max_length=120, blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("id",)
+        indexes: ClassVar = [models.Index(fields=("run", "id"), name="sagas_event_of_run")]
+
+    def __str__(self) -> str:
+        return f"{self.step or 'run'}: {self.old or '·'} → {self.new or '·'}"
+
+
+class Signal(models.Model):
+    """A message for a waiting step; one that comes early stays here until it is waited for."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=80)
+    correlation = models.CharField(max_length=200)
+    deduplication_id = models.CharField(max_length=200, null=True, blank=True)
+    payload = models.JSONField(null=True, blank=True)
+    received_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True, blank=True)
+    taken_by = models.ForeignKey(
+        Step, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=("name", "correlation", "deduplication_id"), name="sagas_signal_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("name", "correlation"),
+                name="sagas_signal_untaken",
+                condition=Q(taken_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.correlation}"

@@ -1,0 +1,1 @@
+"""What people do to runs: one guarded, recorded verb per file."""

@@ -1,0 +1,50 @@
+"""Cancel: turn a run back at its next step boundary, if it has not passed its pivot."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from sagas import record, transitions
+from sagas.define import plan, registry
+from sagas.define.plan import Worker, past_pivot
+from sagas.define.view import RunView
+from sagas.errors import CancelRefused
+from sagas.run.context import condition
+from sagas.run.send import nothing, send_on_commit
+from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus
+
+
+def cancel(run_id: UUID) -> RunStatus:
+    """Ask a run to undo itself. Asking again changes nothing.
+
+    Returns:
+        the run's status now: it is still ``running`` while a step is in flight.
+
+    Raises:
+        UnknownRun: there is no such run.
+        UnknownSaga: this code does not know the run's saga.
+        CancelRefused: it is past its pivot, over, or waits for a person.
+    """
+    with transaction.atomic():
+        view = record.read_locked(run_id)
+        if view.halt or view.status is RunStatus.COMPENSATING:
+            return view.status
+        saga = registry.get(view.saga, view.version)
+        _refuse(view, past_pivot(saga, view))
+        draft = plan.halt(saga, view, Halt.CANCELLED, Worker(nothing, condition(saga, view)))
+        transitions.write(draft)
+        send_on_commit(saga, view, draft.to_send)
+    return view.status
+
+
+def _refuse(view: RunView, passed: bool) -> None:
+    if passed and not view.over:
+        raise CancelRefused(
+            f"Run {view.id} cannot be cancelled: it has passed its pivot and must finish."
+        )
+    if view.status not in ACTIVE_RUNS[Direction.FORWARD]:
+        raise CancelRefused(
+            f"Run {view.id} cannot be cancelled: it is {view.status.replace('_', ' ')}."
+        )

@@ -1,0 +1,73 @@
+"""Signal: tell a waiting step what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from sagas import record, transitions
+from sagas.conf import conf
+from sagas.define import plan, registry
+from sagas.define.outcome import Done
+from sagas.define.plan import Worker
+from sagas.errors import PayloadInvalid, SagaError
+from sagas.run import mailbox
+from sagas.run.context import condition
+from sagas.run.documents import NotADocument, encode
+from sagas.run.send import nothing, send_on_commit
+
+
+def send_signal(
+    name: str, correlation: str, payload: Any = None, *, deduplication_id: str | None = None
+) -> bool:
+    """Hand a signal to the step that waits for it, or keep it until one does.
+
+    Runs in the caller's transaction.
+
+    Args:
+        name: the signal's name, as in ``wait_for(name)``.
+        correlation: which run it is for; by default a run's business key.
+        payload: JSON-ready data: the waiting step's result.
+        deduplication_id: the sender's id of this signal; a second one with it is ignored.
+
+    Returns:
+        True if a waiting step got it; False if it was kept, or was a duplicate.
+
+    Raises:
+        PayloadInvalid: the payload cannot be stored.
+        SagaError: name or correlation is empty or too long.
+    """
+    text = _checked(name, correlation, payload)
+    with transaction.atomic():
+        mailbox.lock(name, correlation)
+        if not mailbox.keep(name, correlation, deduplication_id, text):
+            return False
+        found = mailbox.waiting(name, correlation)
+        return found is not None and _deliver(name, correlation, *found)
+
+
+def _deliver(name: str, correlation: str, run_id: Any, step: str) -> bool:
+    view = record.read_locked(run_id)
+    saga = registry.get(view.saga, view.version)
+    row = view.step(step)
+    if row is None or row.status != "waiting":
+        return False
+    payload = mailbox.take(name, correlation, row.id)
+    draft = plan.settle(
+        saga, view, row, Done(payload), Worker(nothing, condition(saga, view))
+    )
+    transitions.write(draft)
+    send_on_commit(saga, view, draft.to_send)
+    return True
+
+
+def _checked(name: str, correlation: str, payload: Any) -> str:
+    for label, value, limit in (("name", name, 80), ("correlation", correlation, 200)):
+        if not value or len(value) > limit or "\x00" in value:
+            raise SagaError(f"A signal's {label} needs 1 to {limit} characters.")
+    try:
+        return encode(payload, conf().MAX_DOCUMENT_BYTES)
+    except NotADocument as error:
+        problem = {"field": "payload", "message": str(error)}
+        raise PayloadInvalid(f"signal {name}", [problem]) from None

@@ -1,0 +1,89 @@
+"""Reading the record: a run as the planner sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sagas import db
+from sagas.define.view import RunView, StepView
+from sagas.errors import UnknownRun
+from sagas.states import Direction, Halt, RunStatus, StepStatus
+
+_RUN = """r.saga, r.version, r.fingerprint, r.business_key, r.payload::text, r.status, r.epoch,
+  r.revision, r.halt, r.attention, r.deadline_at, clock_timestamp()"""
+_STEP = """s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries, s.probes, s.losses,
+  s.in_doubt, s.generation,
+  coalesce(s.due_at <= clock_timestamp(), false),
+  coalesce(s.lease_until < clock_timestamp(), false),
+  coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8,
+  s.result::text"""
+_READ = f"""
+SELECT {_RUN}, {_STEP} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
+WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
+_LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
+_RUN_COLUMNS = 12
+
+
+def read(run_id: UUID) -> RunView:
+    """A run with its steps, in one statement.
+
+    Raises:
+        UnknownRun: there is no such run.
+    """
+    rows = db.execute(_READ, [run_id])
+    if not rows:
+        raise UnknownRun(f"No run has the id {run_id}.")
+    view = _run(run_id, rows[0])
+    for row in rows:
+        step = _step(row[_RUN_COLUMNS:])
+        view.steps[step.direction, step.name] = step
+    return view
+
+
+def read_locked(run_id: UUID) -> RunView:
+    """As ``read``, inside a transaction: nobody else moves the run until it ends.
+
+    The lock comes first, in a statement of its own, so that the reading sees what the one who
+    held the lock before has committed.
+    """
+    db.execute(_LOCK, [run_id])
+    return read(run_id)
+
+
+def _run(run_id: UUID, row: tuple[Any, ...]) -> RunView:
+    return RunView(
+        id=run_id,
+        saga=row[0],
+        version=row[1],
+        fingerprint=row[2],
+        business_key=row[3],
+        payload=row[4],
+        status=RunStatus(row[5]),
+        epoch=row[6],
+        revision=row[7],
+        halt=Halt(row[8]),
+        attention=row[9],
+        deadline=row[10],
+        now=row[11],
+    )
+
+
+def _step(row: tuple[Any, ...]) -> StepView:
+    return StepView(
+        id=row[0],
+        name=row[1],
+        direction=Direction(row[2]),
+        position=row[3],
+        status=StepStatus(row[4]),
+        attempt=row[5],
+        tries=row[6],
+        probes=row[7],
+        losses=row[8],
+        in_doubt=row[9],
+        generation=row[10],
+        due=row[11],
+        lapsed=row[12],
+        elapsed=row[13],
+        result=row[14],
+    )

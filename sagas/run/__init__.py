@@ -1,0 +1,1 @@
+"""The engine: start, dispatch, perform, record, continue, recover."""

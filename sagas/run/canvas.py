@@ -1,0 +1,90 @@
+"""A run as a Celery canvas: the messages that hint at what the record already decided.
+
+A chain carries the steps of one sequence up to the next fork, with an errback on every link. The
+fork and the join are the record's: no chord, which a redelivered header task can break for good.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Signature, chain, group, signature
+
+from sagas.define.frontier import segment
+from sagas.define.saga import Definition
+from sagas.define.step import Step
+from sagas.define.view import RunView, StepView
+from sagas.states import Direction
+
+STEP_TASK = {Direction.FORWARD: "sagas.step", Direction.BACKWARD: "sagas.compensate"}
+ERRBACK = {Direction.FORWARD: "sagas.undo", Direction.BACKWARD: "sagas.park"}
+
+
+def canvas(saga: Definition, view: RunView, rows: list[StepView]) -> Signature[Any]:
+    """What is sent so that some worker performs these steps and what follows them.
+
+    Args:
+        rows: steps that are ready now; several where parallel branches fork.
+
+    Returns:
+        a chain with its errback, or a group of such chains.
+    """
+    chains = [_chain(saga, view, row) for row in rows]
+    return chains[0] if len(chains) == 1 else group(*chains)
+
+
+def _chain(saga: Definition, view: RunView, row: StepView) -> Signature[Any]:
+    steps = segment(saga, view, row.direction, saga.steps[row.name])
+    links = [_link(view.id, view.epoch, step, row.direction) for step in steps]
+    whole = chain(*links) if len(links) > 1 else links[0]
+    errback = signature(
+        ERRBACK[row.direction], args=(str(view.id), view.epoch), immutable=True
+    )
+    whole.on_error(errback)
+    return whole
+
+
+def _link(run_id: UUID, epoch: int, step: Step, direction: Direction) -> Signature[Any]:
+    link = signature(
+        STEP_TASK[direction], args=(str(run_id), epoch, step.name), immutable=True
+    )
+    if step.queue is not None:
+        link.set(queue=step.queue)
+    return link
+
+
+class Links:
+    """The rest of the chain that a message carries: what Celery publishes when its task ends.
+
+    Celery keeps the links of a chain in ``request.chain``, the next one last, and reads them
+    after the task's body; so a body that drops a link keeps Celery from sending it.
+    """
+
+    def __init__(self, chain: list[Any] | None) -> None:
+        self._chain = chain if chain is not None else []
+
+    def names(self) -> list[str]:
+        """The steps that the links are for, the next one first."""
+        return [str(link["args"][2]) for link in reversed(self._chain)]
+
+    def drop_through(self, name: str) -> None:
+        """Drop the link of that step, which is performed here, and those before it."""
+        names = [link["args"][2] for link in self._chain]
+        if name in names:
+            del self._chain[names.index(name) :]
+        else:
+            self._chain.clear()
+
+    def keep_from(self, name: str) -> bool:
+        """Keep the links from that step on. False, and no link kept, if there is none of it."""
+        names = [link["args"][2] for link in self._chain]
+        if name not in names:
+            self._chain.clear()
+            return False
+        del self._chain[names.index(name) + 1 :]
+        return True
+
+    def clear(self) -> None:
+        """Drop every link."""
+        self._chain.clear()

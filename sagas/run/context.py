@@ -1,0 +1,61 @@
+"""Building what a step's code sees from what the record says."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sagas.define.context import Results, Run
+from sagas.define.saga import Definition
+from sagas.define.step import Step
+from sagas.define.view import RunView, StepView
+
+
+def run_context(
+    saga: Definition, view: RunView, row: StepView, ends_at: float | None = None
+) -> Run[Any]:
+    """The argument of a step's functions.
+
+    Args:
+        ends_at: the monotonic time of the attempt's limit.
+    """
+    return Run(
+        id=view.id,
+        saga=saga.name,
+        business_key=view.business_key,
+        payload=saga.payload.model_validate_json(view.payload),
+        results=Results(frozenset(saga.steps), lambda name: result_of(saga.steps[name], view)),
+        key=view.key_of(row),
+        attempt=row.attempt,
+        result=result_of(saga.steps[row.name], view),
+        now=view.clock,
+        elapsed=row.elapsed,
+        clock=_clock(ends_at),
+    )
+
+
+def result_of(step: Step, view: RunView) -> Any:
+    """A step's recorded result as its declared type, or None."""
+    row = view.step(step.name)
+    if row is None or row.result is None:
+        return None
+    return step.result_type.validate_python(json.loads(row.result), strict=False)
+
+
+def condition(saga: Definition, view: RunView) -> Callable[[Step], bool]:
+    """How the planner asks whether a step's condition holds, on this view."""
+
+    def holds(step: Step) -> bool:
+        row = view.step(step.name)
+        assert step.when is not None and row is not None, "only asked of steps with a condition"
+        return bool(step.when(run_context(saga, view, row)))
+
+    return holds
+
+
+def _clock(ends_at: float | None) -> Callable[[], float]:
+    if ends_at is None:
+        return lambda: 0.0
+    return lambda: ends_at - time.monotonic()

@@ -1,0 +1,270 @@
+"""The engine's pipeline for one message: claim, perform, record, continue.
+
+A message may arrive never, late, twice or out of order. What it says counts for nothing; it makes
+its worker look at the record, and the record decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from sagas import record, transitions
+from sagas.conf import conf
+from sagas.define import plan, registry
+from sagas.define.draft import Draft
+from sagas.define.outcome import Done, Outcome, RetryLater, Unknown, Wait
+from sagas.define.plan import Worker, time_limit
+from sagas.define.saga import Definition
+from sagas.define.step import Step
+from sagas.define.view import RunView, StepView
+from sagas.errors import UnknownRun, UnknownSaga
+from sagas.run import mailbox
+from sagas.run.canvas import Links
+from sagas.run.context import condition
+from sagas.run.points import reached
+from sagas.run.send import send
+from sagas.run.step import perform
+from sagas.states import Direction, StepStatus
+
+logger = logging.getLogger("sagas.dispatch")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Message:
+    """What one Celery message asks for, and the links that it still carries."""
+
+    run_id: UUID
+    epoch: int
+    step: str
+    direction: Direction
+    links: Links
+    began: float = field(default_factory=time.monotonic)
+
+
+def carry(message: Message) -> None:
+    """Perform the message's step, and the steps after it while this worker may."""
+    draft = claim(message)
+    while draft is not None and draft.claimed is not None:
+        message.links.drop_through(draft.claimed.name)
+        draft = attempt(message, draft)
+    reached("K5", message.step, message.direction)
+
+
+def claim(message: Message) -> Draft | None:
+    """Phase 2: take the message's step, or the first of its links that is due, for this worker."""
+    try:
+        view = insist(lambda: record.read(message.run_id))
+    except UnknownRun:
+        logger.warning("A message names run %s, which does not exist.", message.run_id)
+        return _leave(message)
+    saga = definition_of(view)
+    if saga is None or view.epoch != message.epoch:
+        return _leave(message)
+    step = _next_of(message, saga, view)
+    if step is None:
+        return _leave(message)
+    draft = plan.claim(saga, view, step.name, message.direction, worker(saga, view, message, step))
+    if not draft:
+        return _leave(message)
+    if not insist(lambda: transitions.write(draft)):  # moved meanwhile: look again
+        return claim(message)
+    return _go_on(message, saga, draft)
+
+
+def attempt(message: Message, draft: Draft) -> Draft | None:
+    """Phases 3 to 5: perform the claimed step, record its outcome, go on or hand on."""
+    view, row = draft.view, draft.claimed
+    assert row is not None, "only called with a claimed step"
+    saga = registry.get(view.saga, view.version)
+    if saga.steps[row.name].atomic and not plan.probing(saga.steps[row.name], row):
+        settled = _atomically(message, saga, view, row)
+    else:
+        outcome = perform(saga, view, row)
+        reached("K3", row.name, row.direction)
+        settled = recorded(message, saga, view, row, outcome)
+    if settled is None:
+        return _leave(message)
+    reached("K4", row.name, row.direction)
+    return _go_on(message, saga, settled)
+
+
+def recorded(
+    message: Message, saga: Definition, view: RunView, row: StepView, outcome: Outcome
+) -> Draft | None:
+    """Phase 4, record: the outcome, the next moves and the next claim. None: it came too late."""
+    fence, step = (view.epoch, row.attempt), saga.steps[row.name]
+    if not (isinstance(outcome, Wait) and outcome.signal):
+        draft = plan.settle(saga, view, row, outcome, worker(saga, view, message, step))
+        if insist(lambda: transitions.write(draft)):
+            return draft
+    return insist(lambda: _recorded_locked(message, saga, view.id, row, fence, outcome))
+
+
+def definition_of(view: RunView) -> Definition | None:
+    """The definition that the run pins; if it is gone or changed, the run needs attention."""
+    try:
+        saga = registry.get(view.saga, view.version)
+        if saga.fingerprint == view.fingerprint:
+            return saga
+        reason = f"{saga!r} has other steps than when this run started"
+    except UnknownSaga as error:
+        reason = str(error)
+    if not view.over and not view.attention:
+        draft = Draft(view)
+        draft.park(f"The code that runs this saga does not fit the run: {reason}")
+        insist(lambda: transitions.write(draft))
+    return None
+
+
+def worker(saga: Definition, view: RunView, message: Message, current: Step) -> Worker:
+    """What the planner must know of this worker: it carries on in its queue, while time is left."""
+
+    def carries(step: Step, direction: Direction) -> bool:
+        ends = time.monotonic() - message.began + time_limit(step, direction)
+        same_queue = step.queue == current.queue
+        return same_queue and not saga.hop and ends <= conf().CARRY_SECONDS
+
+    return Worker(carries, condition(saga, view), conf().POISON_ATTEMPTS)
+
+
+def insist(action: Callable[[], T]) -> T:
+    """Do something in the database, and again on a new connection while it cannot be reached.
+
+    Safe for writes: each names the revision it was planned on, so one whose answer was lost
+    changes nothing when repeated. Gives up after one lease: then a sweep takes over.
+
+    Raises:
+        django.db.OperationalError: the database stayed away.
+    """
+    pause, until = 0.05, time.monotonic() + conf().LEASE_SECONDS
+    while True:
+        try:
+            return action()
+        except (OperationalError, InterfaceError) as error:
+            if connection.in_atomic_block or time.monotonic() + pause > until:
+                raise
+            logger.warning("Database: %s; trying again.", type(error).__name__)
+            connection.close()
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+
+# --- helpers -------------------------------------------------------------------------------
+
+
+def _next_of(message: Message, saga: Definition, view: RunView) -> Step | None:
+    """The message's step, or if that is settled the first of its links that is not.
+
+    A step on another queue than the message's own is left to the chain, which hops there.
+    """
+    names = [message.step, *message.links.names()]
+    for name in names:
+        row = view.step(name, message.direction)
+        if row is None or name not in saga.steps:
+            continue
+        if row.status not in (StepStatus.SUCCEEDED, StepStatus.SKIPPED):
+            step, first = saga.steps[name], saga.steps[message.step]
+            return step if step.queue == first.queue else None
+    return None
+
+
+def _recorded_locked(
+    message: Message,
+    saga: Definition,
+    run_id: UUID,
+    row: StepView,
+    fence: tuple[int, int],
+    outcome: Outcome,
+) -> Draft | None:
+    """Record under the run's lock: somebody moved it since it was read, or a signal matters."""
+    with transaction.atomic():
+        if isinstance(outcome, Wait) and outcome.signal:
+            mailbox.lock(outcome.signal, outcome.correlation)
+        view = record.read_locked(run_id)
+        current = view.step(row.name, row.direction)
+        if current is None or not _mine(view, current, fence):
+            _note_late(view, row, fence, outcome)
+            return None
+        if isinstance(outcome, Wait) and outcome.signal:
+            early = mailbox.take(outcome.signal, outcome.correlation, current.id)
+            outcome = outcome if early is None else Done(early)
+        by = worker(saga, view, message, saga.steps[row.name])
+        draft = plan.settle(saga, view, current, outcome, by)
+        transitions.write(draft)
+        return draft
+
+
+def _mine(view: RunView, current: StepView, fence: tuple[int, int]) -> bool:
+    flying = current.status is StepStatus.IN_FLIGHT
+    return flying and (view.epoch, current.attempt) == fence
+
+
+def _note_late(view: RunView, row: StepView, fence: tuple[int, int], outcome: Outcome) -> None:
+    current = view.step(row.name, row.direction)
+    if current is not None and current.attempt == fence[1]:
+        return  # this attempt's own record, whose answer was lost
+    draft = Draft(view)
+    draft.late(row, fence[1], type(outcome).__name__)
+    transitions.write(draft)
+
+
+class _RolledBack(Exception):
+    def __init__(self, outcome: Outcome | None) -> None:
+        self.outcome = outcome
+
+
+def _atomically(message: Message, saga: Definition, view: RunView, row: StepView) -> Draft | None:
+    """Perform and record in one transaction: the step's ORM writes commit with its outcome."""
+    fence = (view.epoch, row.attempt)
+    try:
+        with transaction.atomic():
+            outcome = perform(saga, view, row)
+            if not isinstance(outcome, Done):
+                raise _RolledBack(outcome)
+            reached("K3", row.name, row.direction)
+            draft = _recorded_locked(message, saga, view.id, row, fence, outcome)
+            if draft is None:
+                raise _RolledBack(None)
+            return draft
+    except _RolledBack as undone:
+        outcome_or_none = undone.outcome
+    except Exception as error:  # refused by a deferred constraint, or the database went away
+        outcome_or_none = RetryLater(f"{type(error).__name__} at commit")
+    if outcome_or_none is None:
+        return None
+    if isinstance(outcome_or_none, Unknown):  # rolled back: surely nothing happened
+        outcome_or_none = RetryLater(outcome_or_none.reason, outcome_or_none.after)
+    return recorded(message, saga, view, row, outcome_or_none)
+
+
+def _go_on(message: Message, saga: Definition, draft: Draft) -> Draft | None:
+    """Phase 5, continue: here with the step that was claimed, elsewhere with what is ready."""
+    if draft.claimed is None:
+        return _hand_on(message, saga, draft)
+    send(saga, draft.view, draft.to_send)
+    reached("K1", draft.claimed.name, draft.claimed.direction)
+    return draft
+
+
+def _hand_on(message: Message, saga: Definition, draft: Draft) -> None:
+    """Let the chain hop to the next step, and send what it does not carry."""
+    rows = draft.to_send
+    hop = next((row for row in rows if row.direction is message.direction), None)
+    if hop is not None and draft.view.epoch == message.epoch and message.links.keep_from(hop.name):
+        rows = [row for row in rows if row is not hop]
+    else:
+        message.links.clear()
+    send(saga, draft.view, rows)
+
+
+def _leave(message: Message) -> None:
+    """Nothing to do here: the copy ends, so that copies never multiply."""
+    message.links.clear()

@@ -1,0 +1,44 @@
+"""Publishing canvases. A message is a hint: one that cannot be sent is sent by a later sweep."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from sagas.define.saga import Definition
+from sagas.define.view import RunView, StepView
+from sagas.run.canvas import canvas
+from sagas.run.points import reached
+
+logger = logging.getLogger("sagas.send")
+
+
+def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
+    """Send what makes a worker perform these steps. False: it failed, and a sweep will do it."""
+    if not rows:
+        return True
+    try:
+        canvas(saga, view, rows).apply_async()
+    except Exception as error:  # whatever the broker's client raises: the record has decided
+        logger.warning(
+            "Run %s: no message sent (%s); a sweep will send it.", view.id, type(error).__name__
+        )
+        return False
+    return True
+
+
+def send_on_commit(saga: Definition, view: RunView, rows: list[StepView]) -> None:
+    """Send when the caller's transaction has committed; at once if there is none."""
+
+    def deliver() -> None:
+        reached("K7")
+        send(saga, view, rows)
+
+    transaction.on_commit(deliver, robust=True)
+
+
+def nothing(*_: Any) -> bool:
+    """Carry nothing: what a caller that is no worker answers to the planner."""
+    return False

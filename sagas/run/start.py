@@ -1,0 +1,97 @@
+"""Phase 1, start: a run is accepted in the caller's own transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from sagas import db, transitions
+from sagas.conf import conf
+from sagas.define import plan, registry
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import KeyConflict, PayloadInvalid, SagaError
+from sagas.models import uuid7
+from sagas.run.context import condition
+from sagas.run.documents import NotADocument, encode
+from sagas.run.send import nothing, send_on_commit
+
+_EXISTING = """
+SELECT id, payload = %(payload)s::jsonb FROM sagas_run
+WHERE saga = %(saga)s AND business_key = %(key)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The receipt of a start.
+
+    Attributes:
+        id: the run's id.
+        created: False if the key was known, and this is the run that it started before.
+    """
+
+    id: UUID
+    saga: str
+    key: str
+    created: bool
+
+
+def start(
+    saga: Definition | str,
+    payload: BaseModel | dict[str, Any],
+    *,
+    key: str,
+    deadline: timedelta | None = None,
+) -> Started:
+    """Start a run in the caller's transaction: both commit, or neither does.
+
+    Args:
+        saga: the saga or its name.
+        payload: the saga's pydantic model, or data that fits it.
+        key: the business key. The same key with the same payload gives the same run again.
+        deadline: how long the run may take before it turns back, instead of the saga's own.
+
+    Raises:
+        UnknownSaga: there is no saga of that name.
+        PayloadInvalid: the payload does not fit.
+        KeyConflict: the key was used with another payload.
+    """
+    definition = registry.get(saga) if isinstance(saga, str) else saga
+    view = _view(definition, payload, key)
+    draft = plan.begin(definition, view, plan.Worker(nothing, condition(definition, view)))
+    limit = deadline if deadline is not None else definition.deadline
+    if not transitions.insert(draft, limit.total_seconds() if limit is not None else None):
+        return _existing(view)
+    send_on_commit(definition, view, draft.to_send)
+    return Started(view.id, view.saga, key, created=True)
+
+
+def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> RunView:
+    if not key or len(key) > 200 or "\x00" in key:
+        raise SagaError(
+            f"Saga {saga.name!r}: a key needs 1 to 200 characters, got {len(key)}. "
+            "Derive it from the business object, as in key=f'order:{order.pk}'."
+        )
+    document = saga.validated(payload).model_dump(mode="json")
+    try:
+        text = encode(document, conf().MAX_DOCUMENT_BYTES)
+    except NotADocument as error:
+        raise PayloadInvalid(saga.name, [{"field": "", "message": str(error)}]) from None
+    return RunView(uuid7(), saga.name, saga.version, saga.fingerprint, key, text)
+
+
+def _existing(view: RunView) -> Started:
+    found = db.execute(
+        _EXISTING, {"payload": view.payload, "saga": view.saga, "key": view.business_key}
+    )
+    run_id, same = found[0]
+    if not same:
+        raise KeyConflict(
+            f"Saga {view.saga!r}: the key {view.business_key!r} started run {run_id} with another "
+            "payload. Use a new key for new data, or repeat the first payload exactly."
+        )
+    return Started(run_id, view.saga, view.business_key, created=False)

@@ -1,0 +1,99 @@
+"""Phase 3, perform: call the step's code and turn whatever happens into an outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from sagas.conf import conf
+from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.plan import probing, time_limit
+from sagas.define.saga import Definition
+from sagas.define.step import Action, Errors, Step
+from sagas.define.view import RunView, StepView
+from sagas.errors import StepTimeout
+from sagas.run.context import run_context
+from sagas.run.documents import NotADocument, clean, encode
+from sagas.run.limits import limited
+from sagas.states import Direction
+
+logger = logging.getLogger("sagas.step")
+_OUTCOMES = (Done, NotApplied, Refused, RetryLater, Unknown, Wait)
+
+
+def perform(saga: Definition, view: RunView, row: StepView) -> Outcome:
+    """Do, verify or undo a claimed step. It never raises for what the step's code does."""
+    step = saga.steps[row.name]
+    seconds = time_limit(step, row.direction)
+    context = run_context(saga, view, row, time.monotonic() + seconds)
+    try:
+        with limited(seconds, conf().GRACE_SECONDS):
+            answer = _action(step, row)(context)
+    except Exception as error:
+        _log(view, row, error)
+        return _classify(saga.errors_of(step), step, error)
+    return _answer(step, row, answer)
+
+
+def _action(step: Step, row: StepView) -> Action:
+    if row.direction is Direction.BACKWARD:
+        assert step.compensation is not None, "only a step with a compensation has such a row"
+        return step.compensation.action
+    if probing(step, row):
+        assert step.verifier is not None, "only a step with a verify is probed"
+        return step.verifier
+    return step.action
+
+
+def _answer(step: Step, row: StepView, answer: Any) -> Outcome:
+    if isinstance(answer, _OUTCOMES):
+        return _cleaned(answer)
+    if row.direction is Direction.BACKWARD:
+        return Done()
+    if answer is None and probing(step, row):
+        return Unknown("verify returned None; it must return the result, or NotApplied()")
+    try:
+        plain = step.result_type.dump_python(
+            step.result_type.validate_python(answer), mode="json", warnings="error"
+        )
+        return Done(encode(plain, conf().MAX_DOCUMENT_BYTES))
+    except (ValueError, NotADocument) as error:  # pydantic's errors are ValueErrors
+        # Never refused: the effect is there, only its description is unfit.
+        return Unknown(f"the result does not fit {step.name!r}: {clean(type(error).__name__)}")
+
+
+def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
+    reason = describe(error)
+    after = getattr(error, "retry_after", None)
+    if isinstance(error, errors.refused):
+        return Refused(reason)
+    if isinstance(error, errors.retry):
+        return RetryLater(reason, after)
+    if step.atomic:  # rolled back: surely nothing happened
+        return RetryLater(reason, after)
+    return Unknown(reason, after)
+
+
+def describe(error: Exception) -> str:
+    """An error in one line that is safe to store."""
+    if isinstance(error, StepTimeout):
+        return "the time limit was reached"
+    return clean(f"{type(error).__name__}: {error}", 500)
+
+
+def _cleaned(outcome: Any) -> Outcome:
+    if isinstance(outcome, Done):
+        return Done(encode(outcome.result, conf().MAX_DOCUMENT_BYTES))
+    return outcome  # type: ignore[no-any-return]
+
+
+def _log(view: RunView, row: StepView, error: Exception) -> None:
+    logger.info(
+        "Run %s: %s %s, attempt %s: %s",
+        view.id,
+        row.direction,
+        row.name,
+        row.attempt,
+        type(error).__name__,
+    )

@@ -1,0 +1,81 @@
+"""The words of the record: statuses, directions, and the one table of moves that are allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"  # accepted; no step has been claimed yet
+    RUNNING = "running"  # going forward
+    COMPENSATING = "compensating"  # going backward, undoing what was done
+    NEEDS_ATTENTION = "needs_attention"  # stopped until a person decides
+    SUCCEEDED = "succeeded"  # every step is done
+    COMPENSATED = "compensated"  # everything that was done is undone
+    RESOLVED = "resolved"  # a person closed it with a note
+
+
+class StepStatus(StrEnum):
+    """Where a step stands; a compensation is a step with a row of its own."""
+
+    PENDING = "pending"  # its turn has not come
+    READY = "ready"  # may be claimed once due
+    IN_FLIGHT = "in_flight"  # claimed: a worker holds its lease
+    WAITING = "waiting"  # for a signal or a time; no worker holds it
+    UNKNOWN = "unknown"  # it may or may not have happened: an open question
+    SUCCEEDED = "succeeded"  # done, result recorded
+    FAILED = "failed"  # given up; its flag in_doubt says whether it may have happened
+    SKIPPED = "skipped"  # its condition did not hold, or a person skipped it
+
+
+class Direction(StrEnum):
+    """Which way a step row works."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
+class Halt(StrEnum):
+    """Why a run stops going forward and will turn back at the next step boundary."""
+
+    NONE = ""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+
+
+_R, _S = RunStatus, StepStatus
+
+RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
+    _R.PENDING: frozenset({_R.RUNNING, _R.COMPENSATED, _R.NEEDS_ATTENTION}),
+    _R.RUNNING: frozenset({_R.SUCCEEDED, _R.COMPENSATING, _R.NEEDS_ATTENTION}),
+    _R.COMPENSATING: frozenset({_R.COMPENSATED, _R.NEEDS_ATTENTION}),
+    _R.NEEDS_ATTENTION: frozenset({_R.RUNNING, _R.COMPENSATING, _R.RESOLVED}),
+    _R.SUCCEEDED: frozenset(),
+    _R.COMPENSATED: frozenset(),
+    _R.RESOLVED: frozenset(),
+}
+
+STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
+    _S.PENDING: frozenset({_S.READY, _S.IN_FLIGHT, _S.SKIPPED}),
+    _S.READY: frozenset({_S.IN_FLIGHT, _S.SKIPPED, _S.PENDING}),
+    _S.IN_FLIGHT: frozenset(
+        # to itself: the lease lapsed and another worker took over
+        {_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.WAITING, _S.UNKNOWN, _S.FAILED, _S.PENDING}
+    ),
+    _S.WAITING: frozenset({_S.SUCCEEDED, _S.IN_FLIGHT, _S.PENDING}),
+    _S.UNKNOWN: frozenset({_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.FAILED}),
+    _S.FAILED: frozenset({_S.READY, _S.SKIPPED}),
+    _S.SUCCEEDED: frozenset(),
+    _S.SKIPPED: frozenset(),
+}
+
+TERMINAL_RUNS = frozenset(status for status, moves in RUN_MOVES.items() if not moves)
+SETTLED_STEPS = frozenset({_S.SUCCEEDED, _S.SKIPPED})
+ACTIVE_RUNS: Mapping[Direction, frozenset[RunStatus]] = {
+    Direction.FORWARD: frozenset({_R.PENDING, _R.RUNNING}),
+    Direction.BACKWARD: frozenset({_R.COMPENSATING}),
+}

@@ -1,0 +1,46 @@
+"""The Celery tasks: thin, so that everything they do can be called without Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import Task, shared_task
+
+from sagas.run.canvas import ERRBACK, STEP_TASK, Links
+from sagas.run.dispatch import Message, carry
+from sagas.run.recover import nudge
+from sagas.states import Direction
+
+_OPTIONS: dict[str, Any] = {"bind": True, "acks_late": True, "ignore_result": True}
+
+
+@shared_task(name=STEP_TASK[Direction.FORWARD], **_OPTIONS)
+def step(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
+    """Perform a step, and what follows it in the chain while this worker may."""
+    links = Links(self.request.chain)
+    carry(Message(UUID(run_id), epoch, name, Direction.FORWARD, links))
+
+
+@shared_task(name=STEP_TASK[Direction.BACKWARD], **_OPTIONS)
+def compensate(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
+    """Undo a step, and what follows it in the chain while this worker may."""
+    links = Links(self.request.chain)
+    carry(Message(UUID(run_id), epoch, name, Direction.BACKWARD, links))
+
+
+# Celery may call an errback for a step that succeeded, twice, or never. So each only asks the
+# record what is due; with a bound task and an immutable signature it is published, not run
+# inside the failing process.
+
+
+@shared_task(name=ERRBACK[Direction.FORWARD], **_OPTIONS)
+def undo(self: Task[Any, Any], run_id: str, epoch: int) -> None:
+    """The chain's errback: start the compensations if the record says that the run turned back."""
+    nudge(UUID(run_id))
+
+
+@shared_task(name=ERRBACK[Direction.BACKWARD], **_OPTIONS)
+def park(self: Task[Any, Any], run_id: str, epoch: int) -> None:
+    """The compensations' errback: have a lost one taken over, which parks the run when spent."""
+    nudge(UUID(run_id))
