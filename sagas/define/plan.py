@@ -111,7 +111,7 @@ def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None
     lost = row.status is StepStatus.IN_FLIGHT
     if lost:
         row.losses += 1
-        row.in_doubt = row.in_doubt or not (step.atomic or step.expires)
+        row.in_doubt = row.in_doubt or not (step.atomic or step.waits)
         if row.losses >= worker.poison:
             draft.park(f"{row.losses} attempts of {_named(row)} died without an answer.")
             return

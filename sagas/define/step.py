@@ -73,6 +73,7 @@ class Step:
     when: Condition | None = None
     errors: Errors | None = None
     kind: Kind = Kind.COMPENSATABLE
+    waits: bool = False
     expires: bool = False
     verify_retry: Retry = VERIFY
     _undo: list[Compensation] = field(default_factory=list)
@@ -103,8 +104,8 @@ class Step:
     def verify(self, action: Action) -> Action:
         """Decorate the function that finds out whether this step happened.
 
-        It returns the step's result if it did, ``NotApplied()`` if it surely did not, and
-        raises if it cannot tell; then it is asked again later.
+        It returns the step's result if it did (``True`` if there is none), ``NotApplied()`` if
+        it surely did not, and raises if it cannot tell; then it is asked again later.
         """
         self._verify[:] = [action]
         return action
@@ -122,11 +123,19 @@ class Step:
     @cached_property
     def result_type(self) -> TypeAdapter[Any]:
         """The schema of the step's result: its return annotation."""
+        return TypeAdapter(self._returned)
+
+    @property
+    def gives_nothing(self) -> bool:
+        """Whether the step's result is always None; its verify then answers True."""
+        return self._returned is type(None)
+
+    @cached_property
+    def _returned(self) -> Any:
         try:
-            returned = get_type_hints(self.action).get("return", Any)
-        except NameError:
-            returned = Any
-        return TypeAdapter(type(None) if returned is None else returned)
+            return get_type_hints(self.action).get("return", Any)
+        except NameError:  # a name that only type checkers see
+            return Any
 
     def as_pivot(self) -> Step:
         """A copy of this step that is the point of no return."""
@@ -206,6 +215,7 @@ def wait_for(
         name=name or signal,
         action=wait,
         harmless=True,
+        waits=True,
         expires=on_timeout == "fail",
         when=when,
     )
@@ -232,4 +242,4 @@ def wait_until(
             left = (target - run.now).total_seconds()
         return Wait(left) if left > 0 else None
 
-    return Step(name=name, action=wait, harmless=True, when=when)
+    return Step(name=name, action=wait, harmless=True, waits=True, when=when)

@@ -29,14 +29,15 @@ def perform(saga: Definition, view: RunView, row: StepView) -> Outcome:
     context = run_context(saga, view, row, time.monotonic() + seconds)
     try:
         with limited(seconds, conf().GRACE_SECONDS):
-            answer = _action(step, row)(context)
+            answer = action_of(step, row)(context)
     except Exception as error:
         _log(view, row, error)
         return _classify(saga.errors_of(step), step, error)
     return _answer(step, row, answer)
 
 
-def _action(step: Step, row: StepView) -> Action:
+def action_of(step: Step, row: StepView) -> Action:
+    """The code that this attempt calls: the action, its verify or its compensation."""
     if row.direction is Direction.BACKWARD:
         assert step.compensation is not None, "only a step with a compensation has such a row"
         return step.compensation.action
@@ -51,8 +52,11 @@ def _answer(step: Step, row: StepView, answer: Any) -> Outcome:
         return _cleaned(answer)
     if row.direction is Direction.BACKWARD:
         return Done()
-    if answer is None and probing(step, row):
-        return Unknown("verify returned None; it must return the result, or NotApplied()")
+    if probing(step, row):
+        if answer is None:
+            return Unknown("verify returned None; it must return the result, or NotApplied()")
+        if step.gives_nothing:
+            return Done()
     try:
         plain = step.result_type.dump_python(
             step.result_type.validate_python(answer), mode="json", warnings="error"
