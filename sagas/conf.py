@@ -31,6 +31,8 @@ class Conf(BaseModel):
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.
     MAX_DOCUMENT_BYTES: int = Field(262_144, gt=0)
+    #: Starts, cancels and signals that one user may send through the API in a minute.
+    API_WRITES_PER_MINUTE: int = Field(600, gt=0)
 
 
 @cache
