@@ -1,1 +1,1 @@
-"""Integration sagas: multi-service workflows on Django and Celery that finish or undo themselves."""
+"""Integration sagas: workflows on Django and Celery that finish or undo themselves."""

@@ -8,7 +8,8 @@ from typing import Any
 from celery import current_app
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
 from sagas.conf import conf
@@ -20,9 +21,7 @@ from sagas.states import Direction
 
 
 @register("sagas")
-def check_sagas(
-    app_configs: Sequence[AppConfig] | None = None, **_: Any
-) -> list[CheckMessage]:
+def check_sagas(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
     """Everything that would make a run stand still or do something twice."""
     try:
         conf()
@@ -73,7 +72,7 @@ def _celery() -> Iterator[CheckMessage]:
             id="sagas.E104",
         )
     if not any("Sweeper" in repr(step) for step in current_app.steps["worker"]):
-        yield Warning(
+        yield Caution(
             "No worker sweeps: lost messages and due retries would never be sent.",
             hint='In your Celery module: app.steps["worker"].add(sagas.worker.Sweeper).',
             id="sagas.W105",

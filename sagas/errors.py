@@ -15,11 +15,11 @@ class DefinitionError(SagaError):
         hint: how to mend the definition.
     """
 
-    def __init__(self, id: str, message: str, hint: str) -> None:
-        self.id = id
+    def __init__(self, rule: str, message: str, hint: str) -> None:
+        self.id = rule
         self.message = message
         self.hint = hint
-        super().__init__(f"{message} {hint} ({id})")
+        super().__init__(f"{message} {hint} ({rule})")
 
 
 class UnknownSaga(SagaError):

@@ -1,4 +1,7 @@
-"""The record: runs, their steps, what happened to them, and signals. Only ``transitions`` writes it."""
+"""The record: runs, their steps, what happened to them, and signals.
+
+Only ``transitions`` writes runs and steps.
+"""
 
 from __future__ import annotations
 
@@ -168,7 +171,8 @@ class Signal(models.Model):
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=80)
     correlation = models.CharField(max_length=200)
-    deduplication_id = models.CharField(max_length=200, null=True, blank=True)
+    # Null, not empty, where the sender gives none: only then may equal ones stand side by side.
+    deduplication_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001
     payload = models.JSONField(null=True, blank=True)
     received_at = models.DateTimeField(db_default=Now())
     taken_at = models.DateTimeField(null=True, blank=True)

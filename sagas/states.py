@@ -64,7 +64,7 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
     _S.READY: frozenset({_S.IN_FLIGHT, _S.SKIPPED, _S.PENDING}),
     _S.IN_FLIGHT: frozenset(
         # to itself: the lease lapsed and another worker took over
-        {_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.WAITING, _S.UNKNOWN, _S.FAILED, _S.PENDING}
+        {_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.WAITING, _S.UNKNOWN, _S.FAILED}
     ),
     _S.WAITING: frozenset({_S.SUCCEEDED, _S.IN_FLIGHT, _S.PENDING}),
     _S.UNKNOWN: frozenset({_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.FAILED}),

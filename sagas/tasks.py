@@ -18,14 +18,14 @@ _OPTIONS: dict[str, Any] = {"bind": True, "acks_late": True, "ignore_result": Tr
 @shared_task(name=STEP_TASK[Direction.FORWARD], **_OPTIONS)
 def step(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
     """Perform a step, and what follows it in the chain while this worker may."""
-    links = Links(self.request.chain)
+    links = Links(_chain(self))
     carry(Message(UUID(run_id), epoch, name, Direction.FORWARD, links))
 
 
 @shared_task(name=STEP_TASK[Direction.BACKWARD], **_OPTIONS)
 def compensate(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
     """Undo a step, and what follows it in the chain while this worker may."""
-    links = Links(self.request.chain)
+    links = Links(_chain(self))
     carry(Message(UUID(run_id), epoch, name, Direction.BACKWARD, links))
 
 
@@ -44,3 +44,7 @@ def undo(self: Task[Any, Any], run_id: str, epoch: int) -> None:
 def park(self: Task[Any, Any], run_id: str, epoch: int) -> None:
     """The compensations' errback: have a lost one taken over, which parks the run when spent."""
     nudge(UUID(run_id))
+
+
+def _chain(task: Task[Any, Any]) -> list[Any] | None:
+    return task.request.chain  # type: ignore[return-value]  # celery-types says str

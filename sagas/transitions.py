@@ -17,7 +17,7 @@ from sagas.conf import conf
 from sagas.define.draft import Change, Draft, Happening
 from sagas.define.view import RunView
 from sagas.identity import identity
-from sagas.states import ACTIVE_RUNS, TERMINAL_RUNS, Direction, RunStatus, StepStatus
+from sagas.states import TERMINAL_RUNS, Direction, RunStatus, StepStatus
 
 
 def write(draft: Draft) -> bool:

@@ -25,7 +25,7 @@ logger = logging.getLogger("sagas.worker")
 class Sweeper(bootsteps.StartStopStep):
     """The bootstep that starts the thread, once the pool's processes have been forked."""
 
-    requires = frozenset({"celery.worker.components:Pool"})
+    requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
         """Start sweeping. It ends with the process: while tasks drain, leases need renewing."""

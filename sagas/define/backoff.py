@@ -37,7 +37,7 @@ class Retry:
         return self.attempts is not None or self.total is not None
 
     def spent(self, tries: int, elapsed: float) -> bool:
-        """Whether no further try is allowed after ``tries``, ``elapsed`` seconds after the first."""
+        """Whether no try is left after ``tries``, ``elapsed`` seconds after the first."""
         if self.attempts is not None and tries >= self.attempts:
             return True
         return self.total is not None and elapsed >= self.total

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from sagas.define.backoff import Retry
 from sagas.define.draft import Draft
@@ -125,7 +125,7 @@ def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None
 def _claim(saga: Definition, draft: Draft, row: StepView, *, lost: bool = False) -> None:
     step = saga.steps[row.name]
     row.attempt += 1
-    data: dict[str, bool] = {"took_over": True} if lost else {}
+    data: dict[str, Any] = {"took_over": True} if lost else {}
     if probing(step, row):
         row.probes += 1
         data["verify"] = True
@@ -193,16 +193,12 @@ def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
     _again(saga, draft, row, StepStatus.UNKNOWN, reason, getattr(outcome, "after", None))
 
 
-def _retry(
-    saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None
-) -> None:
+def _retry(saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None) -> None:
     to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.READY
     _again(saga, draft, row, to, reason, after)
 
 
-def _doubt(
-    saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None
-) -> None:
+def _doubt(saga: Definition, draft: Draft, row: StepView, reason: str, after: float | None) -> None:
     step = saga.steps[row.name]
     if probing(step, row):  # asking has its own budget
         delay = step.verify_retry.delay(1, after)

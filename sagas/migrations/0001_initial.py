@@ -2,138 +2,383 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
+from django.db import migrations, models
+
 import sagas.models
 import sagas.states
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=sagas.models.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('saga', models.CharField(max_length=80)),
-                ('version', models.PositiveIntegerField(help_text="of the saga's definition")),
-                ('fingerprint', models.CharField(help_text="of the saga's structure", max_length=16)),
-                ('business_key', models.CharField(max_length=200)),
-                ('payload', models.JSONField()),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('compensating', 'compensating'), ('needs_attention', 'needs attention'), ('succeeded', 'succeeded'), ('compensated', 'compensated'), ('resolved', 'resolved')], max_length=16)),
-                ('epoch', models.PositiveIntegerField(default=1, help_text='raised when the direction changes')),
-                ('revision', models.PositiveIntegerField(default=0, help_text='raised by every move')),
-                ('halt', models.CharField(blank=True, choices=[('', 'none'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('deadline', 'deadline')], default='', max_length=10)),
-                ('attention', models.TextField(blank=True, default='', help_text='why a person is needed')),
-                ('deadline_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=sagas.models.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("saga", models.CharField(max_length=80)),
+                ("version", models.PositiveIntegerField(help_text="of the saga's definition")),
+                (
+                    "fingerprint",
+                    models.CharField(help_text="of the saga's structure", max_length=16),
+                ),
+                ("business_key", models.CharField(max_length=200)),
+                ("payload", models.JSONField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("running", "running"),
+                            ("compensating", "compensating"),
+                            ("needs_attention", "needs attention"),
+                            ("succeeded", "succeeded"),
+                            ("compensated", "compensated"),
+                            ("resolved", "resolved"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "epoch",
+                    models.PositiveIntegerField(
+                        default=1, help_text="raised when the direction changes"
+                    ),
+                ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(default=0, help_text="raised by every move"),
+                ),
+                (
+                    "halt",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "none"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("deadline", "deadline"),
+                        ],
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "attention",
+                    models.TextField(blank=True, default="", help_text="why a person is needed"),
+                ),
+                ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ('-id',),
-                'indexes': [models.Index(condition=models.Q(('status__in', ['compensated', 'resolved', 'succeeded']), _negated=True), fields=['status', 'id'], name='sagas_run_unfinished')],
-                'constraints': [models.UniqueConstraint(fields=('saga', 'business_key'), name='sagas_run_once'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'compensating', 'needs_attention', 'succeeded', 'compensated', 'resolved'])), name='sagas_run_status'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('status__in', ['compensated', 'resolved', 'succeeded'])), models.Q(models.Q(('status__in', ['compensated', 'resolved', 'succeeded']), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='sagas_run_finished_iff_terminal'), models.CheckConstraint(condition=models.Q(models.Q(('status', sagas.states.RunStatus['NEEDS_ATTENTION']), _negated=True), models.Q(('attention', ''), _negated=True), _connector='OR'), name='sagas_run_attention_has_reason')],
+                "ordering": ("-id",),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("status__in", ["compensated", "resolved", "succeeded"]), _negated=True
+                        ),
+                        fields=["status", "id"],
+                        name="sagas_run_unfinished",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("saga", "business_key"), name="sagas_run_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "pending",
+                                    "running",
+                                    "compensating",
+                                    "needs_attention",
+                                    "succeeded",
+                                    "compensated",
+                                    "resolved",
+                                ],
+                            )
+                        ),
+                        name="sagas_run_status",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("finished_at__isnull", False),
+                                ("status__in", ["compensated", "resolved", "succeeded"]),
+                            ),
+                            models.Q(
+                                models.Q(
+                                    ("status__in", ["compensated", "resolved", "succeeded"]),
+                                    _negated=True,
+                                ),
+                                ("finished_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="sagas_run_finished_iff_terminal",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("status", sagas.states.RunStatus["NEEDS_ATTENTION"]), _negated=True
+                            ),
+                            models.Q(("attention", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="sagas_run_attention_has_reason",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80)),
-                ('direction', models.CharField(choices=[('forward', 'forward'), ('backward', 'backward')], max_length=8)),
-                ('position', models.PositiveSmallIntegerField(help_text='place in the saga, from 0')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('ready', 'ready'), ('in_flight', 'in flight'), ('waiting', 'waiting'), ('unknown', 'unknown'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('skipped', 'skipped')], max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='claims so far')),
-                ('tries', models.PositiveIntegerField(default=0, help_text='calls that count as tries')),
-                ('probes', models.PositiveIntegerField(default=0, help_text='verifies that count as tries')),
-                ('losses', models.PositiveIntegerField(default=0, help_text='attempts in a row without answer')),
-                ('in_doubt', models.BooleanField(default=False, help_text='an attempt may have had its effect')),
-                ('generation', models.PositiveIntegerField(default=1)),
-                ('due_at', models.DateTimeField(blank=True, help_text='may be claimed from then on', null=True)),
-                ('wake_at', models.DateTimeField(blank=True, help_text='the sweep looks at it then', null=True)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('limit_at', models.DateTimeField(blank=True, help_text='no lease goes beyond', null=True)),
-                ('worker', models.CharField(blank=True, default='', max_length=120)),
-                ('pid', models.IntegerField(blank=True, null=True)),
-                ('signal', models.CharField(blank=True, default='', max_length=80)),
-                ('correlation', models.CharField(blank=True, default='', max_length=200)),
-                ('result', models.JSONField(blank=True, null=True)),
-                ('error', models.TextField(blank=True, default='')),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='sagas.run')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "direction",
+                    models.CharField(
+                        choices=[("forward", "forward"), ("backward", "backward")], max_length=8
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(help_text="place in the saga, from 0"),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("ready", "ready"),
+                            ("in_flight", "in flight"),
+                            ("waiting", "waiting"),
+                            ("unknown", "unknown"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField(default=0, help_text="claims so far")),
+                (
+                    "tries",
+                    models.PositiveIntegerField(default=0, help_text="calls that count as tries"),
+                ),
+                (
+                    "probes",
+                    models.PositiveIntegerField(
+                        default=0, help_text="verifies that count as tries"
+                    ),
+                ),
+                (
+                    "losses",
+                    models.PositiveIntegerField(
+                        default=0, help_text="attempts in a row without answer"
+                    ),
+                ),
+                (
+                    "in_doubt",
+                    models.BooleanField(
+                        default=False, help_text="an attempt may have had its effect"
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField(default=1)),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        blank=True, help_text="may be claimed from then on", null=True
+                    ),
+                ),
+                (
+                    "wake_at",
+                    models.DateTimeField(
+                        blank=True, help_text="the sweep looks at it then", null=True
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "limit_at",
+                    models.DateTimeField(blank=True, help_text="no lease goes beyond", null=True),
+                ),
+                ("worker", models.CharField(blank=True, default="", max_length=120)),
+                ("pid", models.IntegerField(blank=True, null=True)),
+                ("signal", models.CharField(blank=True, default="", max_length=80)),
+                ("correlation", models.CharField(blank=True, default="", max_length=200)),
+                ("result", models.JSONField(blank=True, null=True)),
+                ("error", models.TextField(blank=True, default="")),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="sagas.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('run', 'direction', 'position'),
+                "ordering": ("run", "direction", "position"),
             },
         ),
         migrations.CreateModel(
-            name='Signal',
+            name="Signal",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80)),
-                ('correlation', models.CharField(max_length=200)),
-                ('deduplication_id', models.CharField(blank=True, max_length=200, null=True)),
-                ('payload', models.JSONField(blank=True, null=True)),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('taken_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sagas.step')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=80)),
+                ("correlation", models.CharField(max_length=200)),
+                ("deduplication_id", models.CharField(blank=True, max_length=200, null=True)),
+                ("payload", models.JSONField(blank=True, null=True)),
+                (
+                    "received_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "taken_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sagas.step",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('step', models.CharField(blank=True, help_text='empty: the run itself', max_length=80)),
-                ('direction', models.CharField(blank=True, choices=[('forward', 'forward'), ('backward', 'backward')], max_length=8)),
-                ('old', models.CharField(blank=True, max_length=16)),
-                ('new', models.CharField(blank=True, max_length=16)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('epoch', models.PositiveIntegerField()),
-                ('worker', models.CharField(blank=True, max_length=120)),
-                ('data', models.JSONField(default=dict)),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='sagas.run')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "step",
+                    models.CharField(blank=True, help_text="empty: the run itself", max_length=80),
+                ),
+                (
+                    "direction",
+                    models.CharField(
+                        blank=True,
+                        choices=[("forward", "forward"), ("backward", "backward")],
+                        max_length=8,
+                    ),
+                ),
+                ("old", models.CharField(blank=True, max_length=16)),
+                ("new", models.CharField(blank=True, max_length=16)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("epoch", models.PositiveIntegerField()),
+                ("worker", models.CharField(blank=True, max_length=120)),
+                ("data", models.JSONField(default=dict)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="sagas.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
-                'indexes': [models.Index(fields=['run', 'id'], name='sagas_event_of_run')],
+                "ordering": ("id",),
+                "indexes": [models.Index(fields=["run", "id"], name="sagas_event_of_run")],
             },
         ),
         migrations.AddIndex(
-            model_name='step',
-            index=models.Index(condition=models.Q(('wake_at__isnull', False)), fields=['wake_at'], name='sagas_step_wake'),
+            model_name="step",
+            index=models.Index(
+                condition=models.Q(("wake_at__isnull", False)),
+                fields=["wake_at"],
+                name="sagas_step_wake",
+            ),
         ),
         migrations.AddIndex(
-            model_name='step',
-            index=models.Index(condition=models.Q(('status', sagas.states.StepStatus['WAITING'])), fields=['signal', 'correlation'], name='sagas_step_waiting'),
+            model_name="step",
+            index=models.Index(
+                condition=models.Q(("status", sagas.states.StepStatus["WAITING"])),
+                fields=["signal", "correlation"],
+                name="sagas_step_waiting",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(fields=('run', 'direction', 'name'), name='sagas_step_once_per_direction'),
+            model_name="step",
+            constraint=models.UniqueConstraint(
+                fields=("run", "direction", "name"), name="sagas_step_once_per_direction"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'ready', 'in_flight', 'waiting', 'unknown', 'succeeded', 'failed', 'skipped'])), name='sagas_step_status'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "pending",
+                            "ready",
+                            "in_flight",
+                            "waiting",
+                            "unknown",
+                            "succeeded",
+                            "failed",
+                            "skipped",
+                        ],
+                    )
+                ),
+                name="sagas_step_status",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('attempt__gte', 1), ('lease_until__isnull', False), ('status', sagas.states.StepStatus['IN_FLIGHT'])), models.Q(models.Q(('status', sagas.states.StepStatus['IN_FLIGHT']), _negated=True), ('lease_until__isnull', True)), _connector='OR'), name='sagas_step_lease_iff_in_flight'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("attempt__gte", 1),
+                        ("lease_until__isnull", False),
+                        ("status", sagas.states.StepStatus["IN_FLIGHT"]),
+                    ),
+                    models.Q(
+                        models.Q(("status", sagas.states.StepStatus["IN_FLIGHT"]), _negated=True),
+                        ("lease_until__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="sagas_step_lease_iff_in_flight",
+            ),
         ),
         migrations.AddIndex(
-            model_name='signal',
-            index=models.Index(condition=models.Q(('taken_at__isnull', True)), fields=['name', 'correlation'], name='sagas_signal_untaken'),
+            model_name="signal",
+            index=models.Index(
+                condition=models.Q(("taken_at__isnull", True)),
+                fields=["name", "correlation"],
+                name="sagas_signal_untaken",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signal',
-            constraint=models.UniqueConstraint(fields=('name', 'correlation', 'deduplication_id'), name='sagas_signal_once'),
+            model_name="signal",
+            constraint=models.UniqueConstraint(
+                fields=("name", "correlation", "deduplication_id"), name="sagas_signal_once"
+            ),
         ),
     ]

@@ -54,9 +54,7 @@ def _deliver(name: str, correlation: str, run_id: Any, step: str) -> bool:
     if row is None or row.status != "waiting":
         return False
     payload = mailbox.take(name, correlation, row.id)
-    draft = plan.settle(
-        saga, view, row, Done(payload), Worker(nothing, condition(saga, view))
-    )
+    draft = plan.settle(saga, view, row, Done(payload), Worker(nothing, condition(saga, view)))
     transitions.write(draft)
     send_on_commit(saga, view, draft.to_send)
     return True

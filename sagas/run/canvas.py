@@ -38,17 +38,13 @@ def _chain(saga: Definition, view: RunView, row: StepView) -> Signature[Any]:
     steps = segment(saga, view, row.direction, saga.steps[row.name])
     links = [_link(view.id, view.epoch, step, row.direction) for step in steps]
     whole = chain(*links) if len(links) > 1 else links[0]
-    errback = signature(
-        ERRBACK[row.direction], args=(str(view.id), view.epoch), immutable=True
-    )
+    errback = signature(ERRBACK[row.direction], args=(str(view.id), view.epoch), immutable=True)
     whole.on_error(errback)
     return whole
 
 
 def _link(run_id: UUID, epoch: int, step: Step, direction: Direction) -> Signature[Any]:
-    link = signature(
-        STEP_TASK[direction], args=(str(run_id), epoch, step.name), immutable=True
-    )
+    link = signature(STEP_TASK[direction], args=(str(run_id), epoch, step.name), immutable=True)
     if step.queue is not None:
         link.set(queue=step.queue)
     return link

@@ -49,7 +49,8 @@ def condition(saga: Definition, view: RunView) -> Callable[[Step], bool]:
 
     def holds(step: Step) -> bool:
         row = view.step(step.name)
-        assert step.when is not None and row is not None, "only asked of steps with a condition"
+        assert step.when is not None, "only asked of steps with a condition"
+        assert row is not None, "a run has a row for each of its steps"
         return bool(step.when(run_context(saga, view, row)))
 
     return holds

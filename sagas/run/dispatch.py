@@ -59,21 +59,28 @@ def carry(message: Message) -> None:
 
 
 def claim(message: Message) -> Draft | None:
-    """Phase 2: take the message's step, or the first of its links that is due, for this worker."""
+    """Phase 2: take the message's step, or the first of its links that is due, for this worker.
+
+    With nothing to take, the message's links are dropped too, so that copies never multiply.
+    """
     try:
         view = insist(lambda: record.read(message.run_id))
     except UnknownRun:
         logger.warning("A message names run %s, which does not exist.", message.run_id)
-        return _leave(message)
+        message.links.clear()
+        return None
     saga = definition_of(view)
     if saga is None or view.epoch != message.epoch:
-        return _leave(message)
+        message.links.clear()
+        return None
     step = _next_of(message, saga, view)
     if step is None:
-        return _leave(message)
+        message.links.clear()
+        return None
     draft = plan.claim(saga, view, step.name, message.direction, worker(saga, view, message, step))
     if not draft:
-        return _leave(message)
+        message.links.clear()
+        return None
     if not insist(lambda: transitions.write(draft)):  # moved meanwhile: look again
         return claim(message)
     return _go_on(message, saga, draft)
@@ -91,7 +98,8 @@ def attempt(message: Message, draft: Draft) -> Draft | None:
         reached("K3", row.name, row.direction)
         settled = recorded(message, saga, view, row, outcome)
     if settled is None:
-        return _leave(message)
+        message.links.clear()
+        return None
     reached("K4", row.name, row.direction)
     return _go_on(message, saga, settled)
 
@@ -248,7 +256,8 @@ def _atomically(message: Message, saga: Definition, view: RunView, row: StepView
 def _go_on(message: Message, saga: Definition, draft: Draft) -> Draft | None:
     """Phase 5, continue: here with the step that was claimed, elsewhere with what is ready."""
     if draft.claimed is None:
-        return _hand_on(message, saga, draft)
+        _hand_on(message, saga, draft)
+        return None
     send(saga, draft.view, draft.to_send)
     reached("K1", draft.claimed.name, draft.claimed.direction)
     return draft
@@ -263,8 +272,3 @@ def _hand_on(message: Message, saga: Definition, draft: Draft) -> None:
     else:
         message.links.clear()
     send(saga, draft.view, rows)
-
-
-def _leave(message: Message) -> None:
-    """Nothing to do here: the copy ends, so that copies never multiply."""
-    message.links.clear()

@@ -42,7 +42,7 @@ def encode(value: Any, limit: int) -> str:
 
 
 def clean(text: str, limit: int = 2000) -> str:
-    """A text that PostgreSQL accepts, for reasons and errors: cut, and stripped of NUL and halves."""
+    """A reason or error that PostgreSQL accepts: cut, without NUL and lone surrogates."""
     return _LONE_SURROGATE.sub("�", text.replace("\x00", "�"))[:limit]
 
 

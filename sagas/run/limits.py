@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import faulthandler
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ def limited(seconds: float, grace: float) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, _time_out)
-    faulthandler.dump_traceback_later(seconds + grace, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(seconds + grace, exit=True, file=2)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

@@ -81,9 +81,7 @@ def renew(pids: Sequence[int]) -> int:
 def claimable(view: RunView) -> list[StepView]:
     """The rows that a worker could take now; all that are open if the run is overdue."""
     direction = (
-        Direction.BACKWARD
-        if view.status in ACTIVE_RUNS[Direction.BACKWARD]
-        else Direction.FORWARD
+        Direction.BACKWARD if view.status in ACTIVE_RUNS[Direction.BACKWARD] else Direction.FORWARD
     )
     rows = [row for row in view.rows(direction) if row.needs_worker]
     if not rows and view.overdue and direction is Direction.FORWARD:

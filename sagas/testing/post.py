@@ -25,7 +25,7 @@ class Post:
 
     def __init__(self, path: Path, app: Celery | None = None) -> None:
         self._path = path
-        self._app: Any = app or current_app._get_current_object()
+        self._app: Any = app or current_app
         with self._open() as database:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY, name TEXT, "

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from sagas.api import parallel, pivot
 from sagas import transitions
+from sagas.api import parallel, pivot
 from sagas.define import registry
 from sagas.define.draft import Draft
 from sagas.define.saga import Definition

@@ -1,0 +1,84 @@
+"""``manage.py sagas``: look at sagas and their runs, start, cancel and signal them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from sagas.errors import SagaError
+from sagas.management.verbs import VERBS
+from sagas.states import RunStatus
+
+_PAYLOAD = "JSON, @FILE, or - for standard input"
+
+
+class Command(BaseCommand):
+    """Parses the command line, calls the verb, and tells an error in one line."""
+
+    help = "Look at sagas and their runs, start, cancel and signal them. Without a word: list."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        words = parser.add_subparsers(dest="word", metavar="WORD")
+        words.add_parser("list", help="all sagas, with their runs by status")
+        words.add_parser("show", help="draw a saga").add_argument("name")
+        _start(words.add_parser("start", help="start a run"))
+        _run(words.add_parser("run", help="what happened in a run, and what happens next"))
+        _runs(words.add_parser("runs", help="the newest runs"))
+        _id(words.add_parser("cancel", help="ask a run to undo itself"))
+        _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
+        _token(words.add_parser("token", help="make a token for the API"))
+
+    def handle(self, *args: Any, **options: Any) -> str:
+        try:
+            return VERBS[options["word"] or "list"](options)
+        except (SagaError, DatabaseError, ValueError) as error:
+            raise CommandError(_line(error)) from None
+
+
+def _start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the saga's")
+    parser.add_argument("--key", required=True, help="the business key, such as order:17")
+    parser.add_argument("--payload", default="{}", help=_PAYLOAD)
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _id(parser)
+    parser.add_argument("--json", action="store_true", help="as data")
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--saga", help="only this one's")
+    parser.add_argument("--status", choices=[status.value for status in RunStatus])
+    parser.add_argument("--limit", type=_positive, default=20)
+
+
+def _signal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name")
+    parser.add_argument("correlation", help="which run it is for: by default its business key")
+    parser.add_argument("--payload", default="null", help=_PAYLOAD)
+    parser.add_argument("--id", help="the sender's id of it; a second one with it is ignored")
+
+
+def _token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("user")
+    parser.add_argument("--days", type=_positive, default=30, help="how long it is good")
+
+
+def _id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", help="the run's, or as much of its start or end as is unique")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _line(error: Exception) -> str:
+    """An error in one line. The database's own come with hints in several."""
+    line = " ".join(str(error).split())
+    return line if isinstance(error, SagaError) else f"{type(error).__name__}: {line}"

@@ -1,0 +1,17 @@
+"""The addresses of the API; include them under a prefix of your own, such as ``api/``."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, include, path, re_path
+
+from sagas.views import absent, api, as_problems
+
+_patterns, _app_name, _namespace = api.urls
+for _pattern in _patterns:
+    assert isinstance(_pattern, URLPattern), "the API has no nested addresses"
+    _pattern.callback = as_problems(_pattern.callback)
+
+urlpatterns = [
+    path("", include((_patterns, _app_name), namespace=_namespace)),
+    re_path("", absent),  # a problem, not the site's page
+]

@@ -1,0 +1,72 @@
+"""The API itself: its doors, its documentation, and who may come in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from ninja import NinjaAPI
+from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from pydantic import BaseModel
+
+from sagas.views import definitions, problems, runs, signals
+from sagas.views.authentication import Session, Token
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong with the input."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldProblem] = []
+
+
+class SagasAPI(NinjaAPI):
+    """Adds to the documentation what every operation may answer besides success."""
+
+    def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**where)
+        problem = Problem.model_json_schema(ref_template=REF_TEMPLATE)
+        schema["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        for operations in schema["paths"].values():
+            for method, operation in operations.items():
+                operation["responses"] |= _refusals(method, operation)
+        return schema
+
+
+def _refusals(method: str, operation: dict[str, Any]) -> dict[int, Any]:
+    statuses = [401, 403]
+    statuses += [404] if operation["parameters"] else []
+    statuses += [409, 429] if method == "post" else []
+    statuses += [400, 413, 415] if "requestBody" in operation else []
+    return {status: _refusal(status) for status in sorted(statuses)}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    schema = {"$ref": REF_TEMPLATE.format(model="Problem")}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {problems.CONTENT_TYPE: {"schema": schema}},
+    }
+
+
+api = SagasAPI(
+    title="Sagas",
+    version="1",
+    description="Start runs of sagas, follow them, cancel them, and send them signals.",
+    urls_namespace="sagas-api",
+    auth=[Token(), Session()],
+)
+problems.install(api)
+for _router in (definitions.router, runs.router, signals.router):
+    api.add_router("", _router)

@@ -1,0 +1,43 @@
+"""Who asks: a service by its token, or a person by Django's session."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
+from ninja.errors import AuthenticationError, HttpError
+from ninja.security import HttpBearer, SessionAuth
+
+from sagas.operate.token import TokenRefused, user_of
+
+
+class Token(HttpBearer):
+    """``Authorization: Bearer TOKEN``, from ``manage.py sagas token USER``."""
+
+    openapi_description = "From `manage.py sagas token USER`."
+
+    def authenticate(self, request: HttpRequest, token: str) -> AbstractBaseUser:
+        try:
+            user = user_of(token)
+        except TokenRefused as error:
+            raise AuthenticationError(message=str(error)) from None
+        request.user = user  # type: ignore[assignment]  # the project says what a user is
+        return user
+
+
+class Session(SessionAuth):
+    """Django's session; a changing request then needs the CSRF token too."""
+
+    openapi_description = "Changing requests also need the header `X-CSRFToken`."
+    param_name = settings.SESSION_COOKIE_NAME
+
+    def __call__(self, request: HttpRequest) -> AbstractBaseUser | None:
+        if not request.user.is_authenticated:  # first: else nobody in particular gets a 403
+            return None
+        try:
+            return super().__call__(request)
+        except HttpError:
+            raise HttpError(403, _CSRF_MISSING) from None
+
+
+_CSRF_MISSING = "The CSRF token is missing or wrong; send it as the header X-CSRFToken."

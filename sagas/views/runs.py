@@ -1,0 +1,208 @@
+"""Runs: start one, look at it, cancel it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.cache import get_conditional_response
+from ninja import Header, Router, Schema, Status
+from ninja.errors import HttpError
+from pydantic import Field
+
+from sagas import models
+from sagas.define import registry
+from sagas.errors import UnknownSaga
+from sagas.operate.access import Right, require
+from sagas.operate.cancel import cancel
+from sagas.operate.look import Expected, Next, Sight, look
+from sagas.run.start import start
+from sagas.states import Direction, Halt, RunStatus, StepStatus
+from sagas.views.body import read_json
+from sagas.views.quota import spend
+
+router = Router(tags=["Runs"])
+
+BusinessKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[ -~]+$",
+        description="The business key of the run, such as `order:17`. The same key with the same "
+        "payload gives the same run again, with another payload it is refused with 409. Unlike "
+        "other services' keys it never expires.",
+    ),
+]
+ANY_JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}}
+
+
+class Receipt(Schema):
+    """An accepted run; its address tells how it goes on."""
+
+    id: UUID
+    saga: str
+    key: str
+    created: bool = Field(description="false: the key had started this run before")
+    url: str
+
+
+class CancelReceipt(Schema):
+    """A cancel that was accepted; the run turns back at its next step boundary."""
+
+    id: UUID
+    status: RunStatus
+    url: str
+
+
+class StepState(Schema):
+    """One step in one direction; a compensation is a step of its own."""
+
+    name: str
+    direction: Direction
+    status: StepStatus
+    attempts: int
+    in_doubt: bool = Field(description="an attempt may have had its effect")
+    error: str = Field(description="why the last attempt that failed did")
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Expectation(Schema):
+    """One thing that the run waits for."""
+
+    what: Next
+    step: str = Field(description="empty: the run itself")
+    direction: str
+    at: datetime | None = Field(description="not before then; of a signal: until then")
+    signal: str
+    correlation: str
+
+
+class RunState(Schema):
+    """A run. Payload and results may be personal data and are not told here."""
+
+    id: UUID
+    saga: str
+    version: int
+    key: str
+    status: RunStatus
+    halt: Halt = Field(description="why the run turns back")
+    attention: str = Field(description="why a person is needed")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    steps: list[StepState]
+    next: list[Expectation] = Field(description="what happens next; empty once the run is over")
+
+
+@router.post(
+    "/sagas/{name}/runs",
+    response={202: Receipt},
+    url_name="start",
+    operation_id="start_run",
+    openapi_extra=ANY_JSON,
+)
+def start_run(
+    request: HttpRequest, response: HttpResponse, name: str, key: BusinessKey
+) -> Status[Receipt]:
+    """Start a run of a saga with the payload in the body (see the saga for its schema).
+
+    Repeating the request is safe, whatever became of its answer: it gives the same run.
+    """
+    require(request.user, Right.START)
+    spend(request.user.pk)
+    saga = registry.get(name)
+    text, _ = read_json(request)
+    started = start(saga, saga.validated(text), key=key)
+    url = response["Location"] = run_url(started.id)
+    return Status(
+        202,
+        Receipt(
+            id=started.id, saga=started.saga, key=started.key, created=started.created, url=url
+        ),
+    )
+
+
+@router.get("/runs/{uuid:run_id}", response=RunState, url_name="run", operation_id="read_run")
+def read_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> RunState | HttpResponse:
+    """How a run stands, and what happens next. Poll it with `If-None-Match`."""
+    require(request.user, Right.READ)
+    sight = look(run_id)
+    response["ETag"] = etag = f'W/"{sight.run.revision}"'
+    response["Cache-Control"] = "private, no-cache"
+    answer = get_conditional_response(request, etag=etag, response=response)
+    if answer is not None and answer is not response:
+        return answer  # 304: it is known already
+    return _run_state(sight)
+
+
+@router.post(
+    "/runs/{uuid:run_id}/cancel",
+    response={202: CancelReceipt},
+    url_name="cancel",
+    operation_id="cancel_run",
+)
+def cancel_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> Status[CancelReceipt]:
+    """Ask a run to undo itself; refused with 409 once it passed its pivot or is over."""
+    require(request.user, Right.CHANGE)
+    spend(request.user.pk)
+    try:
+        status = cancel(run_id)
+    except UnknownSaga as error:  # the run is there, but the code for it is gone
+        raise HttpError(409, str(error)) from None
+    url = response["Location"] = run_url(run_id)
+    return Status(202, CancelReceipt(id=run_id, status=status, url=url))
+
+
+def run_url(run_id: UUID) -> str:
+    """The address of a run."""
+    return reverse("sagas-api:run", args=[run_id])
+
+
+def _run_state(sight: Sight) -> RunState:
+    run = sight.run
+    return RunState(
+        id=run.id,
+        saga=run.saga,
+        version=run.version,
+        key=run.business_key,
+        status=RunStatus(run.status),
+        halt=Halt(run.halt),
+        attention=run.attention,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        deadline_at=run.deadline_at,
+        steps=[_step_state(step) for step in sight.steps],
+        next=[_expectation(expected) for expected in sight.expected],
+    )
+
+
+def _step_state(step: models.Step) -> StepState:
+    return StepState(
+        name=step.name,
+        direction=Direction(step.direction),
+        status=StepStatus(step.status),
+        attempts=step.attempt,
+        in_doubt=step.in_doubt,
+        error=step.error,
+        started_at=step.started_at,
+        finished_at=step.finished_at,
+    )
+
+
+def _expectation(expected: Expected) -> Expectation:
+    return Expectation(
+        what=expected.what,
+        step=expected.step,
+        direction=expected.direction,
+        at=expected.at,
+        signal=expected.signal,
+        correlation=expected.correlation,
+    )
