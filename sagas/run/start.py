@@ -17,7 +17,7 @@ from sagas.define.view import RunView
 from sagas.errors import KeyConflict, PayloadInvalid, SagaError
 from sagas.models import uuid7
 from sagas.run.context import condition
-from sagas.run.documents import NotADocument, encode
+from sagas.run.documents import NotADocument, clean, encode
 from sagas.run.send import nothing, send_on_commit
 
 _EXISTING = """
@@ -71,9 +71,10 @@ def start(
 
 
 def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> RunView:
-    if not key or len(key) > 200 or "\x00" in key:
+    if not key or clean(key, 200) != key:
         raise SagaError(
-            f"Saga {saga.name!r}: a key needs 1 to 200 characters, got {len(key)}. "
+            f"Saga {saga.name!r}: a key needs 1 to 200 characters, none of them NUL or half a "
+            f"surrogate pair; this one has {len(key)}. "
             "Derive it from the business object, as in key=f'order:{order.pk}'."
         )
     document = saga.validated(payload).model_dump(mode="json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -20,20 +21,24 @@ from sagas.states import Direction
 
 logger = logging.getLogger("sagas.step")
 _OUTCOMES = (Done, NotApplied, Refused, RetryLater, Unknown, Wait)
+_CENTURY = 100 * 365 * 86_400.0
 
 
 def perform(saga: Definition, view: RunView, row: StepView) -> Outcome:
     """Do, verify or undo a claimed step. It never raises for what the step's code does."""
     step = saga.steps[row.name]
     seconds = time_limit(step, row.direction)
-    context = run_context(saga, view, row, time.monotonic() + seconds)
+    try:
+        context = run_context(saga, view, row, time.monotonic() + seconds)
+    except ValueError as error:  # stored by older code, and this code's schema refuses it
+        return RetryLater(f"the payload does not fit: {type(error).__name__}")
     try:
         with limited(seconds, conf().GRACE_SECONDS):
             answer = action_of(step, row)(context)
     except Exception as error:
         _log(view, row, error)
-        return _classify(saga.errors_of(step), step, error)
-    return _answer(step, row, answer)
+        return presentable(_classify(saga.errors_of(step), step, error))
+    return presentable(_answer(step, row, answer))
 
 
 def action_of(step: Step, row: StepView) -> Action:
@@ -48,8 +53,8 @@ def action_of(step: Step, row: StepView) -> Action:
 
 
 def _answer(step: Step, row: StepView, answer: Any) -> Outcome:
-    if isinstance(answer, _OUTCOMES):
-        return _cleaned(answer)
+    if isinstance(answer, _OUTCOMES) and not isinstance(answer, Done):
+        return answer
     if row.direction is Direction.BACKWARD:
         return Done()
     if probing(step, row):
@@ -57,14 +62,20 @@ def _answer(step: Step, row: StepView, answer: Any) -> Outcome:
             return Unknown("verify returned None; it must return the result, or NotApplied()")
         if step.gives_nothing:
             return Done()
+    return _result(step, answer.result if isinstance(answer, Done) else answer)
+
+
+def _result(step: Step, result: Any) -> Outcome:
     try:
         plain = step.result_type.dump_python(
-            step.result_type.validate_python(answer), mode="json", warnings="error"
+            step.result_type.validate_python(result), mode="json", warnings="error"
         )
         return Done(encode(plain, conf().MAX_DOCUMENT_BYTES))
-    except (ValueError, NotADocument) as error:  # pydantic's errors are ValueErrors
+    except NotADocument as error:
+        return Unknown(f"the result of {step.name!r} cannot be stored: {error}")
+    except ValueError as error:  # pydantic's; its text may quote personal data
         # Never refused: the effect is there, only its description is unfit.
-        return Unknown(f"the result does not fit {step.name!r}: {clean(type(error).__name__)}")
+        return Unknown(f"the result does not fit {step.name!r}: {type(error).__name__}")
 
 
 def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
@@ -80,16 +91,39 @@ def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
 
 
 def describe(error: Exception) -> str:
-    """An error in one line that is safe to store."""
+    """An error in one line."""
     if isinstance(error, StepTimeout):
         return "the time limit was reached"
-    return clean(f"{type(error).__name__}: {error}", 500)
+    return f"{type(error).__name__}: {error}"
 
 
-def _cleaned(outcome: Any) -> Outcome:
-    if isinstance(outcome, Done):
-        return Done(encode(outcome.result, conf().MAX_DOCUMENT_BYTES))
-    return outcome  # type: ignore[no-any-return]
+def presentable(outcome: Outcome) -> Outcome:
+    """An outcome whose words and numbers the record is sure to accept."""
+    match outcome:
+        case Refused(reason):
+            return Refused(clean(reason, 500))
+        case RetryLater(reason, after):
+            return RetryLater(clean(reason, 500), _seconds(after))
+        case Unknown(reason, after):
+            return Unknown(clean(reason, 500), _seconds(after))
+        case Wait(seconds, signal, correlation):
+            if (
+                max(len(signal) - 80, len(correlation) - 200, (signal + correlation).count("\0"))
+                > 0
+            ):
+                return Refused(
+                    "it waits for a signal that cannot be stored: name or correlation too long"
+                )
+            return Wait(_seconds(seconds), signal, correlation)
+        case _:
+            return outcome
+
+
+def _seconds(value: float | None) -> float | None:
+    """A number of seconds that an interval can hold; what is no number means none."""
+    if value is None or math.isnan(value):
+        return None
+    return min(max(value, 0.0), _CENTURY)
 
 
 def _log(view: RunView, row: StepView, error: Exception) -> None:
