@@ -1,0 +1,46 @@
+# Everything runs from .venv, which `install` makes from the lock and remakes when the lock changes.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed-$(firstword $(shell cksum requirements-dev.txt))
+WORKERS ?= auto
+
+.PHONY: install demo run test check format bench lock
+
+install: $(STAMP)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	touch $@
+
+demo: install
+	$(BIN)/python -m project.demo
+
+run: install
+	$(BIN)/python -m project.run
+
+test: check
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python -m bench
+
+# Needs uv. Hashes for every platform; no index address gets into the files.
+lock:
+	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --universal --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements.txt pyproject.toml
+	env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --universal --generate-hashes \
+		--no-emit-index-url --no-header --all-extras --constraint requirements.txt \
+		--output-file requirements-dev.txt pyproject.toml

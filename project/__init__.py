@@ -1,0 +1,1 @@
+"""Wiring: settings, the Celery application, URLs, and what runs the processes."""

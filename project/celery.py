@@ -1,0 +1,103 @@
+"""The Celery application. PostgreSQL decides, so a message may be lost, late or doubled."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+from django.conf import settings
+
+from project.queues import DEFAULT_QUEUE, WORKER_GROUPS
+
+_COMMON: dict[str, Any] = {
+    "task_default_queue": DEFAULT_QUEUE,
+    "task_create_missing_queues": False,  # a queue that no worker consumes is refused at once
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": False,  # a poison task would come back for ever
+    "task_ignore_result": True,  # a failing result store must not change what a saga does next
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "accept_content": ["json"],
+    "result_backend": "django-db",  # for maintenance tasks that say ignore_result=False
+    "result_extended": True,
+    "task_send_sent_event": False,
+    "worker_send_task_events": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_hijack_root_logger": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,  # it would kill steps
+    "worker_soft_shutdown_timeout": 10.0,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_channel_error_retry": True,
+    "timezone": "UTC",
+    # In this spelling the Django fixup reads it: how many tasks may share one database connection.
+    # Without it every task opens a connection of its own.
+    "CELERY_DB_REUSE_MAX": 1_000_000,
+}
+
+_REDIS: dict[str, Any] = {
+    "broker_transport_options": {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "global_keyprefix": settings.REDIS_PREFIX,
+    },
+}
+
+_RABBITMQ: dict[str, Any] = {
+    "broker_transport_options": {"confirm_publish": True},
+    "broker_heartbeat": 30,
+    "worker_detect_quorum_queues": True,
+    "task_default_queue_type": "quorum",
+    "task_default_exchange_type": "topic",
+}
+
+
+def _settings(broker: str) -> dict[str, Any]:
+    rabbitmq = broker.startswith("amqp")
+    return {
+        **_COMMON,
+        **(_RABBITMQ if rabbitmq else _REDIS),
+        "broker_url": broker,
+        "task_queues": [
+            _queue(name, rabbitmq) for group in WORKER_GROUPS.values() for name in group
+        ],
+    }
+
+
+def _queue(name: str, rabbitmq: bool) -> Queue:
+    arguments = {"x-queue-type": "quorum"} if rabbitmq else {}
+    exchange = Exchange(name, type="topic" if rabbitmq else "direct")
+    return Queue(name, exchange, routing_key=name, queue_arguments=arguments)
+
+
+app = Celery("project")
+app.conf.update(_settings(settings.BROKER_URL))
+app.autodiscover_tasks()
+app.steps["worker"].add("sagas.worker:Sweeper")  # by name: models cannot be imported yet
+
+
+def publish_briefly(app: Celery) -> None:
+    """For processes that answer requests: let a broker that is silent hold one up for seconds only.
+
+    Nothing is lost by giving up early: the sweep sends what was not sent.
+    """
+    app.conf.task_publish_retry_policy = {
+        "max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1,
+    }  # fmt: skip
+    app.conf.broker_transport_options = {
+        **app.conf.broker_transport_options,
+        "socket_timeout": 2,
+        "socket_connect_timeout": 1,
+        "max_retries": 0,
+        "interval_start": 0,
+        "interval_step": 0,
+        "interval_max": 0,
+    }

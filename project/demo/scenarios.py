@@ -1,0 +1,131 @@
+"""The orders of the demo: what goes wrong with each, and what the partners' ledger must show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations.effects import Effect, Problem
+from integrations.sandbox.ledger import Arrival, Ledger
+
+ACCEPTED = "pm_card_visa"
+DECLINED = "pm_card_chargeDeclined"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the partners' ledger says about one order."""
+
+    arrivals: Sequence[Arrival]
+    effects: Sequence[Effect]
+    doubles: Sequence[Problem]
+
+    @classmethod
+    def of(cls, ledger: Ledger, reference: str) -> Evidence:
+        arrivals = [a for a in ledger.arrivals() if a.reference == reference]
+        doubles = [p for p in ledger.audit() if p.second.reference == reference]
+        return cls(arrivals, ledger.effects(reference), doubles)
+
+    def made(self, **counts: int) -> bool:
+        """Whether exactly these effects happened, so often each, and none was doubled."""
+        return Counter(e.kind for e in self.effects) == Counter(counts) and not self.doubles
+
+    def charged_once(self) -> bool:
+        """Whether money was taken once, and none given back."""
+        kinds = [effect.kind for effect in self.effects]
+        return (kinds.count("captured"), kinds.count("refunded")) == (1, 0)
+
+    def asked(self, operation: str, fault: str = "") -> int:
+        """How often a partner was asked for something; only what `fault` struck, if given."""
+        asked = [a for a in self.arrivals if a.operation == operation]
+        return sum(a.fault == fault for a in asked) if fault else len(asked)
+
+
+Claim = tuple[str, Callable[[Evidence], bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One order: how it is paid, which requests go wrong, how its run ends, and the proof."""
+
+    title: str
+    ends: str
+    claims: Sequence[Claim]
+    card: str = ACCEPTED
+    faults: Sequence[Mapping[str, Any]] = field(default=())
+
+
+FULFILLED = {
+    "reserved": 1,
+    "authorized": 1,
+    "captured": 1,
+    "courier_booked": 1,
+    "label_printed": 1,
+    "sent": 1,
+}
+
+SCENARIOS = (
+    Scenario(
+        "An order that succeeds",
+        ends="succeeded",
+        claims=(
+            ("charged once", Evidence.charged_once),
+            ("every effect happened once, and nothing else", lambda e: e.made(**FULFILLED)),
+        ),
+    ),
+    Scenario(
+        "The card is refused, so the stock is released",
+        ends="compensated",
+        card=DECLINED,
+        claims=(
+            ("no charge was tried", lambda e: e.asked("capture") == 0),
+            (
+                "the stock was reserved once and released once, and nothing else happened",
+                lambda e: e.made(reserved=1, released=1),
+            ),
+        ),
+    ),
+    Scenario(
+        "The courier cannot be reached after the charge, so it is tried until it works",
+        ends="succeeded",
+        faults=(
+            {
+                "fault": "unavailable-503",
+                "service": "shipping",
+                "operation": "book_courier",
+                "times": 3,
+            },
+        ),
+        claims=(
+            (
+                "the courier was asked four times and could not be reached three times",
+                lambda e: (
+                    (e.asked("book_courier"), e.asked("book_courier", "unavailable-503")) == (4, 3)
+                ),
+            ),
+            ("charged once", Evidence.charged_once),
+            ("every effect happened once, and nothing else", lambda e: e.made(**FULFILLED)),
+        ),
+    ),
+    Scenario(
+        "The answer to the charge is lost, so the partner is asked whether it happened",
+        ends="succeeded",
+        faults=(
+            {
+                "fault": "drop-after",
+                "service": "payments",
+                "operation": "capture",
+                "times": 1,
+            },
+        ),
+        claims=(
+            ("the answer was lost", lambda e: e.asked("capture", "drop-after") == 1),
+            ("the partner was asked", lambda e: e.asked("find_capture") >= 1),
+            ("charged once", Evidence.charged_once),
+            ("the charge was not repeated", lambda e: e.asked("capture") == 1),
+            ("every effect happened once, and nothing else", lambda e: e.made(**FULFILLED)),
+        ),
+    ),
+)

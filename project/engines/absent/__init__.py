@@ -1,0 +1,1 @@
+"""What stands in for an engine that neither runs nor is named."""

@@ -1,0 +1,1 @@
+"""The database while there is none: checks and new migrations work, a query says what to do."""

@@ -1,0 +1,96 @@
+"""The engines of a test session, and the fixtures for tests that start processes of their own.
+
+Engines that the environment does not name are started once, in a private directory, by the process
+that pytest runs in; pytest-xdist's workers inherit their addresses. Each worker has a test database
+of its own, and in Redis a prefix and (in an embedded one) databases of its own.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import django
+import pytest
+from redis import Redis
+
+from project.engines import Engines
+from project.supervisor import Supervisor
+from project.world import World
+
+# Not in pyproject.toml, since pytest-django would read the settings before the engines run.
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+
+_EMBEDDED_REDIS = "TESTS_EMBEDDED_REDIS"  # tells pytest-xdist's workers; empty with outside ones
+
+
+class _Session:
+    """The embedded engines of this session and their directory."""
+
+    def __init__(self) -> None:
+        self._var = Path(tempfile.mkdtemp(prefix="sagas-tests-"))
+        self._engines = Engines(self._var, os.environ, Supervisor())
+        os.environ.update(self._engines.addresses)
+        embedded = {"BROKER_URL", "REDIS_URL"} & self._engines.addresses.keys()
+        os.environ[_EMBEDDED_REDIS] = " ".join(embedded)
+
+    def end(self) -> None:
+        self._engines.stop()
+        shutil.rmtree(self._var, ignore_errors=True)
+
+
+_SESSION = pytest.StashKey[_Session]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {})
+    if not worker:
+        config.stash[_SESSION] = _Session()
+    os.environ["REDIS_PREFIX"] = f"test:{worker.get('testrunuid', uuid4().hex)}:{_number(worker)}:"
+    for place, name in enumerate(("BROKER_URL", "REDIS_URL")):
+        if name in os.environ[_EMBEDDED_REDIS]:
+            database = 2 * _number(worker) + place
+            os.environ[name] = re.sub(r"/\d+$", f"/{database}", os.environ[name])
+    django.setup()
+
+
+def _number(worker: dict[str, str]) -> int:
+    """0 without pytest-xdist, 1 for its worker gw0, and so on."""
+    return int(worker["workerid"].removeprefix("gw")) + 1 if worker else 0
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for name in ("BROKER_URL", "REDIS_URL"):
+        if os.environ[name].startswith("redis"):
+            _forget_keys(os.environ[name])
+    if session := config.stash.get(_SESSION, None):
+        session.end()
+
+
+def _forget_keys(url: str) -> None:
+    """Leave nothing behind in a Redis that others use too."""
+    with Redis.from_url(url) as client:
+        for key in client.scan_iter(f"{os.environ['REDIS_PREFIX']}*"):
+            client.delete(key)
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> dict[str, str]:
+    """The environment for processes that a test starts: ours, on the test database."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    address = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}")
+    return {**os.environ, "DATABASE_URL": address.geturl()}
+
+
+@pytest.fixture
+def world(process_environment: dict[str, str], tmp_path: Path) -> Iterator[World]:
+    """A `World` on the test database: start of it what the test needs."""
+    with World(tmp_path, process_environment) as world:
+        yield world

@@ -1,0 +1,53 @@
+"""The production shape, as far as it can be told without an engine that runs it."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from project.queues import WORKER_GROUPS
+from tests.project.processes import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+LASTING = sorted(SERVICES.keys() - {"migrate"})
+SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "INTEGRATIONS_PAYMENTS_API_KEY")
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_each_service_is_restarted_and_watched(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+def test_each_group_of_queues_has_a_service_that_consumes_it() -> None:
+    consumed = {
+        name.removeprefix("worker-"): queues(service)
+        for name, service in SERVICES.items()
+        if name.startswith("worker-")
+    }
+    assert consumed == WORKER_GROUPS
+
+
+def queues(service: dict[str, Any]) -> list[str]:
+    named = [word for word in service["command"] if word.startswith("--queues=")]
+    return list(named[0].removeprefix("--queues=").split(","))
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_has_a_default(secret: str) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert f"${{{secret}:?" in text, "nothing demands it"
+    assert f"${{{secret}:-" not in text
+
+
+def test_redis_evicts_nothing_and_keeps_its_log() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
+
+
+def test_nothing_starts_before_the_database_is_migrated() -> None:
+    for name in ("web", "worker-steps", "worker-payments"):
+        migrated = SERVICES[name]["depends_on"]["migrate"]["condition"]
+        assert migrated == "service_completed_successfully"

@@ -1,0 +1,60 @@
+"""The settings as a process reads them: each test starts one with an environment of its own."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from tests.project.processes import ROOT
+from tests.project.test_environment import PRODUCTION
+
+
+def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    named = dict.fromkeys(("DATABASE_URL", "BROKER_URL", "REDIS_URL"), "")
+    return subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **named, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_passes_the_deployment_check_of_django() -> None:
+    checked = manage("check", "--deploy", "--fail-level=WARNING", **PRODUCTION)
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout
+
+
+def test_a_wrong_environment_is_refused_without_a_stack_trace() -> None:
+    refused = manage("check", ENVIRONMENT="production")
+    assert refused.returncode == 1
+    assert "SECRET_KEY must be set" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.django_db
+def test_the_migrations_say_all_that_the_models_say() -> None:
+    call_command("makemigrations", "--check", "--dry-run")
+
+
+def test_pages_may_load_only_what_is_ours(client: Client) -> None:
+    policy = client.get("/healthz").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_no_session_or_token_travels_in_the_clear_in_production() -> None:
+    asked = "import project.settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
+    said = manage("shell", "--verbosity=0", "--command", asked, **PRODUCTION)
+    assert said.stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize("name", ["celery.app.trace", "celery.worker.strategy"])
+def test_what_tasks_return_and_carry_is_not_logged(name: str) -> None:
+    assert not logging.getLogger(name).isEnabledFor(logging.INFO)

@@ -1,0 +1,32 @@
+from pydantic import SecretStr
+
+from project import wiring
+
+
+def test_each_part_of_the_address_finds_its_place() -> None:
+    url = SecretStr("postgresql://user:p%40ss@there:6000/shop?sslmode=require&connect_timeout=5")
+    assert wiring.database(url) == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "shop",
+        "USER": "user",
+        "PASSWORD": "p@ss",
+        "HOST": "there",
+        "PORT": "6000",
+        "OPTIONS": {"sslmode": "require", "connect_timeout": "5"},
+        "CONN_MAX_AGE": 300,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+def test_a_socket_is_a_host() -> None:
+    described = wiring.database(SecretStr("postgresql://postgres@/postgres?host=%2Ftmp%2Fsocket"))
+    assert (described["HOST"], described["PORT"]) == ("/tmp/socket", "")  # noqa: S108  no file
+
+
+def test_without_an_address_the_absent_database_stands_in() -> None:
+    assert wiring.database(None)["ENGINE"] == "project.engines.absent.postgresql"
+
+
+def test_an_absent_address_says_so() -> None:
+    assert wiring.address(SecretStr("redis://there"), "absent") == "redis://there"
+    assert wiring.address(None, "absent") == "absent"
