@@ -1,0 +1,1 @@
+"""The partners, their connectors, and the sagas that tie them together."""

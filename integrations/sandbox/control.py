@@ -1,0 +1,67 @@
+"""The sandbox's own endpoints: set faults and stock, read the ledger, begin anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from integrations.sandbox.desk import Desk
+from integrations.sandbox.faults import Rule
+from integrations.sandbox.inventory import Inventory
+from integrations.sandbox.ledger import Ledger
+from integrations.sandbox.service import Answer
+
+Params = Mapping[str, Any]
+
+
+class Control:
+    """Answers requests below /control."""
+
+    def __init__(self, desk: Desk, ledger: Ledger) -> None:
+        self._desk = desk
+        self._ledger = ledger
+        self._operations: dict[tuple[str, str], Callable[[Params], object]] = {
+            ("POST", "/control/faults"): self._add_fault,
+            ("DELETE", "/control/faults"): self._clear_faults,
+            ("POST", "/control/stock"): self._set_stock,
+            ("POST", "/control/keys"): self._set_key_lifetime,
+            ("POST", "/control/reset"): self._reset,
+            ("GET", "/control/ledger"): self._read_ledger,
+        }
+
+    def answer(self, method: str, path: str, params: Params) -> Answer:
+        """Do what is asked; 404 for no such endpoint, 400 for parameters it cannot use."""
+        operation = self._operations.get((method, path))
+        if operation is None:
+            known = sorted(f"{method} {path}" for method, path in self._operations)
+            return Answer(404, {"error": {"message": f"There is only: {', '.join(known)}."}})
+        try:
+            return Answer(200, {"result": operation(params)})
+        except (KeyError, TypeError, ValueError) as error:
+            return Answer(400, {"error": {"message": f"{type(error).__name__}: {error}"}})
+
+    def _add_fault(self, params: Params) -> None:
+        self._desk.faults.add(Rule.parse(params))
+
+    def _clear_faults(self, params: Params) -> None:
+        self._desk.faults.clear()
+
+    def _set_stock(self, params: Params) -> None:
+        inventory = self._desk.services["inventory"]
+        assert isinstance(inventory, Inventory)
+        for sku, quantity in params.items():
+            inventory.stock(sku, int(quantity))
+
+    def _set_key_lifetime(self, params: Params) -> None:
+        self._desk.remember_keys_for(float(params["lifetime"]))
+
+    def _reset(self, params: Params) -> None:
+        self._desk.reset()
+
+    def _read_ledger(self, params: Params) -> dict[str, object]:
+        return {
+            "arrivals": [asdict(arrival) for arrival in self._ledger.arrivals()],
+            "effects": [asdict(effect) for effect in self._ledger.effects()],
+            "problems": [str(problem) for problem in self._ledger.audit()],
+        }

@@ -1,0 +1,160 @@
+"""A payment intent as Stripe shows it, and what Stripe's API refuses to do with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.sandbox.service import Answer
+
+CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation")
+_CREATE_PARAMS = {
+    "amount",
+    "automatic_payment_methods",
+    "capture_method",
+    "confirm",
+    "currency",
+    "description",
+    "error_on_requires_action",
+    "metadata",
+    "off_session",
+    "payment_method",
+    "return_url",
+}
+
+
+class Refusal(Exception):
+    """The API's own refusal, with the fields of its error body."""
+
+    saved = True
+
+    def __init__(self, status: int, kind: str, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = {"type": kind, "code": code, "message": message, **more}
+
+
+class Invalid(Refusal):
+    """Parameters that fail validation: no execution begins, so the key keeps no answer."""
+
+    saved = False
+
+    def __init__(self, code: str, message: str, param: str) -> None:
+        super().__init__(400, "invalid_request_error", code, message, param=param)
+
+
+@dataclass(slots=True)
+class Intent:
+    """A payment intent with the ledger's numbers of what was done to it."""
+
+    id: str
+    amount: int
+    currency: str
+    metadata: Mapping[str, str]
+    payment_method: str
+    created: int
+    status: str = "requires_capture"
+    charge: str | None = None
+    canceled_at: int | None = None
+    decline: Mapping[str, Any] | None = None
+    authorized: int | None = None
+    captured: int | None = None
+    refund: dict[str, Any] | None = None
+
+    def body(self) -> dict[str, Any]:
+        held = self.amount if self.status == "requires_capture" else 0
+        return {
+            "id": self.id,
+            "object": "payment_intent",
+            "amount": self.amount,
+            "amount_capturable": held,
+            "amount_received": self.amount if self.status == "succeeded" else 0,
+            "canceled_at": self.canceled_at,
+            "cancellation_reason": None,
+            "capture_method": "manual",
+            "client_secret": f"{self.id}_secret_sandbox",
+            "confirmation_method": "automatic",
+            "created": self.created,
+            "currency": self.currency,
+            "last_payment_error": self.decline,
+            "latest_charge": self.charge,
+            "livemode": False,
+            "metadata": dict(self.metadata),
+            "next_action": None,
+            "payment_method": None if self.decline else self.payment_method,
+            "payment_method_types": ["card"],
+            "status": self.status,
+        }
+
+
+def check_new(params: Mapping[str, Any]) -> None:
+    """Refuse what Stripe's validation refuses, and what this stand-in does not do."""
+    if "payment_method_types" in params:
+        message = "Give automatic_payment_methods instead of payment_method_types."
+        raise Invalid("payment_method_types_no_longer_supported", message, "payment_method_types")
+    for name in params.keys() - _CREATE_PARAMS:
+        raise Invalid("parameter_unknown", f"Received unknown parameter: {name}", name)
+    for name in ("amount", "currency"):
+        if name not in params:
+            raise Invalid("parameter_missing", f"Missing required param: {name}.", name)
+    if not str(params["amount"]).isdigit() or int(params["amount"]) < 1:
+        raise Invalid("parameter_invalid_integer", "Invalid positive integer", "amount")
+    if params.get("capture_method") != "manual" or params.get("confirm") != "true":
+        message = "This sandbox only confirms at once and captures manually."
+        raise Invalid("parameter_invalid", message, "capture_method")
+    if not str(params.get("payment_method", "")).startswith("pm_"):
+        raise missing("PaymentMethod", str(params.get("payment_method", "")), "payment_method")
+    _check_no_redirect(params)
+
+
+def _check_no_redirect(params: Mapping[str, Any]) -> None:
+    """Confirming at once needs a way back from a redirect, or methods that never redirect."""
+    automatic = params.get("automatic_payment_methods", {})
+    if not params.get("return_url") and automatic.get("allow_redirects") != "never":
+        message = "Give a return_url, or only payment methods that never redirect."
+        raise Invalid("parameter_missing", message, "return_url")
+
+
+def decline_code(payment_method: str) -> str | None:
+    """The decline that a test payment method stands for: pm_card_[brand_]chargeDeclined[Reason]."""
+    if payment_method == "pm_card_authenticationRequired":
+        return "authentication_required"
+    _, declined, reason = payment_method.partition("chargeDeclined")
+    if not declined:
+        return None
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in reason).lstrip("_")
+    return snake or "generic_decline"
+
+
+def expect(intent: Intent, verb: str, statuses: tuple[str, ...]) -> None:
+    """Refuse unless the intent is in one of `statuses`."""
+    if intent.status not in statuses:
+        message = (
+            f"This PaymentIntent could not be {verb} because it has a status of {intent.status}. "
+            f"Only one with these statuses may be {verb}: {', '.join(statuses)}."
+        )
+        raise Refusal(
+            400,
+            "invalid_request_error",
+            "payment_intent_unexpected_state",
+            message,
+            payment_intent=intent.body(),
+        )
+
+
+def missing(noun: str, object_id: str, param: str) -> Refusal:
+    """The refusal of an id that names nothing."""
+    message = f"No such {noun}: '{object_id}'"
+    return Refusal(404, "invalid_request_error", "resource_missing", message, param=param)
+
+
+def page(url: str, objects: list[dict[str, Any]], params: Mapping[str, Any]) -> Answer:
+    """One page of a list: at most `limit` objects after the one named by `starting_after`."""
+    limit = min(int(params.get("limit", 10)), 100)
+    ids = [item["id"] for item in objects]
+    after = params.get("starting_after")
+    start = ids.index(after) + 1 if after in ids else 0
+    page = objects[start : start + limit]
+    more = start + limit < len(objects)
+    return Answer(200, {"object": "list", "url": url, "has_more": more, "data": page})

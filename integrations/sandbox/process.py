@@ -1,0 +1,120 @@
+"""Starts a sandbox as a child process and speaks to its control endpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from integrations.sandbox.ledger import Ledger
+
+_ROOT = Path(__file__).resolve().parents[2]
+API_KEY = "sk_test_sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSandbox:
+    """A sandbox that is up: where it listens, its ledger, and what to make go wrong."""
+
+    address: str
+    smtp: tuple[str, int]
+    ledger: Ledger
+    pid: int
+
+    def environment(self) -> dict[str, str]:
+        """The INTEGRATIONS_* variables that point every connector at this sandbox."""
+        host, port = self.smtp
+        return {
+            "INTEGRATIONS_PAYMENTS_API_BASE": self.address,
+            "INTEGRATIONS_PAYMENTS_API_KEY": API_KEY,
+            "INTEGRATIONS_INVENTORY_URL": f"{self.address}/inventory",
+            "INTEGRATIONS_SHIPPING_URL": f"{self.address}/shipping",
+            "INTEGRATIONS_SMTP_HOST": host,
+            "INTEGRATIONS_SMTP_PORT": str(port),
+            "INTEGRATIONS_SMTP_SECURITY": "none",
+            "INTEGRATIONS_SMTP_LOG_URL": f"{self.address}/messages",
+        }
+
+    def add_fault(self, fault: str, **rule: Any) -> None:
+        """Let requests go wrong: `rule` holds the fields of `integrations.sandbox.faults.Rule`."""
+        self.control("POST", "faults", {"fault": fault, **rule})
+
+    def clear_faults(self) -> None:
+        """Let every request go right again."""
+        self.control("DELETE", "faults")
+
+    def set_stock(self, sku: str, quantity: int) -> None:
+        """Say how many there are of an article."""
+        self.control("POST", "stock", {sku: quantity})
+
+    def reset(self) -> None:
+        """Forget everything: rules, keys, objects, ledger."""
+        self.control("POST", "reset")
+
+    def control(self, method: str, name: str, data: dict[str, Any] | None = None) -> Any:
+        """Call a control endpoint and return its result."""
+        request = Request(
+            f"{self.address}/control/{name}",
+            method=method,
+            data=json.dumps(data).encode() if data is not None else None,
+            headers={"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=10) as answer:
+            return json.load(answer)["result"]
+
+
+@contextmanager
+def running_sandbox(
+    ledger: Path | str, port: int = 0, smtp_port: int = 0
+) -> Iterator[RunningSandbox]:
+    """A sandbox that records in `ledger`, for the length of the block.
+
+    It stops with the block, and also if this process is killed.
+    """
+    path = Path(ledger).resolve()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "integrations.sandbox"),
+            *("--ledger", str(path), "--parent", str(os.getpid())),
+            *("--port", str(port), "--smtp-port", str(smtp_port)),
+        ],
+        cwd=_ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield _announced(process, path)
+    finally:
+        _stop(process)
+
+
+def _announced(process: subprocess.Popen[str], ledger: Path) -> RunningSandbox:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"The sandbox did not start; it exited with {process.wait()}.")
+    found = json.loads(line)
+    host, port = found["http"]
+    smtp_host, smtp_port = found["smtp"]
+    return RunningSandbox(
+        f"http://{host}:{port}", (smtp_host, smtp_port), Ledger(ledger), process.pid
+    )
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

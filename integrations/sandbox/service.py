@@ -1,0 +1,123 @@
+"""What a stand-in service is: operations that turn a request into an answer and its effects."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations.effects import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, routed: which operation of which service, on which object, with what."""
+
+    service: str
+    operation: str
+    method: str
+    path: str
+    object_id: str
+    params: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.headers.get("idempotency-key", "") if self.writes else ""
+
+    @property
+    def writes(self) -> bool:
+        return self.method == "POST"
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be equal for two requests to be the same one."""
+        return f"{self.path} {sorted(self.params.items(), key=str)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered and what happened. `saved` answers are kept under the idempotency key."""
+
+    status: int
+    body: Mapping[str, Any]
+    effects: Sequence[Effect] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    saved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation and the requests that mean it; `(?P<id>…)` in the pattern names its object."""
+
+    operation: str
+    method: str
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def make(cls, operation: str, method: str, path: str) -> Route:
+        return cls(operation, method, re.compile(path.replace("{id}", r"(?P<id>[\w-]+)")))
+
+
+class Service(ABC):
+    """One stand-in partner. Called by one thread at a time."""
+
+    name: str
+    routes: Sequence[Route]
+    other_request = (422, "idempotency_key_reused")
+    """What a key first used for another request is answered with."""
+    idempotent = True
+    """Whether a repeated key is answered from memory."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
+
+    @abstractmethod
+    def perform(self, request: Request) -> Answer:
+        """Do what is asked."""
+
+    @abstractmethod
+    def refuse(self, request: Request) -> Answer:
+        """Say no for a business reason, with no effect."""
+
+    @abstractmethod
+    def error(self, status: int, code: str, message: str) -> Answer:
+        """An error body in this service's own form, not kept under the key."""
+
+    @abstractmethod
+    def reference(self, request: Request) -> str:
+        """The business reference that the request is about, "" if none."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget every object."""
+
+    def effect(
+        self, request: Request, kind: str, object_id: str, undoes: int | None = None
+    ) -> Effect:
+        """An effect of `request`, under the next number of the ledger."""
+        reference = self.reference(request)
+        number = next(self._numbers)
+        return Effect(self.name, kind, object_id, request.key, reference, undoes, number)
+
+    def turned_away(self, request: Request) -> Answer | None:
+        """An answer that needs no look at the key, such as for a missing one."""
+        if request.writes and not request.key:
+            return self.error(400, "idempotency_key_missing", "Send an Idempotency-Key header.")
+        return None
+
+    def route(self, method: str, path: str) -> tuple[str, str] | None:
+        """The operation and object that a request means, None if it is none of ours."""
+        for route in self.routes:
+            match = route.pattern.fullmatch(path)
+            if match and route.method == method:
+                return route.operation, match.groupdict().get("id", "")
+        return None
+
+
+def new_id(prefix: str) -> str:
+    """An id as partners give them: unique, and with the kind of thing in front."""
+    return f"{prefix}_{secrets.token_hex(12)}"

@@ -1,0 +1,144 @@
+"""What holds for payments in particular, fake or real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
+from integrations.payments import Authorization
+from tests.integrations.conformance.rig import Rig
+
+
+class Case:
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.client = rig.client
+
+    def authorize(self, key: str = "a", payment_method: str = "pm_card_visa") -> Authorization:
+        authorization: Authorization = self.client.authorize(
+            1250, "eur", payment_method, self.rig.reference, **self.once(key)
+        )
+        return authorization
+
+    def once(self, key: str) -> dict[str, object]:
+        return {"key": f"{key}-{self.rig.reference}", "timeout": 10.0}
+
+
+@pytest.fixture
+def case(rigs: Callable[[str], Rig]) -> Case:
+    return Case(rigs("payments"))
+
+
+def test_an_authorization_says_what_is_held(case: Case) -> None:
+    held = case.authorize()
+    assert (held.amount, held.currency, held.reference) == (1250, "eur", case.rig.reference)
+
+
+@pytest.mark.parametrize(
+    "payment_method",
+    [
+        "pm_card_chargeDeclined",
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        "pm_card_authenticationRequired",
+    ],
+)
+def test_a_declined_card_is_refused_again_and_again_and_nothing_is_held(
+    case: Case, payment_method: str
+) -> None:
+    for _ in range(2):
+        with pytest.raises(PartnerRefused, match=r"card_declined|authentication_required"):
+            case.authorize(payment_method=payment_method)
+    assert case.client.find_authorization(case.rig.reference, timeout=10.0) is None
+    assert case.rig.effects() == []
+
+
+def test_a_captured_amount_is_found_as_capture_and_as_authorization(case: Case) -> None:
+    held = case.authorize()
+    assert case.client.find_capture(held.id, timeout=10.0) is None
+    captured = case.client.capture(held.id, **case.once("c"))
+    assert (captured.id, captured.amount) == (held.id, 1250)
+    assert case.client.find_capture(held.id, timeout=10.0) == captured
+    assert case.client.find_authorization(case.rig.reference, timeout=10.0) == held
+
+
+@pytest.mark.parametrize("second_key", ["c", "another"])
+def test_capturing_twice_takes_the_amount_once(case: Case, second_key: str) -> None:
+    held = case.authorize()
+    first = case.client.capture(held.id, **case.once("c"))
+    assert case.client.capture(held.id, **case.once(second_key)) == first
+    assert case.rig.effects() == ["authorized", "captured"]
+
+
+def test_a_lost_answer_to_a_capture_is_unknown_and_the_capture_is_found(case: Case) -> None:
+    held = case.authorize()
+    case.rig.fault("capture", "drop-after")
+    with pytest.raises(PartnerUnknown):
+        case.client.capture(held.id, **case.once("c"))
+    assert case.client.find_capture(held.id, timeout=10.0) is not None
+    case.client.capture(held.id, **case.once("c"))
+    assert case.rig.effects() == ["authorized", "captured"]
+
+
+def test_a_lost_request_to_capture_is_unknown_and_no_capture_is_found(case: Case) -> None:
+    held = case.authorize()
+    case.rig.fault("capture", "drop-before")
+    with pytest.raises(PartnerUnknown):
+        case.client.capture(held.id, **case.once("c"))
+    assert case.client.find_capture(held.id, timeout=10.0) is None
+
+
+def test_a_search_for_a_capture_that_fails_is_unavailable(case: Case) -> None:
+    held = case.authorize()
+    case.rig.fault_reading("find_capture")
+    with pytest.raises(PartnerUnavailable):
+        case.client.find_capture(held.id, timeout=10.0)
+
+
+@pytest.mark.parametrize("authorization_id", ["pi_nothing_there", ""])
+def test_capturing_what_is_not_held_is_refused(case: Case, authorization_id: str) -> None:
+    with pytest.raises(PartnerRefused):
+        case.client.capture(authorization_id or _voided(case), **case.once("c"))
+    assert "captured" not in case.rig.effects()
+
+
+def test_no_capture_is_found_of_what_does_not_exist(case: Case) -> None:
+    assert case.client.find_capture("pi_nothing_there", timeout=10.0) is None
+
+
+def test_voiding_what_was_captured_is_refused(case: Case) -> None:
+    held = case.authorize()
+    case.client.capture(held.id, **case.once("c"))
+    with pytest.raises(PartnerRefused):
+        case.client.void(held.id, **case.once("v"))
+    assert case.rig.effects() == ["authorized", "captured"]
+
+
+@pytest.mark.parametrize("second_key", ["r", "another"])
+def test_refunding_twice_gives_back_once(case: Case, second_key: str) -> None:
+    held = case.authorize()
+    case.client.capture(held.id, **case.once("c"))
+    first = case.client.refund(held.id, **case.once("r"))
+    assert first.amount == 1250
+    assert case.client.refund(held.id, **case.once(second_key)) == first
+    assert case.rig.effects() == ["authorized", "captured", "refunded"]
+
+
+def test_there_is_nothing_to_refund_of_what_was_not_captured(case: Case) -> None:
+    held = case.authorize()
+    assert case.client.refund(held.id, **case.once("r")) is None
+    assert case.client.refund("pi_nothing_there", **case.once("r2")) is None
+    assert case.rig.effects() == ["authorized"]
+
+
+def test_the_newest_authorization_of_a_reference_is_found(case: Case) -> None:
+    _voided(case)
+    second = case.authorize(key="second")
+    assert case.client.find_authorization(case.rig.reference, timeout=10.0) == second
+
+
+def _voided(case: Case) -> str:
+    held = case.authorize()
+    case.client.void(held.id, **case.once("v"))
+    return held.id

@@ -1,0 +1,32 @@
+"""One sandbox per test process, with a ledger of its own; tests stay apart by their references."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from integrations.http import pool
+from integrations.sandbox.process import RunningSandbox, running_sandbox
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox") / "ledger.sqlite3") as sandbox:
+        yield sandbox
+        pool.client().close()
+        pool.client.cache_clear()
+
+
+@pytest.fixture
+def sandbox(running: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSandbox]:
+    """The sandbox as the environment's partners, going right again after the test."""
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    yield running
+    running.clear_faults()
+
+
+@pytest.fixture
+def reference() -> str:
+    """A business reference that no other test uses."""
+    return f"order:{uuid4().hex}"

@@ -1,0 +1,150 @@
+import gzip
+import json
+import socket
+
+import pytest
+
+from integrations.errors import PartnerUnavailable, PartnerUnknown
+from integrations.http import Call, Reply, parse, send
+from integrations.sandbox.process import RunningSandbox
+from tests.integrations.http.raw import answering, response
+
+
+def write(timeout: float = 5.0) -> Call:
+    return Call.within(timeout, "shipping", "book_courier")
+
+
+def read(timeout: float = 5.0) -> Call:
+    return Call.within(timeout, "shipping", "find_courier", writes=False)
+
+
+def book(sandbox: RunningSandbox, reference: str, fault: str, timeout: float = 5.0) -> Reply:
+    return send(
+        write(timeout),
+        "POST",
+        f"{sandbox.address}/shipping/bookings",
+        headers={
+            "Content-Type": "application/json",
+            "Idempotency-Key": reference,
+            "Sandbox-Fault": fault,
+        },
+        content=json.dumps({"address": "1 Main Street", "reference": reference}),
+    )
+
+
+def kinds(sandbox: RunningSandbox, reference: str) -> list[str]:
+    return [effect.kind for effect in sandbox.ledger.effects(reference)]
+
+
+def test_an_answer_is_returned_whatever_its_status() -> None:
+    with answering(response(b"{}", "418 I'm a teapot", "X-Pot: 1")) as address:
+        reply = send(write(), "POST", address)
+    assert (reply.status, reply.headers["x-pot"], reply.body) == (418, "1", b"{}")
+
+
+def test_where_nobody_listens_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(PartnerUnavailable, match="nothing was sent"):
+        send(write(), "POST", f"http://127.0.0.1:{port}/")
+
+
+def test_where_no_name_resolves_nothing_was_sent() -> None:
+    with pytest.raises(PartnerUnavailable, match="nothing was sent"):
+        send(write(), "POST", "http://no-such-host.invalid/")
+
+
+def test_where_connecting_takes_too_long_nothing_was_sent() -> None:
+    # A listener whose queue is full lets no further connection through.
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        with pytest.raises(PartnerUnavailable, match="nothing was sent"):
+            send(write(0.3), "POST", f"http://127.0.0.1:{full.getsockname()[1]}/")
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.parametrize("fault", ["drop-before", "drop-after"])
+def test_a_dropped_connection_leaves_a_write_unknown(
+    sandbox: RunningSandbox, reference: str, fault: str
+) -> None:
+    with pytest.raises(PartnerUnknown, match="no valid answer came back"):
+        book(sandbox, reference, fault)
+    assert kinds(sandbox, reference) == (["courier_booked"] if fault == "drop-after" else [])
+
+
+def test_an_answer_without_end_is_cut_off(sandbox: RunningSandbox, reference: str) -> None:
+    with pytest.raises(PartnerUnknown, match="more than 1000000 bytes"):
+        book(sandbox, reference, "huge")
+    assert kinds(sandbox, reference) == ["courier_booked"]
+
+
+def test_an_answer_that_drips_ends_with_the_call(sandbox: RunningSandbox, reference: str) -> None:
+    # Each byte comes well within any timeout of a single read, and the last one after the call.
+    with pytest.raises(PartnerUnknown, match=r"the step's time is over|timed out"):
+        book(sandbox, reference, "drip;seconds=0.02", timeout=0.5)
+    whole = book(sandbox, f"{reference}-2", "drip;seconds=0.001", timeout=20)
+    assert whole.status == 201
+
+
+def test_a_slow_answer_ends_with_the_call(sandbox: RunningSandbox, reference: str) -> None:
+    with pytest.raises(PartnerUnknown, match="timed out"):
+        book(sandbox, reference, "slow;seconds=2", timeout=0.3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no http at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, id="endless header"),
+    ],
+)
+def test_what_is_no_http_answer_leaves_a_write_unknown_and_a_read_unavailable(
+    answer: bytes,
+) -> None:
+    with answering(answer) as address:
+        with pytest.raises(PartnerUnknown):
+            send(write(), "POST", address, content=b"{}")
+        with pytest.raises(PartnerUnavailable):
+            send(read(), "GET", address)
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with answering(response(b"", "303 See Other", "Location: /elsewhere")) as address:
+        assert send(write(), "POST", address).status == 303
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'"text"',
+        b"NaN",
+        b'{"amount": NaN}',
+        b'{"amount": -Infinity}',
+        pytest.param(b'{"n": ' + b"1" * 5000 + b"}", id="too many digits"),
+        pytest.param(b"[" * 100_000, id="too deep"),
+        pytest.param(b'{"a": ' * 50_000, id="objects too deep"),
+        b"\xff\xfe\x00",
+        pytest.param(gzip.compress(b"{}", mtime=0), id="compressed"),
+    ],
+)
+def test_what_is_no_json_object_is_no_answer(body: bytes) -> None:
+    with pytest.raises(PartnerUnknown, match="answered 200 with"):
+        parse(write(), Reply(200, {}, body))
+    with pytest.raises(PartnerUnavailable):
+        parse(read(), Reply(200, {}, body))
+
+
+def test_a_json_object_is_an_answer() -> None:
+    assert parse(write(), Reply(200, {}, b'{"id": "a"}')) == {"id": "a"}

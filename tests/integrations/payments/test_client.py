@@ -1,0 +1,190 @@
+"""What only the real client does, against the sandbox. The rest is in the conformance suite."""
+
+import json
+import time
+from uuid import uuid4
+
+import pytest
+
+from integrations.conf import PaymentsSettings
+from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
+from integrations.payments.client import StripePayments, connect
+from integrations.payments.schemas import Authorization
+from integrations.sandbox.process import RunningSandbox
+from tests.integrations.http.raw import answering, response
+
+
+@pytest.fixture
+def client(sandbox: RunningSandbox) -> StripePayments:
+    return connect()
+
+
+def authorize(
+    client: StripePayments, reference: str, key: str = "", timeout: float = 5.0
+) -> Authorization:
+    return client.authorize(
+        1000, "eur", "pm_card_visa", reference, key=key or f"a-{reference}", timeout=timeout
+    )
+
+
+def against(address: str, key: str = "sk_test_1") -> StripePayments:
+    return StripePayments(PaymentsSettings(payments_api_base=address, payments_api_key=key))
+
+
+def kinds(sandbox: RunningSandbox, reference: str) -> list[str]:
+    return [effect.kind for effect in sandbox.ledger.effects(reference)]
+
+
+def test_a_wrong_api_key_is_refused_and_not_repeated_in_the_error(sandbox: RunningSandbox) -> None:
+    client = against(sandbox.address, "pk_live_wrong")
+    with pytest.raises(PartnerRefused, match="answered 401 AuthenticationError") as caught:
+        authorize(client, "order:x")
+    assert "pk_live" not in str(caught.value)
+
+
+def test_an_error_names_the_code_and_the_request_but_no_sentence(
+    client: StripePayments, reference: str
+) -> None:
+    with pytest.raises(PartnerRefused) as caught:
+        client.authorize(
+            1000, "eur", "pm_card_chargeDeclined", reference, key=reference, timeout=5.0
+        )
+    words = caught.value.detail.split()
+    assert words[:5] == ["answered", "402", "CardError", "card_declined", "generic_decline"]
+    assert words[5].startswith("req_")
+    assert len(words) == 6
+    assert caught.value.__suppress_context__
+
+
+def test_a_500_kept_under_the_key_says_that_the_key_will_only_get_this_answer(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    key = f"a-{reference}"
+    sandbox.add_fault("error-500;saved=1", service="payments", key_prefix=key, times=1)
+    with pytest.raises(PartnerUnknown) as first:
+        authorize(client, reference)
+    assert "replayed" not in str(first.value)
+    with pytest.raises(PartnerUnknown, match="replayed: this key will only get this answer"):
+        authorize(client, reference)
+    assert client.find_authorization(reference, timeout=5.0) is None
+    authorize(client, reference, key=f"next-{reference}")
+
+
+def test_a_late_effect_is_unknown_while_it_is_on_its_way(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    sandbox.add_fault("late;seconds=1", service="payments", reference=reference, times=1)
+    with pytest.raises(PartnerUnknown, match="no valid answer"):
+        authorize(client, reference)
+    assert client.find_authorization(reference, timeout=5.0) is None
+    # Its key is in use until the effect has landed, and then gets the effect's own answer.
+    with pytest.raises(PartnerUnknown, match="answered 409"):
+        authorize(client, reference)
+    while client.find_authorization(reference, timeout=5.0) is None:
+        time.sleep(0.05)
+    held = authorize(client, reference)
+    assert client.find_authorization(reference, timeout=5.0) == held
+    assert kinds(sandbox, reference) == ["authorized"]
+
+
+def test_a_conflict_is_unknown_whatever_its_code() -> None:
+    body = json.dumps({"error": {"type": "invalid_request_error", "message": "Conflict."}})
+    conflict = answering(response(body.encode(), "409 Conflict"))
+    with conflict as address, pytest.raises(PartnerUnknown, match="answered 409"):
+        authorize(against(address), "order:x")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id": "pi_1"}', b'{"error": {}}'])
+def test_an_answer_that_is_no_payment_intent_is_unknown(body: bytes) -> None:
+    with answering(response(body)) as address, pytest.raises(PartnerUnknown):
+        authorize(against(address), "order:x")
+
+
+@pytest.mark.parametrize("status", ["processing", "requires_confirmation"])
+def test_a_payment_in_an_unexpected_status_is_unknown(status: str) -> None:
+    with answering(response(intent(status))) as address:
+        with pytest.raises(PartnerUnknown, match=status):
+            authorize(against(address), "order:x")
+        with pytest.raises(PartnerUnknown, match=status):
+            against(address).capture("pi_1", key="k", timeout=5.0)
+
+
+def test_a_payment_that_its_owner_must_confirm_is_refused() -> None:
+    waiting = answering(response(intent("requires_action")))
+    with waiting as address, pytest.raises(PartnerRefused, match="requires_action"):
+        authorize(against(address), "order:x")
+
+
+def test_a_refund_that_failed_is_refused() -> None:
+    body = json.dumps({"id": "re_1", "object": "refund", "amount": 5, "status": "failed"})
+    failed = answering(response(body.encode()))
+    with failed as address, pytest.raises(PartnerRefused, match="failed"):
+        against(address).refund("pi_1", key="k", timeout=5.0)
+
+
+def test_an_error_page_of_a_gateway_is_mapped_by_its_status() -> None:
+    gateway = answering(response(b"<html>jane@example.com", "502 Bad Gateway"))
+    with gateway as address, pytest.raises(PartnerUnknown, match="answered 502") as caught:
+        authorize(against(address), "order:x")
+    assert "jane" not in str(caught.value)
+
+
+def test_an_authorization_is_found_behind_more_than_a_page_of_others(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    held = authorize(client, reference)
+    for number in range(101):
+        authorize(client, f"{reference}-other-{number}")
+    assert client.find_authorization(reference, timeout=20.0) == held
+
+
+def test_a_search_that_runs_out_of_time_is_unavailable(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    sandbox.add_fault("slow;seconds=2", service="payments", operation="find_authorization")
+    with pytest.raises(PartnerUnavailable):
+        client.find_authorization(reference, timeout=0.3)
+
+
+def test_holds_older_than_any_card_keeps_them_are_not_searched(reference: str) -> None:
+    old = json.loads(intent("requires_capture", created=0))
+    old["metadata"] = {"reference": reference}
+    body = json.dumps({"object": "list", "url": "/v1/x", "has_more": True, "data": [old]})
+    with answering(response(body.encode())) as address:
+        assert against(address).find_authorization(reference, timeout=5.0) is None
+
+
+def test_a_capture_whose_key_was_forgotten_is_still_one_capture(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    held = authorize(client, reference)
+    first = client.capture(held.id, key=f"c-{reference}", timeout=5.0)
+    sandbox.control("POST", "keys", {"lifetime": 0})
+    try:
+        assert client.capture(held.id, key=f"c-{reference}", timeout=5.0) == first
+    finally:
+        sandbox.control("POST", "keys", {"lifetime": 24 * 3600})
+    assert kinds(sandbox, reference) == ["authorized", "captured"]
+
+
+def test_the_key_goes_along_as_metadata_to_be_found_by(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    key = str(uuid4())
+    held = authorize(client, reference, key)
+    assert client.find_authorization(reference, key, timeout=5.0) == held
+    assert client.find_authorization(reference, str(uuid4()), timeout=5.0) is None
+
+
+def intent(status: str, created: int = 2_000_000_000) -> bytes:
+    return json.dumps(
+        {
+            "id": "pi_1",
+            "object": "payment_intent",
+            "amount": 1000,
+            "created": created,
+            "currency": "eur",
+            "metadata": {"reference": "order:x"},
+            "status": status,
+        }
+    ).encode()

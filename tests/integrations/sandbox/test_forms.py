@@ -1,0 +1,31 @@
+import pytest
+
+from integrations.sandbox.forms import nest, read_params
+
+
+def test_names_in_brackets_nest() -> None:
+    form = "amount=5&metadata[reference]=order%3A1&metadata[key]=k&created[gte]=7"
+    assert nest(form) == {
+        "amount": "5",
+        "metadata": {"reference": "order:1", "key": "k"},
+        "created": {"gte": "7"},
+    }
+
+
+def test_an_empty_value_is_kept() -> None:
+    assert nest("description=") == {"description": ""}
+
+
+def test_a_request_without_body_has_the_parameters_of_its_query() -> None:
+    assert read_params("", b"", "reference=order%3A1") == {"reference": "order:1"}
+
+
+def test_a_body_is_read_as_what_it_says_it_is() -> None:
+    assert read_params("application/json", b'{"quantity": 2}', "") == {"quantity": 2}
+    assert read_params("application/x-www-form-urlencoded", b"quantity=2", "") == {"quantity": "2"}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff"])
+def test_a_json_body_that_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"Expecting|object|decode"):
+        read_params("application/json", body, "")

@@ -1,0 +1,170 @@
+"""The official SDK, unchanged and with its own HTTP client, against the stand-in."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import stripe
+
+from integrations.sandbox.process import RunningSandbox
+
+
+@pytest.fixture
+def make(sandbox: RunningSandbox) -> Iterator[Callable[[str], stripe.StripeClient]]:
+    """Makes the SDK for an API key."""
+    http: Any = stripe.RequestsClient()
+    address: Any = {"api": sandbox.address}
+    yield lambda key: stripe.StripeClient(key, base_addresses=address, http_client=http)
+    http.close()
+
+
+@pytest.fixture
+def sdk(make: Callable[[str], stripe.StripeClient]) -> stripe.StripeClient:
+    return make("sk_test_1")
+
+
+def params(**changed: Any) -> Any:
+    return {
+        "amount": 1000,
+        "currency": "eur",
+        "payment_method": "pm_card_visa",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        "capture_method": "manual",
+        "confirm": True,
+        **changed,
+    }
+
+
+def create(
+    sdk: stripe.StripeClient, key: str | None = None, **changed: Any
+) -> stripe.PaymentIntent:
+    return sdk.v1.payment_intents.create(
+        params(**changed), {"idempotency_key": key} if key else None
+    )
+
+
+def test_a_payment_goes_from_hold_to_capture_to_refund(sdk: stripe.StripeClient) -> None:
+    intent = create(sdk, metadata={"reference": "order:1"})
+    assert (intent.status, intent.amount_capturable) == ("requires_capture", 1000)
+    assert intent.metadata.to_dict() == {"reference": "order:1"}
+    captured = sdk.v1.payment_intents.capture(intent.id)
+    assert (captured.status, captured.amount_received) == ("succeeded", 1000)
+    refund = sdk.v1.refunds.create({"payment_intent": intent.id})
+    assert (refund.status, refund.amount) == ("succeeded", 1000)
+    assert sdk.v1.refunds.retrieve(refund.id).id == refund.id
+    (listed,) = sdk.v1.refunds.list({"payment_intent": intent.id}).data
+    assert listed.id == refund.id
+
+
+def test_a_hold_can_be_canceled(sdk: stripe.StripeClient) -> None:
+    canceled = sdk.v1.payment_intents.cancel(create(sdk).id)
+    assert canceled.status == "canceled"
+    assert sdk.v1.payment_intents.retrieve(canceled.id).status == "canceled"
+
+
+def test_a_replay_has_the_first_answers_body_and_says_so(
+    sdk: stripe.StripeClient, reference: str
+) -> None:
+    first, second = (create(sdk, key=reference) for _ in range(2))
+    assert second.to_dict() == first.to_dict()
+    replayed = [dict(intent.last_response.headers) for intent in (first, second)]  # type: ignore[union-attr]
+    assert ["Idempotent-Replayed" in headers for headers in replayed] == [False, True]
+
+
+def test_a_key_belongs_to_one_request(sdk: stripe.StripeClient, reference: str) -> None:
+    intent = create(sdk, key=reference)
+    with pytest.raises(stripe.IdempotencyError):
+        create(sdk, key=reference, amount=2000)
+    with pytest.raises(stripe.IdempotencyError):
+        sdk.v1.payment_intents.capture(intent.id, {}, {"idempotency_key": reference})
+
+
+def test_a_decline_carries_its_codes_and_the_intent_and_is_replayed(
+    sdk: stripe.StripeClient, reference: str
+) -> None:
+    for _ in range(2):
+        with pytest.raises(stripe.CardError) as caught:
+            create(
+                sdk, key=reference, payment_method="pm_card_visa_chargeDeclinedInsufficientFunds"
+            )
+        error: Any = caught.value.error
+        assert (error.code, error.decline_code) == ("card_declined", "insufficient_funds")
+        assert error.payment_intent.status == "requires_payment_method"
+        assert caught.value.request_id is not None
+
+
+def test_a_validation_error_is_not_kept_under_the_key(
+    sdk: stripe.StripeClient, reference: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        create(sdk, key=reference, amount=0)
+    assert caught.value.param == "amount"
+    create(sdk, key=reference)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"payment_method_types": ["card"]}, "payment_method_types_no_longer_supported"),
+        ({"colour": "red"}, "parameter_unknown"),
+        ({"automatic_payment_methods": {"enabled": True}}, "parameter_missing"),
+        ({"payment_method": "card_1"}, "resource_missing"),
+        ({"capture_method": "automatic"}, "parameter_invalid"),
+    ],
+)
+def test_what_stripe_does_not_take_is_not_taken(
+    sdk: stripe.StripeClient, changed: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        create(sdk, **changed)
+    assert caught.value.code == code
+
+
+def test_a_status_that_does_not_allow_it_is_named(sdk: stripe.StripeClient) -> None:
+    intent = create(sdk)
+    sdk.v1.payment_intents.cancel(intent.id)
+    for forbidden in (sdk.v1.payment_intents.cancel, sdk.v1.payment_intents.capture):
+        with pytest.raises(stripe.InvalidRequestError, match="status of canceled") as caught:
+            forbidden(intent.id)
+        error: Any = caught.value.error
+        assert error.code == "payment_intent_unexpected_state"
+        assert error.payment_intent.status == "canceled"
+
+
+def test_a_refund_needs_a_charge_and_happens_once(sdk: stripe.StripeClient) -> None:
+    intent = create(sdk)
+    with pytest.raises(stripe.InvalidRequestError, match="successful charge"):
+        sdk.v1.refunds.create({"payment_intent": intent.id})
+    sdk.v1.payment_intents.capture(intent.id)
+    sdk.v1.refunds.create({"payment_intent": intent.id})
+    with pytest.raises(stripe.InvalidRequestError, match="already been refunded"):
+        sdk.v1.refunds.create({"payment_intent": intent.id})
+
+
+@pytest.mark.parametrize("what", ["payment_intents", "refunds"])
+def test_what_does_not_exist_is_missing(sdk: stripe.StripeClient, what: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        getattr(sdk.v1, what).retrieve("xx_none")
+    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
+def test_a_list_is_newest_first_and_comes_in_pages(sdk: stripe.StripeClient) -> None:
+    made = [create(sdk).id for _ in range(3)]
+    page = sdk.v1.payment_intents.list({"limit": 2})
+    assert [intent.id for intent in page.data] == made[:0:-1]
+    assert page.has_more
+    everything = [intent.id for intent in page.auto_paging_iter()]
+    assert everything[:3] == made[::-1]
+    assert len(everything) == len(set(everything))
+
+
+def test_a_list_can_start_at_a_time(sdk: stripe.StripeClient) -> None:
+    newest = create(sdk)
+    later = sdk.v1.payment_intents.list({"created": {"gte": newest.created + 60}})
+    assert later.data == []
+    assert sdk.v1.payment_intents.list({"created": {"gte": newest.created}}).data
+
+
+def test_a_wrong_key_is_unauthorized(make: Callable[[str], stripe.StripeClient]) -> None:
+    with pytest.raises(stripe.AuthenticationError):
+        make("rk_live_1").v1.payment_intents.list()

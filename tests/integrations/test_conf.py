@@ -1,0 +1,57 @@
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from integrations.conf import (
+    HttpSettings,
+    InventorySettings,
+    NotificationsSettings,
+    PaymentsSettings,
+    load,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_partners(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAYMENTS_API_BASE", "PAYMENTS_API_KEY", "INVENTORY_URL", "SMTP_HOST"):
+        monkeypatch.delenv(f"INTEGRATIONS_{name}", raising=False)
+
+
+def test_payments_go_to_stripe_unless_an_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_KEY", "sk_test_1")
+    assert load(PaymentsSettings).payments_api_base == "https://api.stripe.com"
+    monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_BASE", "http://127.0.0.1:8000/")
+    assert load(PaymentsSettings).payments_api_base == "http://127.0.0.1:8000"
+
+
+def test_a_missing_setting_is_named_with_its_variable() -> None:
+    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_PAYMENTS_API_KEY: Field required"):
+        load(PaymentsSettings)
+
+
+def test_a_wrong_setting_is_named_but_its_value_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_INVENTORY_URL", "sk_live_pasted_here")
+    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_INVENTORY_URL") as caught:
+        load(InventorySettings)
+    assert "sk_live" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_key_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_KEY", "sk_live_secret")
+    monkeypatch.setenv("INTEGRATIONS_SMTP_HOST", "mail.example.com")
+    monkeypatch.setenv("INTEGRATIONS_SMTP_PASSWORD", "hunter2")
+    shown = f"{load(PaymentsSettings)!r} {load(NotificationsSettings)!r}"
+    assert "sk_live" not in shown
+    assert "hunter2" not in shown
+
+
+def test_mail_is_encrypted_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_SMTP_HOST", "mail.example.com")
+    monkeypatch.delenv("INTEGRATIONS_SMTP_SECURITY", raising=False)
+    assert load(NotificationsSettings).smtp_security == "starttls"
+
+
+def test_a_connect_timeout_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_CONNECT_TIMEOUT", "0")
+    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_CONNECT_TIMEOUT"):
+        load(HttpSettings)
