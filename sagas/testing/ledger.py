@@ -60,4 +60,12 @@ class Ledger:
         return [Entry(*row) for row in rows]
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=20)
+        return open_file(self._path)
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """A database file that survives a killed process; it need not survive a power cut."""
+    database = sqlite3.connect(path, timeout=20)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = OFF")
+    return database

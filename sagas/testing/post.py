@@ -18,6 +18,7 @@ from celery import Celery, current_app, uuid
 from celery.app.trace import build_tracer
 
 import sagas.tasks  # noqa: F401  (Celery must know them)
+from sagas.testing.ledger import open_file
 
 
 class Post:
@@ -79,4 +80,4 @@ class Post:
         tracer(message["id"], message["args"], message["kwargs"], request)
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=20)
+        return open_file(self._path)
