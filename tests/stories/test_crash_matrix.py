@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -12,10 +14,12 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
+from integrations import inventory, notifications, payments, shipping
 from integrations.inventory import Reservation
 from integrations.notifications import Sent
 from integrations.payments import Authorization, Capture
 from integrations.sagas.order_fulfilment import Order, order_fulfilment
+from integrations.sandbox.process import running_sandbox
 from integrations.shipping import Booking, Label
 from sagas import transitions
 from sagas.define.draft import Draft
@@ -57,6 +61,23 @@ def test_no_crash_breaks_an_order() -> None:
     for point in ("K1", "K2", "K3", "K4"):
         assert {(point, *place) for place in [*steps, *undone]} <= crashed
     assert ("K7", "", "") in crashed
+
+
+def test_no_crash_breaks_an_order_at_partners_over_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_sandbox(tmp_path / "ledger") as sandbox, ExitStack() as connected:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        sandbox.set_stock("lamp", 1000)
+        for partner in (inventory, notifications, payments, shipping):
+            connected.enter_context(
+                partner.use(import_module(f"{partner.__name__}.client").connect())
+            )
+        report = crash_matrix(order_fulfilment, ORDER, live=True)
+        assert not report.violations, str(report)
+        assert sandbox.ledger.audit() == []
+        assert len(sandbox.ledger.effects()) > len(report.cases)
 
 
 def _without_the_claims_guard() -> AbstractContextManager[Any]:
