@@ -146,7 +146,9 @@ LOGGING = {
     "loggers": {
         "celery.app.trace": {"level": "WARNING"},  # below it are the values tasks return
         "celery.worker.strategy": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},  # below it are addresses, with what was asked for
+        # Below it are addresses, with what was asked for, and what partners said.
+        "httpx2": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
     },
 }
 

@@ -100,9 +100,9 @@ def test_a_fault_that_does_not_exist_is_turned_away(http: httpx2.Client, referen
 def test_a_key_is_in_use_while_its_slow_answer_is_on_the_way(
     sandbox: RunningSandbox, reference: str
 ) -> None:
-    with httpx2.Client(base_url=sandbox.address, timeout=0.5) as impatient:
-        with pytest.raises(httpx2.ReadTimeout):
-            reserve(impatient, reference, "slow;seconds=60")
+    impatient = httpx2.Client(base_url=sandbox.address, timeout=0.5)
+    with impatient, pytest.raises(httpx2.ReadTimeout):
+        reserve(impatient, reference, "slow;seconds=60")
     with httpx2.Client(base_url=sandbox.address) as http:
         busy = reserve(http, reference)
     assert (busy.status_code, code(busy)) == (409, "idempotency_key_in_use")

@@ -10,8 +10,12 @@ from integrations.sandbox.process import RunningSandbox
 
 
 @pytest.fixture
-def make(sandbox: RunningSandbox) -> Iterator[Callable[[str], stripe.StripeClient]]:
+def make(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], stripe.StripeClient]]:
     """Makes the SDK for an API key."""
+    # Telemetry would write a file into the home directory.
+    monkeypatch.setattr(stripe, "enable_telemetry", False)
     http: Any = stripe.RequestsClient()
     address: Any = {"api": sandbox.address}
     yield lambda key: stripe.StripeClient(key, base_addresses=address, http_client=http)

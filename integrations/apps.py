@@ -1,0 +1,11 @@
+"""The Django application of the partners and the shop front."""
+
+from django.apps import AppConfig
+
+
+class IntegrationsConfig(AppConfig):
+    """Holds the shop's orders; the engine finds the sagas below it."""
+
+    name = "integrations"
+    verbose_name = "Shop"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,72 @@
+"""The order form. What it lets through, the saga accepts: its rules are the payload's."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from pydantic import ValidationError
+
+from integrations.models import CATALOGUE, CURRENCY, Order, price
+
+#: The payment partner's tokens for cards that behave in a known way.
+TEST_CARDS = (
+    ("pm_card_visa", "Visa (accepted)"),
+    ("pm_card_mastercard", "Mastercard (accepted)"),
+    ("pm_card_chargeDeclined", "Visa (declined)"),
+    ("pm_card_chargeDeclinedInsufficientFunds", "Visa (declined: no funds)"),
+    ("pm_card_authenticationRequired", "Visa (declined: owner would have to confirm)"),
+)
+
+
+class OrderForm(forms.Form):
+    """What a customer fills in. `order` is the order it describes, once it is valid."""
+
+    sku = forms.ChoiceField(
+        label="Product",
+        choices=[(p.sku, f"{p.name}, {price(p.price)}") for p in CATALOGUE.values()],
+    )
+    quantity = forms.IntegerField(min_value=1, max_value=99, initial=1)
+    email = forms.EmailField(
+        label="E-mail",
+        help_text="The tracking number goes there.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    address = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "street-address"}),
+    )
+    payment_method = forms.ChoiceField(
+        label="Test card", choices=TEST_CARDS, help_text="No money moves."
+    )
+    submission = forms.UUIDField(
+        widget=forms.HiddenInput,
+        initial=uuid4,
+        error_messages=dict.fromkeys(("required", "invalid"), "Please load this page anew."),
+    )
+
+    order: Order
+
+    def clean(self) -> dict[str, Any]:
+        """Build the order, and let the saga's payload judge it."""
+        data = self.cleaned_data
+        if self.errors:
+            return data
+        amount = CATALOGUE[data["sku"]].price * data["quantity"]
+        self.order = Order(**data, amount=amount, currency=CURRENCY)
+        try:
+            self.order.payload()
+        except ValidationError as refused:
+            self._take_over(refused)
+        return data
+
+    def again(self) -> OrderForm:
+        """The same entries, as a new form that orders anew."""
+        initial = {**self.cleaned_data, "submission": uuid4()}
+        return OrderForm(initial=initial)
+
+    def _take_over(self, refused: ValidationError) -> None:
+        for problem in refused.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else None
+            self.add_error(field if field in self.fields else None, problem["msg"])

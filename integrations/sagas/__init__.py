@@ -1,0 +1,1 @@
+"""The sagas that tie the partners together: one flow, one file, found by themselves."""

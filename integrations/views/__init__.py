@@ -1,0 +1,1 @@
+"""The shop front's pages."""
