@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from sagas.define.backoff import Retry
-from sagas.define.saga import Definition, Node, Parallel
+from sagas.define.saga import Definition, Node
 from sagas.define.step import Compensation, Kind, Step
 from sagas.management.text import WIDTH, cut, duration, wrapped
 
@@ -113,7 +113,7 @@ def _tries(retry: Retry, timeout: float) -> str:
 
 def _name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", type(function).__name__)
-    return "its condition holds" if name == "<lambda>" else name
+    return "(unnamed)" if name == "<lambda>" else name
 
 
 def _length(time: timedelta) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sagas.management.text import WIDTH, cut, duration, printable, wrapped
 from sagas.models import Event, Run
 from sagas.operate.look import Expected, Next, Sight, look
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.states import Direction, StepStatus
 
 _ARROWS = {Direction.FORWARD.value: "→", Direction.BACKWARD.value: "←", "": " "}
 
@@ -154,14 +154,14 @@ def _awaited(run: Run, expected: Expected) -> str:
         case Next.RETRY:
             return f"{name} is tried again{at}"
         case Next.FIND_OUT:
-            return f"whether {name} happened is found out{at}"
+            return f"it is found out whether {name} happened{at}"
         case Next.SIGNAL:
             signal = f"the signal {expected.signal!r} for {expected.correlation!r}"
             return f"{name} waits for {signal}{at.replace(' at ', ' until ', 1)}"
         case Next.TIME:
             return f"{name} goes on{at}"
         case Next.PERSON:
-            return f"a person must decide. {run.attention.rstrip('.')}"
+            return f"a person must decide, because: {run.attention.rstrip('.')}"
 
 
 def _clock(moment: datetime) -> str:

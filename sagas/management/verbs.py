@@ -7,7 +7,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,17 +27,18 @@ from sagas.operate import token as tokens
 from sagas.operate.cancel import cancel
 from sagas.operate.signal import send_signal
 from sagas.run.start import start
-from sagas.states import RunStatus
+from sagas.states import TERMINAL_RUNS, RunStatus
 
 Options = Mapping[str, Any]
 
 
 def list_sagas(options: Options) -> str:
-    """Every saga with its steps and its runs by status."""
+    """Every saga with its steps and its runs by status, also those whose code is gone."""
     counts = _counts()
+    steps = {(saga.name, saga.version): len(saga.steps) for saga in registry.all_sagas()}
     rows = [
-        (saga.name, saga.version, len(saga.steps), counts.get((saga.name, saga.version), "none"))
-        for saga in registry.all_sagas()
+        (*which, steps.get(which, "gone"), counts.get(which, "none"))
+        for which in sorted(steps.keys() | counts.keys())
     ]
     return table(("SAGA", "VERSION", "STEPS", "RUNS"), rows)
 
@@ -67,18 +68,16 @@ def list_runs(options: Options) -> str:
     """The newest runs."""
     wanted = {name: options[name] for name in ("saga", "status") if options[name] is not None}
     runs = Run.objects.filter(**wanted).defer("payload")[: options["limit"]]
-    rows = [
-        (run.id, f"{run.created_at:%Y-%m-%d %H:%M:%S}", _words(run.status), run.saga,
-         run.business_key)
-        for run in runs
-    ]  # fmt: skip
+    rows = [(r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key) for r in runs]
     return table(("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY"), rows)
 
 
 def cancel_run(options: Options) -> str:
     """Ask a run to undo itself and say how it stands."""
     run_id = find(options["id"])
-    return f"Run {run_id} is {_words(cancel(run_id))}."
+    status = cancel(run_id)
+    coming = "" if status in TERMINAL_RUNS else "; it turns back at its next step boundary"
+    return f"Run {run_id} is {_words(status)}{coming}."
 
 
 def signal(options: Options) -> str:
@@ -110,6 +109,8 @@ def find(fragment: str) -> UUID:
         SagaError: it is no part of an id, or of several.
     """
     text = fragment.lower()
+    if len(text) == 36:
+        return UUID(text)
     if not re.fullmatch(r"[0-9a-f-]{4,36}", text):
         raise SagaError(
             f"{fragment!r} is no run's id, nor 4 characters or more of its start or end."
@@ -162,6 +163,10 @@ def _document(given: str) -> str:
         return Path(given[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SagaError(f"The payload's file {given[1:]!r} cannot be read: {error}.") from None
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _words(status: str) -> str:

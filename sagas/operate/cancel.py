@@ -29,7 +29,7 @@ def cancel(run_id: UUID) -> RunStatus:
     """
     with transaction.atomic():
         view = record.read_locked(run_id)
-        if view.halt or view.status is RunStatus.COMPENSATING:
+        if view.halt is Halt.CANCELLED or view.status is RunStatus.COMPENSATING:
             return view.status
         saga = registry.get(view.saga, view.version)
         _refuse(view, past_pivot(saga, view))

@@ -14,7 +14,7 @@ from sagas.define.plan import Worker
 from sagas.errors import PayloadInvalid, SagaError
 from sagas.run import mailbox
 from sagas.run.context import condition
-from sagas.run.documents import NotADocument, encode
+from sagas.run.documents import NotADocument, clean, encode
 from sagas.run.send import nothing, send_on_commit
 
 
@@ -38,7 +38,7 @@ def send_signal(
         PayloadInvalid: the payload cannot be stored.
         SagaError: name or correlation is empty or too long.
     """
-    text = _checked(name, correlation, payload)
+    text = _checked(name, correlation, deduplication_id, payload)
     with transaction.atomic():
         mailbox.lock(name, correlation)
         if not mailbox.keep(name, correlation, deduplication_id, text):
@@ -60,12 +60,19 @@ def _deliver(name: str, correlation: str, run_id: Any, step: str) -> bool:
     return True
 
 
-def _checked(name: str, correlation: str, payload: Any) -> str:
-    for label, value, limit in (("name", name, 80), ("correlation", correlation, 200)):
-        if not value or len(value) > limit or "\x00" in value:
-            raise SagaError(f"A signal's {label} needs 1 to {limit} characters.")
+def _checked(name: str, correlation: str, deduplication_id: str | None, payload: Any) -> str:
+    for label, value, limit in (
+        ("name", name, 80),
+        ("correlation", correlation, 200),
+        ("deduplication id", "none" if deduplication_id is None else deduplication_id, 200),
+    ):
+        if not value or clean(value, limit) != value:
+            raise SagaError(
+                f"A signal's {label} needs 1 to {limit} characters, "
+                "without NUL and lone surrogates."
+            )
     try:
         return encode(payload, conf().MAX_DOCUMENT_BYTES)
     except NotADocument as error:
         problem = {"field": "payload", "message": str(error)}
-        raise PayloadInvalid(f"signal {name}", [problem]) from None
+        raise PayloadInvalid(f"signal {name!r}", [problem]) from None

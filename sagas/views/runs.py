@@ -38,7 +38,7 @@ BusinessKey = Annotated[
         "other services' keys it never expires.",
     ),
 ]
-ANY_JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}}
+_PAYLOAD = {"description": "see the saga for its schema", "type": "object"}
 
 
 class Receipt(Schema):
@@ -106,12 +106,14 @@ class RunState(Schema):
     response={202: Receipt},
     url_name="start",
     operation_id="start_run",
-    openapi_extra=ANY_JSON,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _PAYLOAD}}}
+    },
 )
 def start_run(
     request: HttpRequest, response: HttpResponse, name: str, key: BusinessKey
 ) -> Status[Receipt]:
-    """Start a run of a saga with the payload in the body (see the saga for its schema).
+    """Start a run of a saga with the payload in the body.
 
     Repeating the request is safe, whatever became of its answer: it gives the same run.
     """

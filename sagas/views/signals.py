@@ -14,7 +14,6 @@ from sagas.operate.access import Right, require
 from sagas.operate.signal import send_signal
 from sagas.views.body import read_json
 from sagas.views.quota import spend
-from sagas.views.runs import ANY_JSON
 
 router = Router(tags=["Signals"])
 
@@ -41,18 +40,18 @@ class Delivery(Schema):
     response={202: Delivery},
     url_name="signal",
     operation_id="send_signal",
-    openapi_extra=ANY_JSON,
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {}}}}},
 )
 def signal(
     request: HttpRequest, name: str, correlation: str, key: DeduplicationId = None
 ) -> Status[Delivery]:
-    """Send a signal, with any JSON as its payload, to the step that waits for it.
+    """Send a signal, with any JSON or none as its payload, to the step that waits for it.
 
     The correlation says which run it is for: by default the run's business key.
     """
     require(request.user, Right.CHANGE)
     spend(request.user.pk)
-    _, payload = read_json(request)
+    _, payload = read_json(request, optional=True)
     try:
         delivered = send_signal(name, correlation, payload, deduplication_id=key)
     except UnknownSaga as error:  # a run waits, but the code for it is gone

@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str:
         try:
             return VERBS[options["word"] or "list"](options)
-        except (SagaError, DatabaseError, ValueError) as error:
+        except (SagaError, DatabaseError, ValueError, RecursionError) as error:
             raise CommandError(_line(error)) from None
 
 

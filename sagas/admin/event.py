@@ -1,0 +1,36 @@
+"""Everything that happened, the newest first."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from sagas.admin.history import HistoryAdmin, moment, pretty, run_link
+from sagas.models import Event
+
+
+@admin.register(Event)
+class EventAdmin(HistoryAdmin):
+    """Events with their runs."""
+
+    list_display = ("time", "run_page", "step", "direction", "old", "new", "attempt", "worker")
+    list_filter = ("direction",)
+    ordering = ("-id",)
+    fields = (
+        *("time", "run_page", "step", "direction", "old", "new", "attempt", "epoch", "worker"),
+        "document",
+    )
+    readonly_fields = fields
+
+    @admin.display(description="at (UTC)")
+    def time(self, event: Event) -> str:
+        return moment(event.at)
+
+    @admin.display(description="run")
+    def run_page(self, event: Event) -> SafeString:
+        # By its id: no constraint keeps the run of an event there.
+        return run_link(event.run_id, event.run_id)
+
+    @admin.display(description="data")
+    def document(self, event: Event) -> SafeString:
+        return pretty(event.data)

@@ -1,0 +1,37 @@
+"""Steps of all runs, to be searched for what is stuck."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from sagas.admin.history import HistoryAdmin, pretty, run_link
+from sagas.models import Step
+
+
+@admin.register(Step)
+class StepAdmin(HistoryAdmin):
+    """Steps with their runs."""
+
+    list_display = ("name", "direction", "status", "attempt", "due_at", "run_page")
+    list_filter = ("status", "direction")
+    list_select_related = ("run",)
+    large = ("result", "run__payload")
+    search_fields = ("=name",)
+    search_help_text = "a step's whole name"
+    ordering = ("-id",)
+    fields = (
+        *("run_page", "name", "direction", "position", "status", "attempt", "tries", "probes"),
+        *("losses", "in_doubt", "generation", "due_at", "wake_at", "lease_until", "limit_at"),
+        *("worker", "pid", "signal", "correlation", "document", "error"),
+        *("started_at", "finished_at"),
+    )
+    readonly_fields = fields
+
+    @admin.display(description="run")
+    def run_page(self, step: Step) -> SafeString:
+        return run_link(step.run_id, step.run)
+
+    @admin.display(description="result")
+    def document(self, step: Step) -> SafeString:
+        return pretty(step.result)
