@@ -31,17 +31,18 @@ class UnknownRun(SagaError):
 
 
 class PayloadInvalid(SagaError):
-    """The payload does not fit the saga's schema.
+    """The payload does not fit its schema, or cannot be stored.
 
     Attributes:
+        subject: what it was for, such as ``saga 'order-fulfilment'``.
         problems: a list of ``{"field": dotted path, "message": reason}``.
     """
 
-    def __init__(self, saga: str, problems: list[dict[str, str]]) -> None:
-        self.saga = saga
+    def __init__(self, subject: str, problems: list[dict[str, str]]) -> None:
+        self.subject = subject
         self.problems = problems
         listed = "; ".join(f"{p['field'] or 'payload'}: {p['message']}" for p in problems)
-        super().__init__(f"The payload for saga {saga!r} was refused: {listed}.")
+        super().__init__(f"The payload for {subject} was refused: {listed}.")
 
 
 class KeyConflict(SagaError):

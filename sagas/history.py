@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sagas.states import RUN_MOVES, STEP_MOVES, TERMINAL_RUNS, Direction, RunStatus, StepStatus
+from sagas.states import (
+    ACTIVE_RUNS,
+    RUN_MOVES,
+    STEP_MOVES,
+    TERMINAL_RUNS,
+    Direction,
+    RunStatus,
+    StepStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ def _run(state: Replay, fact: Fact) -> Iterator[str]:
         return
     if fact.old != state.status:
         yield f"the run went from {fact.old} when it was {state.status}"
+    elif not fact.old and fact.new != RunStatus.PENDING:
+        yield f"the run began {fact.new}"
     elif fact.old and RunStatus(fact.new) not in RUN_MOVES[RunStatus(fact.old)]:
         yield f"the run went {fact.old} → {fact.new}, which is no legal move"
     state.status = fact.new
@@ -59,10 +69,7 @@ def _run(state: Replay, fact: Fact) -> Iterator[str]:
 def _step(state: Replay, fact: Fact) -> Iterator[str]:
     if not fact.new:
         return  # a late answer, refused
-    if state.status in TERMINAL_RUNS:
-        yield f"{fact.step} moved after the run was {state.status}"
-    if fact.direction == Direction.FORWARD and state.status == RunStatus.COMPENSATING:
-        yield f"{fact.step} went forward while the run was compensating"
+    yield from _untimely(state, fact)
     place = (fact.direction, fact.step)
     before = state.steps.get(place, StepStatus.PENDING)
     if fact.old != before:
@@ -72,4 +79,18 @@ def _step(state: Replay, fact: Fact) -> Iterator[str]:
     state.steps[place] = fact.new
 
 
+def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
+    """What a step may not do while the run is where it is."""
+    if state.status in TERMINAL_RUNS:
+        yield f"{fact.step} moved after the run was {state.status}"
+    elif state.status == RunStatus.COMPENSATING and fact.direction == Direction.FORWARD:
+        yield f"{fact.step} went forward while the run was compensating"
+    elif state.status in _FORWARD and fact.direction == Direction.BACKWARD:
+        yield f"{fact.step} went backward while the run was {state.status}"
+    elif state.status in _STILL and fact.new == StepStatus.IN_FLIGHT:
+        yield f"{fact.step} was claimed while the run was {state.status}"
+
+
+_FORWARD = ACTIVE_RUNS[Direction.FORWARD]
+_STILL = frozenset({RunStatus.PENDING, RunStatus.NEEDS_ATTENTION})
 _RUN_WORDS = frozenset(status.value for status in RunStatus)

@@ -66,7 +66,8 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
         # to itself: the lease lapsed and another worker took over
         {_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.WAITING, _S.UNKNOWN, _S.FAILED}
     ),
-    _S.WAITING: frozenset({_S.SUCCEEDED, _S.IN_FLIGHT, _S.PENDING}),
+    # to unknown or failed: an attempt before it waited may have had its effect
+    _S.WAITING: frozenset({_S.SUCCEEDED, _S.IN_FLIGHT, _S.PENDING, _S.UNKNOWN, _S.FAILED}),
     _S.UNKNOWN: frozenset({_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.FAILED}),
     _S.FAILED: frozenset({_S.READY, _S.SKIPPED}),
     _S.SUCCEEDED: frozenset(),

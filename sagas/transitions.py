@@ -27,7 +27,7 @@ def write(draft: Draft) -> bool:
     """
     view = draft.view
     new = _new(draft)
-    rows = db.execute(_statement(bool(new)), _params(draft, new))
+    rows = db.execute(_statement(draft.moves_run, bool(new)), _params(draft, new))
     if not rows:
         return False
     view.revision += 1
@@ -49,6 +49,13 @@ def insert(draft: Draft, deadline: float | None) -> bool:
     return True
 
 
+# A move that leaves the run where it is writes less, and passes the trigger by.
+_COUNT_RUN = """
+run AS (
+  UPDATE sagas_run SET revision = revision + 1
+  WHERE id = %(id)s AND revision = %(revision)s
+  RETURNING id)"""
+
 _UPDATE_RUN = f"""
 run AS (
   UPDATE sagas_run SET revision = revision + 1, status = %(status)s::text, epoch = %(epoch)s::int,
@@ -57,7 +64,7 @@ run AS (
                  THEN coalesce(started_at, clock_timestamp()) END,
     finished_at = CASE WHEN %(over)s::bool THEN clock_timestamp() END
   WHERE id = %(id)s AND revision = %(revision)s
-  RETURNING id, deadline_at)"""
+  RETURNING id)"""
 
 _INSERT_RUN = """
 run AS (
@@ -67,7 +74,7 @@ run AS (
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
     clock_timestamp() + make_interval(secs => %(deadline)s::float8), clock_timestamp())
   ON CONFLICT (saga, business_key) DO NOTHING
-  RETURNING id, deadline_at)"""
+  RETURNING id)"""
 
 _ROW = """(id bigint, name text, direction text, position int, status text, attempt int, tries int,
   probes int, losses int, in_doubt bool, generation int, due_in float8, wake_in float8,
@@ -128,10 +135,11 @@ def _new(draft: Draft) -> list[Change]:
 
 
 @cache
-def _statement(adds: bool) -> str:
+def _statement(moves_run: bool, adds: bool) -> str:
+    run = _UPDATE_RUN if moves_run else _COUNT_RUN
     if adds:
-        return f"WITH {_UPDATE_RUN},{_CHANGE_STEPS},{_ADD_STEPS},{_LOG} SELECT {_IDS} FROM run"
-    return f"WITH {_UPDATE_RUN},{_CHANGE_STEPS},{_LOG} SELECT NULL FROM run"
+        return f"WITH {run},{_CHANGE_STEPS},{_ADD_STEPS},{_LOG} SELECT {_IDS} FROM run"
+    return f"WITH {run},{_CHANGE_STEPS},{_LOG} SELECT NULL FROM run"
 
 
 def _params(draft: Draft, new: list[Change]) -> dict[str, Any]:

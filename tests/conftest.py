@@ -22,9 +22,6 @@ from project.engines import Engines
 from project.supervisor import Supervisor
 from project.world import World
 
-# Not in pyproject.toml, since pytest-django would read the settings before the engines run.
-os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
-
 _EMBEDDED_REDIS = "TESTS_EMBEDDED_REDIS"  # tells pytest-xdist's workers; empty with outside ones
 
 
@@ -37,6 +34,7 @@ class _Session:
         os.environ.update(self._engines.addresses)
         embedded = {"BROKER_URL", "REDIS_URL"} & self._engines.addresses.keys()
         os.environ[_EMBEDDED_REDIS] = " ".join(embedded)
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # see _read_settings
 
     def end(self) -> None:
         self._engines.stop()
@@ -56,6 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
         if name in os.environ[_EMBEDDED_REDIS]:
             database = 2 * _number(worker) + place
             os.environ[name] = re.sub(r"/\d+$", f"/{database}", os.environ[name])
+    if config.getoption("dist", "no") == "no":
+        _read_settings()
+
+
+def _read_settings() -> None:
+    """Here and not in pyproject.toml, where pytest-django would find them before the addresses.
+
+    For the same reason not in a process that only starts pytest-xdist's workers: they inherit.
+    """
+    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     django.setup()
 
 
@@ -66,7 +74,7 @@ def _number(worker: dict[str, str]) -> int:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     for name in ("BROKER_URL", "REDIS_URL"):
-        if os.environ[name].startswith("redis"):
+        if os.environ.get(name, "").startswith("redis"):
             _forget_keys(os.environ[name])
     if session := config.stash.get(_SESSION, None):
         session.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -28,8 +29,10 @@ class Retry:
     def __post_init__(self) -> None:
         if self.attempts is not None and self.attempts < 1:
             raise ValueError(f"Retry(attempts={self.attempts}) must be at least 1, or None.")
-        if self.base < 0 or self.cap < self.base:
+        if not 0 <= self.base <= self.cap < math.inf:
             raise ValueError(f"Retry needs 0 <= base <= cap, got {self.base} and {self.cap}.")
+        if self.total is not None and not self.total > 0:
+            raise ValueError(f"Retry(total={self.total}) must be above 0, or None.")
 
     @property
     def gives_up(self) -> bool:
@@ -43,11 +46,13 @@ class Retry:
         return self.total is not None and elapsed >= self.total
 
     def delay(self, tries: int, asked: float | None = None) -> float:
-        """Seconds until the next try: what the partner asked for, capped, else full jitter."""
-        if asked is not None:
-            return min(max(asked, 0.0), self.cap)
+        """Seconds until the next try: full jitter, or more if the partner asked for more; capped.
+
+        A partner that asks for no pause at all gets the jitter, since a step after the pivot
+        would else call it in a tight loop.
+        """
         bound = min(self.cap, self.base * 2.0 ** min(tries - 1, 60))
-        return random.uniform(0.0, bound)
+        return min(max(random.uniform(0.0, bound), asked or 0.0), self.cap)
 
 
 FORWARD = Retry()

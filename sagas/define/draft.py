@@ -104,6 +104,11 @@ class Draft:
         """Log something that happened to the run and moved nothing."""
         self.events.append(Happening("", None, old, new, 0, data))
 
+    @property
+    def moves_run(self) -> bool:
+        """Whether the run itself moves, or one of its flags does."""
+        return any(not event.step for event in self.events)
+
     def late(self, row: StepView, attempt: int, outcome: str) -> None:
         """Log an answer that came after its attempt had been taken over."""
         self.events.append(
@@ -114,7 +119,7 @@ class Draft:
     def to_send(self) -> list[StepView]:
         """Steps that became claimable here and that some worker must be told about."""
         rows = (change.row for change in self.changes.values())
-        return [r for r in rows if r.status is StepStatus.READY and r.due]
+        return [row for row in rows if row.needs_worker]
 
 
 _SCHEDULED = frozenset({StepStatus.READY, StepStatus.UNKNOWN})

@@ -107,24 +107,34 @@ def time_limit(step: Step, direction: Direction) -> float:
 
 
 def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None:
-    step = saga.steps[row.name]
     lost = row.status is StepStatus.IN_FLIGHT
-    if lost:
-        row.losses += 1
-        row.in_doubt = row.in_doubt or not (step.atomic or step.waits)
-        if row.losses >= worker.poison:
-            draft.park(f"{row.losses} attempts of {_named(row)} died without an answer.")
-            return
-        if row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
-            _give_up(saga, draft, row, "the worker was lost before it answered")
-            _advance(saga, draft, worker)
-            return
-    _claim(saga, draft, row, lost=lost)
+    if lost and _settled_without_a_call(saga, draft, row, worker):
+        _advance(saga, draft, worker)
+    else:
+        _claim(saga, draft, row, lost=lost)
+
+
+def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> bool:
+    """What to make of an attempt that died; False: the step is called, or verified, once more."""
+    step = saga.steps[row.name]
+    row.losses += 1
+    row.in_doubt = row.in_doubt or not (step.atomic or step.waits)
+    if row.losses >= worker.poison:
+        draft.park(f"{row.losses} attempts of {_named(row)} died without an answer.")
+    elif row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
+        _give_up(saga, draft, row, "the worker was lost before it answered")
+    elif not row.in_doubt and draft.view.halt and row.direction is Direction.FORWARD:
+        draft.step(row, StepStatus.READY)  # it surely did nothing, and now it need not
+    else:
+        return False
+    return True
 
 
 def _claim(saga: Definition, draft: Draft, row: StepView, *, lost: bool = False) -> None:
     step = saga.steps[row.name]
     row.attempt += 1
+    if row.attempt == 1:
+        row.since = draft.view.age
     data: dict[str, Any] = {"took_over": True} if lost else {}
     if probing(step, row):
         row.probes += 1
@@ -141,7 +151,7 @@ def _may_repeat(saga: Definition, draft: Draft, step: Step, row: StepView) -> bo
     """Whether an action whose outcome is in doubt may be called again, with the same key."""
     if row.direction is Direction.FORWARD and (draft.view.halt or not step.idempotent):
         return False
-    return not _exhausted(saga, step, row)
+    return not _exhausted(saga, draft, row)
 
 
 def _worth_claiming(saga: Definition, view: RunView, row: StepView) -> bool:
@@ -181,10 +191,9 @@ def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
 
 
 def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
-    step = saga.steps[row.name]
     if isinstance(outcome, NotApplied):
         row.in_doubt, row.probes = False, 0
-        if _exhausted(saga, step, row):
+        if _exhausted(saga, draft, row):
             _give_up(saga, draft, row, "verify found that it did not happen, and no try is left")
         else:
             draft.step(row, StepStatus.READY, due_in=0, not_applied=True)
@@ -217,25 +226,28 @@ def _again(
     reason: str,
     after: float | None,
 ) -> None:
-    step = saga.steps[row.name]
-    if _exhausted(saga, step, row):
+    budget, tries = _budget(saga, row)
+    delay = budget.delay(max(tries, 1), after)
+    if budget.spent(tries, draft.view.elapsed(row) + delay):
         _give_up(saga, draft, row, f"{reason} (no try is left)")
-        return
-    spent = row.probes if probing(step, row) else row.tries
-    delay = _budget(saga, step, row).delay(max(spent, 1), after)
-    draft.step(row, to, due_in=delay, error=reason)
+    else:
+        draft.step(row, to, due_in=delay, error=reason)
 
 
-def _exhausted(saga: Definition, step: Step, row: StepView) -> bool:
-    spent = row.probes if probing(step, row) else row.tries
-    return _budget(saga, step, row).spent(spent, row.elapsed)
+def _exhausted(saga: Definition, draft: Draft, row: StepView) -> bool:
+    budget, tries = _budget(saga, row)
+    return budget.spent(tries, draft.view.elapsed(row))
 
 
-def _budget(saga: Definition, step: Step, row: StepView) -> Retry:
+def _budget(saga: Definition, row: StepView) -> tuple[Retry, int]:
+    """The budget of what this row does now, and how many of its tries were made."""
+    step = saga.steps[row.name]
     if row.direction is Direction.BACKWARD:
         assert step.compensation is not None, "only a step with a compensation has such a row"
-        return step.compensation.retry
-    return step.verify_retry if probing(step, row) else saga.retry_of(step)
+        return step.compensation.retry, row.tries
+    if probing(step, row):
+        return step.verify_retry, row.probes
+    return saga.retry_of(step), row.tries
 
 
 def _give_up(saga: Definition, draft: Draft, row: StepView, reason: str) -> None:
@@ -359,12 +371,15 @@ def _turn_when_still(saga: Definition, draft: Draft, worker: Worker) -> None:
     """Turn back once nothing is in flight or being found out: an effect must not be missed."""
     view = draft.view
     for row in view.rows(Direction.FORWARD):
-        if row.status is StepStatus.UNKNOWN and saga.steps[row.name].verifier is None:
+        if row.in_doubt and row.status in _PAUSED and saga.steps[row.name].verifier is None:
             _give_up(saga, draft, row, "the run turns back")
     if view.status is RunStatus.NEEDS_ATTENTION:
         return
     if not any(_open(saga, row) for row in view.rows(Direction.FORWARD)):
         _turn_back(saga, draft, worker)
+
+
+_PAUSED = frozenset({StepStatus.UNKNOWN, StepStatus.WAITING})
 
 
 def _open(saga: Definition, row: StepView) -> bool:

@@ -47,6 +47,21 @@ def get(name: str, version: int | None = None) -> Definition:
     return versions[wanted]
 
 
+def pinned(name: str, version: int, fingerprint: str) -> Definition:
+    """The saga that a run was started with.
+
+    Raises:
+        UnknownSaga: it is gone, or has other steps now.
+    """
+    saga = get(name, version)
+    if saga.fingerprint != fingerprint:
+        raise UnknownSaga(
+            f"{saga!r} has other steps than when this run started. Bring them back, and give "
+            "the new ones a version of their own."
+        )
+    return saga
+
+
 def all_sagas() -> list[Definition]:
     """Every saga and version, by name."""
     return [v for _, versions in sorted(_sagas.items()) for _, v in sorted(versions.items())]

@@ -112,7 +112,26 @@ class Definition:
                 return self.payload.model_validate_json(payload)
             return self.payload.model_validate(payload)
         except ValidationError as error:
-            raise PayloadInvalid(self.name, _problems(error)) from None
+            raise PayloadInvalid(f"saga {self.name!r}", _problems(error)) from None
+
+    def plain(self, payload: BaseModel) -> dict[str, Any]:
+        """A payload as it is stored: by the names of its fields, without what is computed.
+
+        Raises:
+            ValueError: something in it has no JSON form.
+        """
+        return payload.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
+
+    def restored(self, document: str) -> BaseModel:
+        """The payload from what was stored.
+
+        Raises:
+            PayloadInvalid: it does not fit the saga's model, or no longer.
+        """
+        try:
+            return self.payload.model_validate_json(document, by_alias=False, by_name=True)
+        except ValidationError as error:
+            raise PayloadInvalid(f"saga {self.name!r}", _problems(error)) from None
 
 
 def walk(nodes: Sequence[Node]) -> Iterator[Step]:
@@ -154,7 +173,7 @@ def _shape(nodes: Sequence[Node]) -> list[Any]:
     return [
         [_shape(branch) for branch in node.branches]
         if isinstance(node, Parallel)
-        else f"{node.name}:{node.kind}"
+        else f"{node.name}:{node.kind}{':optional' if node.optional else ''}"
         for node in nodes
     ]
 

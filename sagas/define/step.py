@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from sagas.define.backoff import COMPENSATION, VERIFY, Retry
 from sagas.define.context import Run
-from sagas.define.outcome import Refused, Wait
+from sagas.define.outcome import Refused, RetryLater, Unknown, Wait
 
 Action = Callable[[Run[Any]], Any]
 Condition = Callable[[Run[Any]], bool]
@@ -33,7 +33,8 @@ class Kind(StrEnum):
 class Errors:
     """Which exception classes of the steps' code mean what.
 
-    Whatever is in none of them counts as unknown: it may have been raised after the effect.
+    The class named that is nearest to the error's own decides, as ``except`` clauses in the best
+    order would. Whatever is named nowhere counts as unknown: it may come after the effect.
 
     Args:
         retry: surely nothing happened, later may work; an attribute ``retry_after`` in
@@ -45,6 +46,19 @@ class Errors:
     retry: ExceptionTypes = ()
     refused: ExceptionTypes = ()
     unknown: ExceptionTypes = ()
+
+    def meaning(self, error: type[Exception]) -> type[Refused | RetryLater | Unknown]:
+        """The outcome that an exception of this class stands for."""
+        for ancestor in error.__mro__:
+            for outcome, named in self._in_order():
+                if ancestor in (named if isinstance(named, tuple) else (named,)):
+                    return outcome
+        return Unknown
+
+    def _in_order(self) -> Iterator[tuple[type[Refused | RetryLater | Unknown], ExceptionTypes]]:
+        yield Unknown, self.unknown  # first: in doubt, doubt
+        yield Refused, self.refused
+        yield RetryLater, self.retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,8 @@ class Step:
         """Decorate the function that finds out whether this step happened.
 
         It returns the step's result if it did (``True`` if there is none), ``NotApplied()`` if
-        it surely did not, and raises if it cannot tell; then it is asked again later.
+        it surely did not, and raises if it cannot tell; then it is asked again later. So it is
+        after anything else, such as ``None`` or ``False``.
         """
         self._verify[:] = [action]
         return action
@@ -129,6 +144,11 @@ class Step:
     def gives_nothing(self) -> bool:
         """Whether the step's result is always None; its verify then answers True."""
         return self._returned is type(None)
+
+    @property
+    def gives_truth(self) -> bool:
+        """Whether False is a result of the step as good as True."""
+        return self._returned is bool
 
     @cached_property
     def _returned(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -144,7 +145,7 @@ def _limits(saga: Definition) -> Iterator[Finding]:
     """sagas.E009"""
     for step in _steps(saga):
         limits = [step.timeout] + ([step.compensation.timeout] if step.compensation else [])
-        if min(limits) <= 0:
+        if not all(isinstance(s, int | float) and 0 < s < inf for s in limits):
             yield f"step {step.name!r} has no positive timeout.", "Give seconds above zero."
 
 

@@ -27,7 +27,8 @@ class StepView:
     generation: int = 1  # raised when a person has the step done once more
     due: bool = False  # may be claimed now
     lapsed: bool = False  # in flight, and its lease is over
-    elapsed: float = 0.0  # seconds since it was first claimed
+    elapsed: float = 0.0  # seconds since it was first claimed, when the view was read ...
+    since: float = 0.0  # ... or at this age of the view, when it is claimed first
     result: str | None = None  # JSON
 
     @property
@@ -76,6 +77,10 @@ class RunView:
     def overdue(self) -> bool:
         """Whether the run's deadline has passed."""
         return self.deadline is not None and self.now is not None and self.clock >= self.deadline
+
+    def elapsed(self, step: StepView) -> float:
+        """Seconds since a step was first claimed, now."""
+        return step.elapsed + max(0.0, self.age - step.since) if step.attempt else 0.0
 
     @property
     def over(self) -> bool:

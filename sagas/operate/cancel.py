@@ -24,14 +24,14 @@ def cancel(run_id: UUID) -> RunStatus:
 
     Raises:
         UnknownRun: there is no such run.
-        UnknownSaga: this code does not know the run's saga.
+        UnknownSaga: this code does not know the run's saga, or knows other steps of it.
         CancelRefused: it is past its pivot, over, or waits for a person.
     """
     with transaction.atomic():
         view = record.read_locked(run_id)
         if view.halt is Halt.CANCELLED or view.status is RunStatus.COMPENSATING:
             return view.status
-        saga = registry.get(view.saga, view.version)
+        saga = registry.pinned(view.saga, view.version, view.fingerprint)
         _refuse(view, past_pivot(saga, view))
         draft = plan.halt(saga, view, Halt.CANCELLED, Worker(nothing, condition(saga, view)))
         transitions.write(draft)

@@ -16,6 +16,7 @@ from sagas.run import mailbox
 from sagas.run.context import condition
 from sagas.run.documents import NotADocument, clean, encode
 from sagas.run.send import nothing, send_on_commit
+from sagas.states import Direction, StepStatus
 
 
 def send_signal(
@@ -37,22 +38,26 @@ def send_signal(
     Raises:
         PayloadInvalid: the payload cannot be stored.
         SagaError: name or correlation is empty or too long.
+        UnknownSaga: this code does not know the saga of the run that waits, or knows other steps
+            of it: nothing is kept, so send the signal again.
     """
     text = _checked(name, correlation, deduplication_id, payload)
     with transaction.atomic():
         mailbox.lock(name, correlation)
         if not mailbox.keep(name, correlation, deduplication_id, text):
             return False
-        found = mailbox.waiting(name, correlation)
-        return found is not None and _deliver(name, correlation, *found)
-
-
-def _deliver(name: str, correlation: str, run_id: Any, step: str) -> bool:
-    view = record.read_locked(run_id)
-    saga = registry.get(view.saga, view.version)
-    row = view.step(step)
-    if row is None or row.status != "waiting":
+        while (found := mailbox.waiting(name, correlation)) is not None:
+            if _deliver(name, correlation, *found):
+                return True  # else that one has stopped waiting meanwhile: is there another?
         return False
+
+
+def _deliver(name: str, correlation: str, run_id: Any, step: str, direction: str) -> bool:
+    view = record.read_locked(run_id)
+    row = view.step(step, Direction(direction))
+    if row is None or row.status is not StepStatus.WAITING:
+        return False
+    saga = registry.pinned(view.saga, view.version, view.fingerprint)
     payload = mailbox.take(name, correlation, row.id)
     draft = plan.settle(saga, view, row, Done(payload), Worker(nothing, condition(saga, view)))
     transitions.write(draft)

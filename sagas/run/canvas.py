@@ -38,16 +38,23 @@ def _chain(saga: Definition, view: RunView, row: StepView) -> Signature[Any]:
     steps = segment(saga, view, row.direction, saga.steps[row.name])
     links = [_link(view.id, view.epoch, step, row.direction) for step in steps]
     whole = chain(*links) if len(links) > 1 else links[0]
-    errback = signature(ERRBACK[row.direction], args=(str(view.id), view.epoch), immutable=True)
-    whole.on_error(errback)
+    whole.on_error(_signature(ERRBACK[row.direction], str(view.id), view.epoch))
     return whole
 
 
 def _link(run_id: UUID, epoch: int, step: Step, direction: Direction) -> Signature[Any]:
-    link = signature(STEP_TASK[direction], args=(str(run_id), epoch, step.name), immutable=True)
+    link = _signature(STEP_TASK[direction], str(run_id), epoch, step.name)
     if step.queue is not None:
         link.set(queue=step.queue)
     return link
+
+
+def _signature(task: str, *args: Any) -> Signature[Any]:
+    """A link that ignores what the task before it gave, and stores no result of its own.
+
+    The task's own ``ignore_result`` does not reach a message that is sent as part of a chain.
+    """
+    return signature(task, args=args, immutable=True, ignore_result=True)
 
 
 class Links:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,23 +24,27 @@ def run_context(
         id=view.id,
         saga=saga.name,
         business_key=view.business_key,
-        payload=saga.payload.model_validate_json(view.payload),
+        payload=saga.restored(view.payload),
         results=Results(frozenset(saga.steps), lambda name: result_of(saga.steps[name], view)),
         key=view.key_of(row),
         attempt=row.attempt,
         result=result_of(saga.steps[row.name], view),
         now=view.clock,
-        elapsed=row.elapsed,
+        elapsed=view.elapsed(row),
         clock=_clock(ends_at),
     )
 
 
 def result_of(step: Step, view: RunView) -> Any:
-    """A step's recorded result as its declared type, or None."""
+    """A step's recorded result as its declared type, or None.
+
+    Raises:
+        pydantic.ValidationError: it does not fit what the step declares now.
+    """
     row = view.step(step.name)
     if row is None or row.result is None:
         return None
-    return step.result_type.validate_python(json.loads(row.result), strict=False)
+    return step.result_type.validate_json(row.result, by_alias=False, by_name=True)
 
 
 def condition(saga: Definition, view: RunView) -> Callable[[Step], bool]:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DEPTH = 200
+_MAX_DEPTH = 100  # pydantic reads no JSON beyond 200
 
 
 class NotADocument(ValueError):
@@ -44,6 +44,12 @@ def encode(value: Any, limit: int) -> str:
 def clean(text: str, limit: int = 2000) -> str:
     """A reason or error that PostgreSQL accepts: cut, without NUL and lone surrogates."""
     return _LONE_SURROGATE.sub("�", text.replace("\x00", "�"))[:limit]
+
+
+def addressable(name: str, correlation: str) -> bool:
+    """Whether a signal of that name and correlation can be stored, so sent and waited for."""
+    fits = 0 < len(name) <= 80 and 0 < len(correlation) <= 200
+    return fits and clean(name + correlation) == name + correlation
 
 
 def _strings(value: Any) -> list[str]:

@@ -30,11 +30,15 @@ def limited(seconds: float, grace: float) -> Iterator[None]:
         return
     before = signal.signal(signal.SIGALRM, _time_out)
     faulthandler.dump_traceback_later(seconds + grace, exit=True, file=2)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Two finallys: the limit may strike in the first, and the watchdog must be called off even
+    # then, or it would end the process in the middle of a later step.
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, before)
 

@@ -7,6 +7,7 @@ other has not committed; both take the same advisory lock first.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sagas import db
 
@@ -22,7 +23,7 @@ WHERE id = (SELECT id FROM sagas_signal
             ORDER BY id LIMIT 1 FOR UPDATE)
 RETURNING payload::text"""
 _WAITING = """
-SELECT s.run_id, s.name FROM sagas_step s
+SELECT s.run_id, s.name, s.direction FROM sagas_step s
 WHERE s.signal = %s AND s.correlation = %s AND s.status = 'waiting' ORDER BY s.id LIMIT 1"""
 
 
@@ -42,7 +43,7 @@ def take(name: str, correlation: str, step_id: int | None) -> str | None:
     return str(rows[0][0] or "null") if rows else None
 
 
-def waiting(name: str, correlation: str) -> tuple[Any, str] | None:
-    """The run and the name of the step that has waited longest for a signal."""
+def waiting(name: str, correlation: str) -> tuple[UUID, str, str] | None:
+    """The run, the name and the direction of the step that has waited longest for a signal."""
     rows = db.execute(_WAITING, [name, correlation])
-    return (rows[0][0], rows[0][1]) if rows else None
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None

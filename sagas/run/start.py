@@ -17,7 +17,7 @@ from sagas.define.view import RunView
 from sagas.errors import KeyConflict, PayloadInvalid, SagaError
 from sagas.models import uuid7
 from sagas.run.context import condition
-from sagas.run.documents import NotADocument, clean, encode
+from sagas.run.documents import clean, encode
 from sagas.run.send import nothing, send_on_commit
 
 _EXISTING = """
@@ -77,12 +77,23 @@ def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> Ru
             f"surrogate pair; this one has {len(key)}. "
             "Derive it from the business object, as in key=f'order:{order.pk}'."
         )
-    document = saga.validated(payload).model_dump(mode="json")
+    document = _document(saga, saga.validated(payload))
+    view = RunView(uuid7(), saga.name, saga.version, saga.fingerprint, key, document)
+    if any(step.when for step in saga.steps.values()):  # a condition may look at the clock
+        view.now = db.execute("SELECT clock_timestamp()")[0][0]
+    return view
+
+
+def _document(saga: Definition, payload: BaseModel) -> str:
+    """The payload as JSON, of which it is sure that the workers can read it."""
     try:
-        text = encode(document, conf().MAX_DOCUMENT_BYTES)
-    except NotADocument as error:
-        raise PayloadInvalid(saga.name, [{"field": "", "message": str(error)}]) from None
-    return RunView(uuid7(), saga.name, saga.version, saga.fingerprint, key, text)
+        document = encode(saga.plain(payload), conf().MAX_DOCUMENT_BYTES)
+    except ValueError as error:
+        raise PayloadInvalid(
+            f"saga {saga.name!r}", [{"field": "", "message": str(error)}]
+        ) from None
+    saga.restored(document)
+    return document
 
 
 def _existing(view: RunView) -> Started:

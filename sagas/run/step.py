@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from datetime import timedelta
 from typing import Any
 
 from sagas.conf import conf
@@ -13,9 +14,9 @@ from sagas.define.plan import probing, time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Action, Errors, Step
 from sagas.define.view import RunView, StepView
-from sagas.errors import StepTimeout
+from sagas.errors import PayloadInvalid, StepTimeout
 from sagas.run.context import run_context
-from sagas.run.documents import NotADocument, clean, encode
+from sagas.run.documents import NotADocument, addressable, clean, encode
 from sagas.run.limits import limited
 from sagas.states import Direction
 
@@ -30,8 +31,8 @@ def perform(saga: Definition, view: RunView, row: StepView) -> Outcome:
     seconds = time_limit(step, row.direction)
     try:
         context = run_context(saga, view, row, time.monotonic() + seconds)
-    except ValueError as error:  # stored by older code, and this code's schema refuses it
-        return RetryLater(f"the payload does not fit: {type(error).__name__}")
+    except (ValueError, PayloadInvalid) as error:  # stored by older code; nothing was called
+        return RetryLater(f"what is stored does not fit this code: {type(error).__name__}")
     try:
         with limited(seconds, conf().GRACE_SECONDS):
             answer = action_of(step, row)(context)
@@ -58,11 +59,23 @@ def _answer(step: Step, row: StepView, answer: Any) -> Outcome:
     if row.direction is Direction.BACKWARD:
         return Done()
     if probing(step, row):
-        if answer is None:
-            return Unknown("verify returned None; it must return the result, or NotApplied()")
-        if step.gives_nothing:
-            return Done()
+        return _verdict(step, answer)
     return _result(step, answer.result if isinstance(answer, Done) else answer)
+
+
+def _verdict(step: Step, answer: Any) -> Outcome:
+    """What a verify's answer means. A slip in its code must never count as: it happened."""
+    if isinstance(answer, Done):
+        answer = True if step.gives_nothing else answer.result
+    if step.gives_nothing and answer is True:
+        return Done()
+    unclear = answer is None or step.gives_nothing or (answer is False and not step.gives_truth)
+    if unclear or answer is NotApplied:
+        return Unknown(
+            f"verify returned {clean(repr(answer), 80)}; it must return the step's result (True "
+            "if it has none) or NotApplied()"
+        )
+    return _result(step, answer)
 
 
 def _result(step: Step, result: Any) -> Outcome:
@@ -73,19 +86,17 @@ def _result(step: Step, result: Any) -> Outcome:
         return Done(encode(plain, conf().MAX_DOCUMENT_BYTES))
     except NotADocument as error:
         return Unknown(f"the result of {step.name!r} cannot be stored: {error}")
-    except ValueError as error:  # pydantic's; its text may quote personal data
+    except Exception as error:  # a validator's; its text may quote personal data
         # Never refused: the effect is there, only its description is unfit.
         return Unknown(f"the result does not fit {step.name!r}: {type(error).__name__}")
 
 
 def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
-    reason = describe(error)
-    after = getattr(error, "retry_after", None)
-    if isinstance(error, errors.refused):
+    reason, after = describe(error), _asked(error)
+    meaning = Unknown if isinstance(error, StepTimeout) else errors.meaning(type(error))
+    if meaning is Refused:
         return Refused(reason)
-    if isinstance(error, errors.retry):
-        return RetryLater(reason, after)
-    if step.atomic:  # rolled back: surely nothing happened
+    if meaning is RetryLater or step.atomic:  # rolled back: surely nothing happened
         return RetryLater(reason, after)
     return Unknown(reason, after)
 
@@ -94,36 +105,56 @@ def describe(error: Exception) -> str:
     """An error in one line."""
     if isinstance(error, StepTimeout):
         return "the time limit was reached"
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # its own code that makes a text of it is broken
+        return type(error).__name__
+
+
+def _asked(error: Exception) -> Any:
+    try:
+        return getattr(error, "retry_after", None)
+    except Exception:  # a property that is broken
+        return None
 
 
 def presentable(outcome: Outcome) -> Outcome:
     """An outcome whose words and numbers the record is sure to accept."""
     match outcome:
         case Refused(reason):
-            return Refused(clean(reason, 500))
+            return Refused(_words(reason))
         case RetryLater(reason, after):
-            return RetryLater(clean(reason, 500), _seconds(after))
+            return RetryLater(_words(reason), _seconds(after))
         case Unknown(reason, after):
-            return Unknown(clean(reason, 500), _seconds(after))
-        case Wait(seconds, signal, correlation):
-            if (
-                max(len(signal) - 80, len(correlation) - 200, (signal + correlation).count("\0"))
-                > 0
-            ):
-                return Refused(
-                    "it waits for a signal that cannot be stored: name or correlation too long"
-                )
-            return Wait(_seconds(seconds), signal, correlation)
+            return Unknown(_words(reason), _seconds(after))
+        case Wait():
+            return _bounded(outcome)
         case _:
             return outcome
 
 
-def _seconds(value: float | None) -> float | None:
+def _bounded(wait: Wait) -> Outcome:
+    seconds = _seconds(wait.seconds)
+    if wait.signal and not addressable(wait.signal, wait.correlation):
+        return Refused("it waits for a signal that nobody can send: name or correlation unfit")
+    if not wait.signal and seconds is None:
+        return Refused("it waits for neither a signal nor a time, so for ever")
+    # A shorter one would spin: waiting costs no try.
+    least = None if seconds is None else max(seconds, conf().SWEEP_SECONDS)
+    return Wait(least, wait.signal, wait.correlation)
+
+
+def _words(reason: Any) -> str:
+    return clean(str(reason), 500)
+
+
+def _seconds(value: Any) -> float | None:
     """A number of seconds that an interval can hold; what is no number means none."""
-    if value is None or math.isnan(value):
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if not isinstance(value, int | float) or math.isnan(value):
         return None
-    return min(max(value, 0.0), _CENTURY)
+    return min(max(float(value), 0.0), _CENTURY)
 
 
 def _log(view: RunView, row: StepView, error: Exception) -> None:

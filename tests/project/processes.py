@@ -29,7 +29,9 @@ def running(text: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()  # without reading on: what it left behind may hold the other end
 
 
 def read_line(process: "subprocess.Popen[str]") -> str:

@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -99,15 +100,28 @@ def test_a_killed_owner_leaves_nothing() -> None:
         until(lambda: all(map(gone, pids)), "guard and command are gone")
 
 
+def test_a_killed_owner_leaves_nothing_of_what_its_child_started() -> None:
+    # It prints nothing: a line into the pipe of the killed owner would end it anyway.
+    silent = PARENT.replace(repr(SLEEPER), repr("import time; time.sleep(600)"))
+    with running(OWNER, *script(silent)) as owner:
+        guard = psutil.Process(int(read_line(owner).split()[0]))
+        until(lambda: len(guard.children(recursive=True)) == 2, "both run")
+        pids = [process.pid for process in guard.children(recursive=True)]
+        kill(owner.pid)
+        until(lambda: all(map(gone, pids)), "both are gone")
+
+
 def test_a_killed_owner_leaves_nothing_even_if_its_fork_holds_the_pipe() -> None:
     forking = OWNER.replace("time.sleep(600)", "print(os.fork(), flush=True); time.sleep(600)")
     with running(forking, *script(SLEEPER)) as owner:
         pids = [int(pid) for pid in read_line(owner).split()]
         fork = max(int(read_line(owner)), int(read_line(owner)))
-        kill(owner.pid)
-        until(lambda: all(map(gone, pids)), "guard and command are gone")
-        assert not gone(fork)
-        kill(fork)
+        try:
+            kill(owner.pid)
+            until(lambda: all(map(gone, pids)), "guard and command are gone")
+            assert not gone(fork)
+        finally:
+            kill(fork)
 
 
 def test_a_killed_guard_takes_its_command_along(start: Start) -> None:
@@ -116,6 +130,21 @@ def test_a_killed_guard_takes_its_command_along(start: Start) -> None:
     kill(child.pid)
     child.wait()
     until(lambda: gone(pid), "the command is gone")
+
+
+def test_the_folder_to_remove_goes_with_the_stop_and_not_with_a_crash(tmp_path: Path) -> None:
+    for crash in (True, False):
+        folder = tmp_path / str(crash)
+        folder.mkdir()
+        child = Child(Program("sleeper", script(SLEEPER), os.environ, remove=folder))
+        with child.output or nullcontext():
+            pid = said(child)
+            if crash:
+                kill(pid)
+                child.wait()
+            else:
+                stop(child)
+        assert folder.exists() == crash
 
 
 def test_output_goes_to_the_log_when_one_is_named(tmp_path: Path) -> None:

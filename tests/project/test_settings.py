@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 
@@ -58,3 +59,9 @@ def test_no_session_or_token_travels_in_the_clear_in_production() -> None:
 @pytest.mark.parametrize("name", ["celery.app.trace", "celery.worker.strategy"])
 def test_what_tasks_return_and_carry_is_not_logged(name: str) -> None:
     assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+
+
+def test_each_process_of_a_test_session_has_its_own_place_in_redis() -> None:
+    """Workers of pytest-xdist inherit an environment; the settings must be of their own."""
+    assert os.environ["REDIS_PREFIX"] == settings.REDIS_PREFIX
+    assert os.environ["BROKER_URL"] == settings.BROKER_URL

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sagas.api import Refused, Run, Step, pivot, step
-from sagas.define.saga import Definition, Node
+from sagas.api import Refused, Run, Step, parallel, pivot, step
+from sagas.define.saga import Definition, Node, Parallel
 
 
 class Payload(BaseModel):
@@ -42,10 +42,18 @@ def verified(name: str, **options: Any) -> Step:
     return action
 
 
+def fork(*branches: Node | str | Sequence[Node | str]) -> Parallel:
+    """Parallel branches; a string stands for a simple step."""
+    return parallel(*(_nodes([b] if isinstance(b, str | Node) else b) for b in branches))
+
+
 def flow(steps: Sequence[Node | str], name: str = "flow", **options: Any) -> Definition:
     """A definition that is not registered; a string stands for a simple step."""
-    nodes = [simple(node) if isinstance(node, str) else node for node in steps]
-    return Definition(name, payload=Payload, steps=nodes, **options)
+    return Definition(name, payload=Payload, steps=_nodes(steps), **options)
 
 
-__all__ = ["Payload", "flow", "pivot", "simple", "verified"]
+def _nodes(nodes: Sequence[Node | str]) -> list[Node]:
+    return [simple(node) if isinstance(node, str) else node for node in nodes]
+
+
+__all__ = ["Payload", "flow", "fork", "pivot", "simple", "verified"]

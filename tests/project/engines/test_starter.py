@@ -159,6 +159,7 @@ def test_a_killed_starter_leaves_no_engine(tmp_path: Path) -> None:
         kill(starter.pid)
         until(lambda: pids_under(tmp_path) == [], "both engines are gone")
         until(lambda: running(tmp_path) == {}, "their guards are gone")
+        assert not (tmp_path / "postgres" / "socket").exists(), "its folder outside is still there"
 
 
 def test_the_next_starter_takes_over_at_once_from_a_killed_one(

@@ -1,6 +1,7 @@
 import os
 import pwd
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_nobody_reaches_a_folder_that_root_closed(tmp_path: Path) -> None:
     assert subprocess.run(unprivileged.command(listing, inside), check=False).returncode == 0
     closed = subprocess.run(unprivileged.command(listing), check=False, stderr=subprocess.DEVNULL)
     assert closed.returncode != 0, "the folder was open to all, so this proves nothing"
+
+
+@as_root
+def test_programs_in_a_folder_that_root_closed_count_as_executable(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    program = tmp_path / "program"
+    program.touch(mode=0o755)
+    asked = "import os, sys; sys.exit(not os.access(sys.argv[1], os.X_OK))"
+    command = unprivileged.command([sys.executable, "-c", asked, str(program)], program)
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 @as_root

@@ -1,0 +1,1 @@
+"""This engine beside a bare Celery chain and DBOS Transact, in one interleaved run."""

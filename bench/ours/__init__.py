@@ -1,0 +1,1 @@
+"""This engine's side: the saga that is measured, and what starts it."""

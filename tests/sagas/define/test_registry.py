@@ -1,0 +1,93 @@
+"""Finding sagas by name and version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sagas.define import registry
+from sagas.errors import DefinitionError, UnknownSaga
+from tests.sagas.flows import flow
+
+
+@pytest.fixture(autouse=True)
+def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "_sagas", {})
+    yield
+
+
+def test_a_saga_is_found_by_name() -> None:
+    saga = flow(["a"])
+    registry.register(saga)
+    assert registry.get("flow") is saga
+
+
+def test_the_newest_version_is_found_unless_one_is_named() -> None:
+    old, new = flow(["a"], version=9), flow(["a", "b"], version=10)
+    registry.register(new)
+    registry.register(old)
+    assert registry.get("flow") is new
+    assert registry.get("flow", 9) is old
+
+
+def test_the_same_version_twice_is_refused() -> None:
+    registry.register(flow(["a"]))
+    with pytest.raises(DefinitionError) as caught:
+        registry.register(flow(["b"]))
+    assert caught.value.id == "sagas.E012"
+    assert caught.value.message == "Saga 'flow': version 1 is defined twice."
+    assert caught.value.hint == "Give it another name, or raise its version."
+    assert registry.get("flow").steps.keys() == {"a"}
+
+
+def test_a_misspelt_name_gets_a_suggestion() -> None:
+    registry.register(flow(["a"], name="order-fulfilment"))
+    registry.register(flow(["a"], name="refund"))
+    with pytest.raises(UnknownSaga) as caught:
+        registry.get("order-fulfillment")
+    assert str(caught.value) == (
+        "No saga is named 'order-fulfillment'. Did you mean 'order-fulfilment'? "
+        "Known sagas: order-fulfilment, refund."
+    )
+
+
+def test_an_empty_registry_says_so() -> None:
+    with pytest.raises(UnknownSaga, match="No saga is named 'x'. Known sagas: none."):
+        registry.get("x")
+
+
+def test_a_version_that_is_gone_is_unknown() -> None:
+    registry.register(flow(["a"], version=2))
+    with pytest.raises(UnknownSaga, match="Saga 'flow' has no version 1; it has 2"):
+        registry.get("flow", 1)
+
+
+def test_a_run_gets_the_saga_that_it_was_started_with_or_none() -> None:
+    old, new = flow(["a"]), flow(["a", "b"], version=2)
+    registry.register(old)
+    registry.register(new)
+    assert registry.pinned("flow", 1, old.fingerprint) is old
+    with pytest.raises(UnknownSaga, match="<Saga flow v2> has other steps than when this run"):
+        registry.pinned("flow", 2, old.fingerprint)
+    with pytest.raises(UnknownSaga, match="no version 3"):
+        registry.pinned("flow", 3, old.fingerprint)
+
+
+def test_all_sagas_are_listed_by_name_and_version() -> None:
+    for name, version in (("b", 2), ("a", 1), ("b", 1)):
+        registry.register(flow(["x"], name=name, version=version))
+    assert [repr(saga) for saga in registry.all_sagas()] == [
+        "<Saga a v1>",
+        "<Saga b v1>",
+        "<Saga b v2>",
+    ]
+
+
+def test_what_is_registered_in_isolation_is_forgotten() -> None:
+    kept = flow(["a"])
+    registry.register(kept)
+    with registry.isolated():
+        registry.register(flow(["a"], version=2))
+        registry.register(flow(["a"], name="other"))
+    assert registry.all_sagas() == [kept]

@@ -1,0 +1,391 @@
+"""Performing: whatever a step's code does becomes an outcome that can be recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from sagas.conf import conf
+from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.saga import Definition
+from sagas.define.step import Errors, Step
+from sagas.define.view import RunView, StepView
+from sagas.errors import StepTimeout
+from sagas.run.step import perform
+from sagas.states import Direction, StepStatus
+from tests.sagas.flows import Payload
+from tests.sagas.stage import BACKWARD, FORWARD
+
+Code = Callable[[Any], Any]
+
+
+def performed(
+    code: Code,
+    *,
+    way: Direction = FORWARD,
+    verify: Code | None = None,
+    errors: Errors | None = None,
+    returns: Any = Any,
+    payload: str = '{"number": 7}',
+    result: str | None = None,
+    **options: Any,
+) -> Outcome:
+    """The outcome of one attempt of a step with this code."""
+
+    def action(run: Any) -> Any:
+        return code(run)
+
+    action.__annotations__["return"] = returns
+    step = Step("a", action, harmless=way is FORWARD, **options)
+    if way is BACKWARD:
+        step.compensate(code)
+    if verify:
+        step.verify(verify)
+    saga = Definition("flow", payload=Payload, steps=[step], errors=errors)
+    view = RunView(
+        UUID(int=1), "flow", 1, saga.fingerprint, "order:1", payload,
+        now=datetime(2030, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    flying, doubt = StepStatus.IN_FLIGHT, verify is not None
+    forward = StepView(1, "a", FORWARD, 0, flying, attempt=2, in_doubt=doubt, result=result)
+    backward = StepView(2, "a", BACKWARD, 0, flying, attempt=1)
+    view.steps = {(FORWARD, "a"): forward, (BACKWARD, "a"): backward}
+    return perform(saga, view, view.steps[way, "a"])
+
+
+def raising(error: BaseException) -> Code:
+    def code(run: Any) -> Any:
+        raise error
+
+    return code
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class Receipt(BaseModel):
+    number: int
+    paid_at: datetime
+
+
+_PAID = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer", "stored"),
+    [
+        (Receipt, Receipt(number=1, paid_at=_PAID), '{"number":1,"paid_at":"2030-01-02T00:00:00Z"}'),
+        (Receipt, {"number": 1, "paid_at": _PAID}, '{"number":1,"paid_at":"2030-01-02T00:00:00Z"}'),
+        (Any, {"a": [1, None]}, '{"a":[1,null]}'),
+        (int, 5, "5"),
+        (None, None, "null"),
+        (Any, None, "null"),
+    ],
+)
+def test_an_answer_is_done_and_stored_by_the_annotation(
+    returns: Any, answer: Any, stored: str
+) -> None:
+    assert performed(lambda run: answer, returns=returns) == Done(stored)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Refused("no"), RetryLater("busy", 3.0), Unknown("?", 1.0), Wait(5.0), NotApplied()]
+)
+def test_an_outcome_is_handed_on(outcome: Outcome) -> None:
+    assert performed(lambda run: outcome) == outcome
+
+
+def test_done_may_be_said_explicitly_and_must_fit_too() -> None:
+    assert performed(lambda run: Done(5), returns=int) == Done("5")
+    assert isinstance(performed(lambda run: Done("five"), returns=int), Unknown)
+    assert isinstance(performed(lambda run: Done(object())), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer"),
+    [
+        (int, "many"),
+        (None, 5),
+        (Any, object()),
+        (Any, "nul\x00"),
+        (float, math.nan),
+        (str, "half \ud800"),
+        (Any, "x" * 300_000),
+    ],
+)
+def test_a_result_that_cannot_be_stored_is_unknown_and_never_refused(
+    returns: Any, answer: Any
+) -> None:
+    """The effect is there; only its description is unfit."""
+    assert isinstance(performed(lambda run: answer, returns=returns), Unknown)
+
+
+def test_an_unfit_result_does_not_quote_what_the_partner_said() -> None:
+    outcome = performed(lambda run: "4242 4242 4242 4242", returns=int)
+    assert isinstance(outcome, Unknown)
+    assert "4242" not in outcome.reason
+    assert "'a'" in outcome.reason
+
+
+def test_a_validator_that_raises_anything_makes_the_result_unknown() -> None:
+    class Odd(BaseModel):
+        def __init__(self, **data: Any) -> None:
+            raise KeyError("odd")
+
+    assert isinstance(performed(lambda run: {"x": 1}, returns=Odd), Unknown)
+
+
+# --- exceptions ----------------------------------------------------------------------------
+
+
+class Declined(Exception): ...
+
+
+class Down(Exception):
+    def __init__(self, retry_after: Any = None) -> None:
+        super().__init__("down")
+        self.retry_after = retry_after
+
+
+_ERRORS = Errors(retry=Down, refused=(Declined, LookupError))
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Declined("card"), Refused("Declined: card")),
+        (KeyError("x"), Refused("KeyError: 'x'")),
+        (Down(), RetryLater("Down: down")),
+        (Down(4), RetryLater("Down: down", 4.0)),
+        (ValueError("?"), Unknown("ValueError: ?")),
+        (ConnectionResetError("gone"), Unknown("ConnectionResetError: gone")),
+    ],
+)
+def test_exceptions_mean_what_the_saga_says_and_else_unknown(
+    error: Exception, outcome: Outcome
+) -> None:
+    assert performed(raising(error), errors=_ERRORS) == outcome
+
+
+def test_a_subclass_named_unknown_is_not_taken_for_its_base_that_is_named_harmless() -> None:
+    """Else a reset connection would count as: surely nothing happened."""
+    errors = Errors(retry=OSError, unknown=ConnectionResetError)
+    assert isinstance(performed(raising(ConnectionResetError()), errors=errors), Unknown)
+    assert isinstance(performed(raising(ConnectionRefusedError()), errors=errors), RetryLater)
+
+
+def test_a_base_named_unknown_does_not_swallow_the_subclasses_named() -> None:
+    errors = Errors(unknown=Exception, refused=Declined, retry=Down)
+    assert isinstance(performed(raising(Declined()), errors=errors), Refused)
+    assert isinstance(performed(raising(Down()), errors=errors), RetryLater)
+    assert isinstance(performed(raising(KeyError()), errors=errors), Unknown)
+
+
+def test_a_class_named_twice_is_in_doubt() -> None:
+    errors = Errors(unknown=Down, retry=Down, refused=Down)
+    assert isinstance(performed(raising(Down()), errors=errors), Unknown)
+
+
+def test_a_time_limit_is_in_doubt_whatever_else_is_said_about_exceptions() -> None:
+    outcome = performed(raising(StepTimeout("x")), errors=Errors(retry=Exception))
+    assert outcome == Unknown("the time limit was reached")
+
+
+@pytest.mark.parametrize("error", [ValueError("?"), StepTimeout("x")])
+def test_an_atomic_step_that_raises_was_rolled_back_so_surely_did_nothing(error: Exception) -> None:
+    assert isinstance(performed(raising(error), atomic=True), RetryLater)
+
+
+def test_an_atomic_step_may_be_refused() -> None:
+    assert isinstance(performed(raising(Declined()), atomic=True, errors=_ERRORS), Refused)
+
+
+@pytest.mark.parametrize(
+    ("asked", "after"),
+    [
+        (2, 2.0),
+        (timedelta(minutes=1), 60.0),
+        ("120", None),
+        (math.nan, None),
+        (-5, 0.0),
+        (object(), None),
+        (datetime(2030, 1, 1, tzinfo=UTC), None),
+    ],
+)
+def test_an_odd_retry_after_breaks_nothing(asked: Any, after: float | None) -> None:
+    assert performed(raising(Down(asked)), errors=_ERRORS) == RetryLater("Down: down", after)
+
+
+def test_an_endless_retry_after_can_still_be_stored() -> None:
+    outcome = performed(raising(Down(math.inf)), errors=_ERRORS)
+    assert isinstance(outcome, RetryLater)
+    assert outcome.after is not None
+    assert math.isfinite(outcome.after)
+
+
+class Spiteful(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+    @property
+    def retry_after(self) -> float:
+        raise RuntimeError("no number for you")
+
+
+def test_an_exception_that_cannot_even_be_looked_at_breaks_nothing() -> None:
+    assert performed(raising(Spiteful())) == Unknown("Spiteful")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refused("nul\x00 half\ud800" + "x" * 5000),
+        RetryLater("nul\x00", math.nan),
+        Unknown("\ud800", -1),
+    ],
+)
+def test_the_words_of_an_answer_are_made_storable(answer: Any) -> None:
+    outcome: Any = performed(lambda run: answer)
+    assert type(outcome) is type(answer)
+    outcome.reason.encode()
+    assert "\x00" not in outcome.reason
+    assert len(outcome.reason) <= 500
+
+
+@pytest.mark.parametrize("reason", [None, 5, {"code": "declined"}])
+def test_a_reason_that_is_no_text_becomes_one(reason: Any) -> None:
+    assert performed(lambda run: Refused(reason)) == Refused(str(reason))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Wait(signal="s" * 81, correlation="c"),
+        Wait(signal="s", correlation="c" * 201),
+        Wait(signal="s\x00", correlation="c"),
+        Wait(signal="s", correlation="\ud800"),
+        Wait(signal="s", correlation=""),
+    ],
+)
+def test_a_wait_for_a_signal_that_nobody_could_send_is_refused(answer: Wait) -> None:
+    assert isinstance(performed(lambda run: answer), Refused)
+
+
+def test_a_wait_for_nothing_is_refused() -> None:
+    """It would never end: no time wakes it, and no signal can be sent to it."""
+    outcome = performed(lambda run: Wait())
+    assert isinstance(outcome, Refused)
+    assert "neither" in outcome.reason
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 0.001])
+def test_a_wait_is_never_shorter_than_a_sweep_so_that_it_cannot_spin(seconds: float) -> None:
+    assert performed(lambda run: Wait(seconds)) == Wait(conf().SWEEP_SECONDS)
+
+
+# --- verify --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer", "outcome"),
+    [
+        (None, True, Done()),
+        (None, Done(), Done()),
+        (int, 5, Done("5")),
+        (int, Done(5), Done("5")),
+        (Any, {"id": 1}, Done('{"id":1}')),
+        (bool, False, Done("false")),
+        (None, NotApplied(), NotApplied()),
+        (int, Unknown("?", 9.0), Unknown("?", 9.0)),
+    ],
+)
+def test_a_verify_answers_with_the_result_or_not_applied(
+    returns: Any, answer: Any, outcome: Outcome
+) -> None:
+    assert performed(lambda run: None, returns=returns, verify=lambda run: answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer"),
+    [
+        *((None, answer) for answer in (None, False, NotApplied, 0, "", [], "ch_1")),
+        *((Any, answer) for answer in (None, False, NotApplied)),
+        *((int, answer) for answer in (None, False, NotApplied, "many")),
+        (bool, NotApplied),
+    ],
+)
+def test_a_slip_in_a_verify_never_counts_as_it_happened(returns: Any, answer: Any) -> None:
+    outcome = performed(lambda run: 1 / 0, returns=returns, verify=lambda run: answer)
+    assert isinstance(outcome, Unknown)
+
+
+@pytest.mark.parametrize("error", [Declined(), Down(), ValueError()])
+def test_a_verify_that_raises_gives_no_done(error: Exception) -> None:
+    outcome = performed(lambda run: None, verify=raising(error), errors=_ERRORS)
+    assert not isinstance(outcome, Done | NotApplied)
+
+
+# --- compensations -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [None, 5, object(), False, Done(object())])
+def test_a_compensation_that_returns_has_undone_it(answer: Any) -> None:
+    assert performed(lambda run: answer, way=BACKWARD) == Done()
+
+
+@pytest.mark.parametrize("outcome", [Refused("no"), RetryLater("busy"), Unknown("?")])
+def test_a_compensation_may_answer_otherwise(outcome: Outcome) -> None:
+    assert performed(lambda run: outcome, way=BACKWARD) == outcome
+
+
+# --- what the code sees --------------------------------------------------------------------
+
+
+def test_the_code_sees_its_run() -> None:
+    seen: list[Any] = []
+    performed(seen.append, timeout=5)
+    run = seen[0]
+    assert (run.saga, run.business_key, run.payload.number) == ("flow", "order:1", 7)
+    assert (run.attempt, run.result, run.results["a"]) == (2, None, None)
+    assert run.now.year == 2030
+    assert 4 < run.remaining <= 5
+
+
+def test_a_compensation_sees_the_result_of_its_step() -> None:
+    seen: list[Any] = []
+    performed(seen.append, way=BACKWARD, returns=int, result="5")
+    assert seen[0].result == 5
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    at: datetime
+    code: str = Field(alias="theCode")
+
+
+def test_a_result_comes_back_as_the_type_that_the_step_declared() -> None:
+    given = Strict(at=_PAID, theCode="x")
+    stored = performed(lambda run: given, returns=Strict)
+    assert isinstance(stored, Done)
+    seen: list[Any] = []
+    performed(seen.append, way=BACKWARD, returns=Strict, result=stored.result)
+    assert seen[0].result == given
+
+
+@pytest.mark.parametrize(("payload", "result"), [('{"number": "many"}', None), ("{}", '"many"')])
+def test_what_older_code_stored_and_this_code_refuses_is_retried_without_a_call(
+    payload: str, result: str | None
+) -> None:
+    """A deploy may be rolled back; nothing was called, so nothing happened."""
+    called: list[Any] = []
+    outcome = performed(called.append, way=BACKWARD, returns=int, payload=payload, result=result)
+    assert isinstance(outcome, RetryLater)
+    assert "does not fit this code" in outcome.reason
+    assert called == []

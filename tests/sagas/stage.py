@@ -1,0 +1,101 @@
+"""Moving runs through the real engine and the database by hand, message by message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import connection
+from pydantic import BaseModel
+
+from sagas import db
+from sagas.define.saga import Definition
+from sagas.history import Fact, Replay, replay
+from sagas.models import Event, Run, Step
+from sagas.run.canvas import Links
+from sagas.run.dispatch import Message, carry
+from sagas.run.start import start
+from sagas.states import Direction
+from tests.sagas.flows import Payload
+
+FORWARD, BACKWARD = Direction.FORWARD, Direction.BACKWARD
+Known = Callable[[Definition], Definition]
+T = TypeVar("T")
+
+_LAPSE = """
+UPDATE sagas_step SET wake_at = clock_timestamp() - interval '1 second',
+  due_at = CASE WHEN due_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END,
+  lease_until = CASE WHEN lease_until IS NOT NULL THEN clock_timestamp() - interval '1 second' END
+WHERE run_id = %s AND wake_at IS NOT NULL"""
+
+
+def begun(saga: Definition, payload: BaseModel | None = None, **options: Any) -> UUID:
+    """A new run of a saga."""
+    return start(saga, payload or Payload(), key=options.pop("key", uuid4().hex), **options).id
+
+
+def message(
+    run_id: UUID, step: str, *links: str, way: Direction = FORWARD, epoch: int = 1
+) -> Message:
+    """A message for a step, with the steps that its chain still carries, the next one first."""
+    chain = [{"args": [str(run_id), epoch, name]} for name in reversed(links)]
+    return Message(run_id, epoch, step, way, Links(chain))
+
+
+def carried(
+    run_id: UUID, step: str, *links: str, way: Direction = FORWARD, epoch: int = 1
+) -> list[str]:
+    """Hand a message to a worker. Gives the links that its chain is left with."""
+    given = message(run_id, step, *links, way=way, epoch=epoch)
+    carry(given)
+    return given.links.names()
+
+
+def run_of(run_id: UUID) -> Run:
+    return Run.objects.get(pk=run_id)
+
+
+def status(run_id: UUID) -> str:
+    return run_of(run_id).status
+
+
+def states(run_id: UUID, way: Direction = FORWARD) -> dict[str, str]:
+    """How the steps of a direction stand."""
+    rows = Step.objects.filter(run_id=run_id, direction=way).order_by("position")
+    return dict(rows.values_list("name", "status"))
+
+
+def row(run_id: UUID, name: str, way: Direction = FORWARD) -> Step:
+    return Step.objects.get(run_id=run_id, name=name, direction=way)
+
+
+def lapse(run_id: UUID) -> None:
+    """Let time pass: what is scheduled is due, and leases are over."""
+    db.execute(_LAPSE, [run_id])
+
+
+def told(run_id: UUID) -> Replay:
+    """The run's events, followed from its start."""
+    events = Event.objects.filter(run=run_id).order_by("id")
+    return replay(Fact(e.step, e.direction, e.old, e.new, e.epoch) for e in events)
+
+
+def at_once(*actions: Callable[[], T]) -> list[T | Exception]:
+    """Do things at the same moment, each in a thread with a connection of its own."""
+    barrier = Barrier(len(actions))
+
+    def do(action: Callable[[], T]) -> T | Exception:
+        try:
+            connection.ensure_connection()
+            barrier.wait(10)
+            return action()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(do, actions))

@@ -1,0 +1,89 @@
+"""The tables of moves, and the page that draws them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sagas.states import (
+    ACTIVE_RUNS,
+    RUN_MOVES,
+    SETTLED_STEPS,
+    STEP_MOVES,
+    TERMINAL_RUNS,
+    Direction,
+    RunStatus,
+    StepStatus,
+)
+
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
+_START = "–"
+
+
+def drawn(heading: str) -> set[tuple[str, str]]:
+    """The moves in the first table below a heading; a cell may name several states."""
+    section = _PAGE.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| .*\|$", section, re.MULTILINE)[1:]
+    pairs = {(old, new) for o, n in rows for old in o.split(", ") for new in n.split(", ")}
+    return {(old.replace(" ", "_"), new.replace(" ", "_")) for old, new in pairs}
+
+
+def moves(table: Mapping[Any, frozenset[Any]]) -> set[tuple[str, str]]:
+    return {(old.value, new.value) for old, news in table.items() for new in news}
+
+
+def test_the_page_shows_every_move_of_a_run() -> None:
+    assert drawn("A run") - {("---", "---")} == moves(RUN_MOVES) | {(_START, "pending")}
+
+
+def test_the_page_shows_every_move_of_a_step() -> None:
+    assert drawn("A step") - {("---", "---")} == moves(STEP_MOVES)
+
+
+def test_every_status_has_its_moves() -> None:
+    assert set(RUN_MOVES) == set(RunStatus)
+    assert set(STEP_MOVES) == set(StepStatus)
+
+
+def test_three_states_are_final() -> None:
+    assert TERMINAL_RUNS == {RunStatus.SUCCEEDED, RunStatus.COMPENSATED, RunStatus.RESOLVED}
+
+
+def test_every_state_can_be_reached() -> None:
+    for table, first in ((RUN_MOVES, RunStatus.PENDING), (STEP_MOVES, StepStatus.PENDING)):
+        assert {new for news in table.values() for new in news} | {first} == set(table)
+
+
+def test_a_run_that_is_over_or_needs_a_person_is_active_in_no_direction() -> None:
+    active = {status for statuses in ACTIVE_RUNS.values() for status in statuses}
+    assert active == set(RunStatus) - TERMINAL_RUNS - {RunStatus.NEEDS_ATTENTION}
+    assert not ACTIVE_RUNS[Direction.FORWARD] & ACTIVE_RUNS[Direction.BACKWARD]
+
+
+def test_what_is_settled_is_never_moved_again() -> None:
+    assert all(not STEP_MOVES[status] for status in SETTLED_STEPS)
+
+
+def test_only_a_person_leaves_needs_attention() -> None:
+    """Nothing but an operator's verb may leave it, so no planner does."""
+    leaves = RUN_MOVES[RunStatus.NEEDS_ATTENTION]
+    assert leaves == {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.RESOLVED}
+
+
+def test_status_is_written_in_one_module_only() -> None:
+    """A grep: outside of migrations and the two writers no code sets a status in the database."""
+    root = _PAGE.parents[1] / "sagas"
+    writes = re.compile(r"UPDATE sagas_(run|step)\b(?!.*wake_at)|\.update\([^)]*status|\.save\(")
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if "migrations" not in path.parts and writes.search(path.read_text())
+    }
+    allowed = {
+        "transitions.py",
+        "run/recover.py",  # leases and wake-ups only
+        "testing/matrix.py",  # lets leases lapse
+    }
+    assert found <= allowed, found - allowed
