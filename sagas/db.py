@@ -27,4 +27,5 @@ def execute(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[tu
         raw.prepare_threshold = 5
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         cursor.execute(sql, params, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+        gave_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+        return cursor.fetchall() if gave_rows else []

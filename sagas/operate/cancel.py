@@ -29,7 +29,7 @@ def cancel(run_id: UUID) -> RunStatus:
     """
     with transaction.atomic():
         view = record.read_locked(run_id)
-        if view.halt is Halt.CANCELLED or view.status is RunStatus.COMPENSATING:
+        if _asked_before(view):
             return view.status
         saga = registry.pinned(view.saga, view.version, view.fingerprint)
         _refuse(view, past_pivot(saga, view))
@@ -37,6 +37,11 @@ def cancel(run_id: UUID) -> RunStatus:
         transitions.write(draft)
         send_on_commit(saga, view, draft.to_send)
     return view.status
+
+
+def _asked_before(view: RunView) -> bool:
+    cancelled = view.halt is Halt.CANCELLED and view.status is not RunStatus.NEEDS_ATTENTION
+    return cancelled or view.status is RunStatus.COMPENSATING
 
 
 def _refuse(view: RunView, passed: bool) -> None:

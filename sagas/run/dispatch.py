@@ -25,7 +25,7 @@ from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun, UnknownSaga
-from sagas.run import mailbox
+from sagas.run import limits, mailbox
 from sagas.run.canvas import Links
 from sagas.run.context import condition
 from sagas.run.points import reached
@@ -52,9 +52,12 @@ class Message:
 def carry(message: Message) -> None:
     """Perform the message's step, and the steps after it while this worker may."""
     draft = claim(message)
-    while draft is not None and draft.claimed is not None:
-        message.links.drop_through(draft.claimed.name)
-        draft = attempt(message, draft)
+    try:
+        while draft is not None and draft.claimed is not None:
+            message.links.drop_through(draft.claimed.name)
+            draft = attempt(message, draft)
+    finally:
+        limits.release()
     reached("K5", message.step, message.direction)
 
 

@@ -10,37 +10,56 @@ from __future__ import annotations
 import faulthandler
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from sagas.errors import StepTimeout
 
+_bites_at = 0.0  # when the watchdog ends this process; 0: it sleeps
+
 
 @contextmanager
 def limited(seconds: float, grace: float) -> Iterator[None]:
-    """Bound the time of what runs inside.
+    """Bound the time of what runs inside. Call ``release`` after the last of a series.
 
     Args:
         seconds: until ``StepTimeout`` is raised inside.
-        grace: from then until the process ends.
+        grace: from then until the process ends, which it does within twice that time.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGALRM, _time_out)
-    faulthandler.dump_traceback_later(seconds + grace, exit=True, file=2)
-    # Two finallys: the limit may strike in the first, and the watchdog must be called off even
-    # then, or it would end the process in the middle of a later step.
+    _watch(seconds + grace, grace)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def release() -> None:
+    """Send the watchdog to sleep: this process has nothing more to perform."""
+    global _bites_at
+    if _bites_at and threading.current_thread() is threading.main_thread():
+        faulthandler.cancel_dump_traceback_later()
+        _bites_at = 0.0
+
+
+def _watch(seconds: float, slack: float) -> None:
+    """Let the watchdog bite in that time, or up to ``slack`` later.
+
+    Setting it starts a thread and waits for another's end; with some slack it is set once for a
+    series of quick steps.
+    """
+    global _bites_at
+    now = time.monotonic()
+    if not seconds <= _bites_at - now <= seconds + slack:
+        faulthandler.dump_traceback_later(seconds + slack, exit=True, file=2)
+        _bites_at = now + seconds + slack
 
 
 def _time_out(_number: int, _frame: FrameType | None) -> None:

@@ -54,7 +54,15 @@ def sweep() -> int:
         _WAKE,
         {"batch": settings.SWEEP_BATCH, "resend": settings.RESEND_SECONDS, "active": _ACTIVE},
     )
-    return sum(nudge(run_id) for (run_id,) in rows)
+    return sum(_nudged(run_id) for (run_id,) in rows)
+
+
+def _nudged(run_id: UUID) -> bool:
+    try:
+        return nudge(run_id)
+    except Exception:  # one odd run must not keep the others of this sweep waiting
+        logger.exception("Run %s cannot be looked at.", run_id)
+        return False
 
 
 def nudge(run_id: UUID) -> bool:
