@@ -72,12 +72,10 @@ class Links:
         return [str(link["args"][2]) for link in reversed(self._chain)]
 
     def drop_through(self, name: str) -> None:
-        """Drop the link of that step, which is performed here, and those before it."""
+        """Drop the link of that step, if it has one: it is performed here; and those before it."""
         names = [link["args"][2] for link in self._chain]
         if name in names:
             del self._chain[names.index(name) :]
-        else:
-            self._chain.clear()
 
     def keep_from(self, name: str) -> bool:
         """Keep the links from that step on. False, and no link kept, if there is none of it."""

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 from django.db import connection
 from pydantic import BaseModel
 
-from sagas import db
+from sagas import db, models
 from sagas.define.saga import Definition
+from sagas.define.step import Step
 from sagas.history import Fact, Replay, replay
-from sagas.models import Event, Run, Step
 from sagas.run.canvas import Links
 from sagas.run.dispatch import Message, carry
 from sagas.run.start import start
@@ -54,8 +54,8 @@ def carried(
     return given.links.names()
 
 
-def run_of(run_id: UUID) -> Run:
-    return Run.objects.get(pk=run_id)
+def run_of(run_id: UUID) -> models.Run:
+    return models.Run.objects.get(pk=run_id)
 
 
 def status(run_id: UUID) -> str:
@@ -64,12 +64,12 @@ def status(run_id: UUID) -> str:
 
 def states(run_id: UUID, way: Direction = FORWARD) -> dict[str, str]:
     """How the steps of a direction stand."""
-    rows = Step.objects.filter(run_id=run_id, direction=way).order_by("position")
+    rows = models.Step.objects.filter(run_id=run_id, direction=way).order_by("position")
     return dict(rows.values_list("name", "status"))
 
 
-def row(run_id: UUID, name: str, way: Direction = FORWARD) -> Step:
-    return Step.objects.get(run_id=run_id, name=name, direction=way)
+def row(run_id: UUID, name: str, way: Direction = FORWARD) -> models.Step:
+    return models.Step.objects.get(run_id=run_id, name=name, direction=way)
 
 
 def lapse(run_id: UUID) -> None:
@@ -79,7 +79,7 @@ def lapse(run_id: UUID) -> None:
 
 def told(run_id: UUID) -> Replay:
     """The run's events, followed from its start."""
-    events = Event.objects.filter(run=run_id).order_by("id")
+    events = models.Event.objects.filter(run=run_id).order_by("id")
     return replay(Fact(e.step, e.direction, e.old, e.new, e.epoch) for e in events)
 
 
@@ -99,3 +99,59 @@ def at_once(*actions: Callable[[], T]) -> list[T | Exception]:
 
     with ThreadPoolExecutor(len(actions)) as threads:
         return list(threads.map(do, actions))
+
+
+def elsewhere(action: Callable[[], T]) -> T:
+    """Do something in this thread and close the thread's connection."""
+    try:
+        return action()
+    finally:
+        connection.close()
+
+
+def until_blocked() -> None:
+    """Wait until another connection to the test database waits for a lock."""
+    for _ in range(2000):
+        blocked = db.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+            "AND wait_event_type = 'Lock'"
+        )
+        if blocked:
+            return
+        db.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.005)")
+    raise AssertionError("nobody waits for a lock")
+
+
+class Actor:
+    """Makes steps that note their calls and answer what they are told.
+
+    Attributes:
+        calls: every call, as ``do NAME``, ``verify NAME`` or ``undo NAME``.
+        answers: what a call answers, by ``do NAME`` and so on; an exception is raised, and a
+            function is called with the run.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.answers: dict[str, Any] = {}
+
+    def step(self, name: str, *, verified: bool = False, **options: Any) -> Step:
+        """A step of that name."""
+        undo = options.pop("undo", {})
+        step = Step(name, lambda run: self._answer(f"do {name}", run), **options)
+        if not step.harmless:
+            step.compensate(**undo)(lambda run: self._answer(f"undo {name}", run))
+        if verified:
+            step.verify(lambda run: self._answer(f"verify {name}", run))
+        return step
+
+    def steps(self, names: str) -> list[Step]:
+        """Plain steps, one for each letter."""
+        return [self.step(name) for name in names]
+
+    def _answer(self, call: str, run: Any) -> Any:
+        self.calls.append(call)
+        answer = self.answers.get(call)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(run) if callable(answer) else answer

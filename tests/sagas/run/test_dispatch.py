@@ -1,0 +1,480 @@
+"""One message through the pipeline: what it may take, perform, record, carry on and hand on."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import pytest
+from django.db.models import F
+from django.test import override_settings
+
+from sagas import transitions
+from sagas.define import registry
+from sagas.define.backoff import Retry
+from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
+from sagas.models import Event, Run, Step
+from sagas.run.recover import nudge
+from sagas.testing.post import Post
+from tests.sagas.flows import flow, fork, pivot
+from tests.sagas.stage import (
+    BACKWARD,
+    Actor,
+    Known,
+    begun,
+    carried,
+    lapse,
+    row,
+    run_of,
+    states,
+    status,
+    told,
+)
+from tests.sagas.statements import counted
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return Actor()
+
+
+@pytest.fixture(autouse=True)
+def _legal(post: Post, known: Known) -> None:
+    """Every test has a post office and a registry of its own."""
+
+
+# --- carrying on ---------------------------------------------------------------------------
+
+
+def test_one_message_carries_a_whole_run(known: Known, actor: Actor, post: Post) -> None:
+    run_id = begun(known(flow(actor.steps("abcd"))))
+    left = carried(run_id, "a", "b", "c", "d")
+    assert status(run_id) == "succeeded"
+    assert actor.calls == ["do a", "do b", "do c", "do d"]
+    assert left == []
+    assert post.count() == 0
+    assert told(run_id).problems == []
+
+
+def test_a_run_of_four_steps_costs_six_statements(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("abcd"))))
+    with counted() as statements:
+        carried(run_id, "a", "b", "c", "d")
+    assert len(statements) <= 6, statements
+
+
+def test_a_refused_step_is_undone_by_the_same_message(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    actor.answers["do c"] = Refused("no")
+    run_id = begun(known(flow(actor.steps("abcd"))))
+    left = carried(run_id, "a", "b", "c", "d")
+    assert actor.calls == ["do a", "do b", "do c", "undo b", "undo a"]
+    assert (status(run_id), left, post.count()) == ("compensated", [], 0)
+    assert states(run_id, BACKWARD) == {"a": "succeeded", "b": "succeeded"}
+    assert told(run_id).problems == []
+
+
+def test_a_fork_is_carried_in_one_branch_and_sent_for_the_others(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    a, b, c, d, e = actor.steps("abcde")
+    run_id = begun(known(flow([a, fork([b, c], d), e])))
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b", "do c"]
+    assert states(run_id)["d"] == "ready"
+    assert post.count() == 1
+    assert post.deliver()
+    assert actor.calls[3:] == ["do d", "do e"]
+    assert status(run_id) == "succeeded"
+
+
+def test_siblings_are_sent_before_the_carried_step_is_performed(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    sent: list[int] = []
+    actor.answers["do b"] = lambda run: sent.append(post.count())
+    a, b, c = actor.steps("abc")
+    carried(begun(known(flow([a, fork(b, c)]))), "a")
+    assert sent == [1]
+
+
+# --- handing on ----------------------------------------------------------------------------
+
+
+def test_a_step_on_another_queue_hops_with_the_chain(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    steps = [*actor.steps("ab"), actor.step("c", queue="payments"), actor.step("d")]
+    run_id = begun(known(flow(steps)))
+    left = carried(run_id, "a", "b", "c", "d")
+    assert actor.calls == ["do a", "do b"]
+    assert states(run_id)["c"] == "ready"
+    assert left == ["c", "d"]
+    assert post.count() == 0  # Celery publishes the rest of the chain
+
+
+def test_a_hop_back_to_the_first_queue_is_a_hop_too(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    steps = [actor.step("a"), actor.step("b", queue="payments"), actor.step("c")]
+    run_id = begun(known(flow(steps)))
+    assert carried(run_id, "a", "b", "c") == ["b", "c"]
+    assert carried(run_id, "b", "c") == ["c"]
+    assert carried(run_id, "c") == []
+    assert status(run_id) == "succeeded"
+    assert post.count() == 0
+
+
+def test_a_hop_that_the_chain_does_not_carry_is_sent(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    steps = [actor.step("a"), actor.step("b", queue="payments")]
+    run_id = begun(known(flow(steps)))
+    assert carried(run_id, "a") == []
+    assert post.count() == 1
+
+
+def test_a_saga_may_want_a_hop_for_every_step(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("abc"), hop=True)))
+    assert carried(run_id, "a", "b", "c") == ["b", "c"]
+    assert carried(run_id, "b", "c") == ["c"]
+    assert actor.calls == ["do a", "do b"]
+
+
+def test_a_message_is_not_carried_beyond_its_time(known: Known, actor: Actor) -> None:
+    steps = [actor.step(name, timeout=10) for name in "abc"]
+    run_id = begun(known(flow(steps)))
+    with override_settings(SAGAS={"CARRY_SECONDS": 5}):
+        assert carried(run_id, "a", "b", "c") == ["b", "c"]
+    assert actor.calls == ["do a"]
+
+
+def test_a_step_that_is_skipped_drops_out_of_the_chain(known: Known, actor: Actor) -> None:
+    steps = [actor.step("a"), actor.step("b", when=lambda run: False), actor.step("c")]
+    run_id = begun(known(flow(steps, hop=True)))
+    assert carried(run_id, "a", "b", "c") == ["c"]
+    assert states(run_id) == {"a": "succeeded", "b": "skipped", "c": "ready"}
+
+
+@pytest.mark.parametrize("answer", [RetryLater("busy", 9.0), Unknown("reset", 9.0)])
+def test_a_step_that_must_wait_ends_its_message(
+    known: Known, actor: Actor, post: Post, answer: object
+) -> None:
+    actor.answers["do a"] = answer
+    run_id = begun(known(flow(actor.steps("ab"))))
+    assert carried(run_id, "a", "b") == []
+    assert (post.count(), actor.calls) == (0, ["do a"])
+    found = row(run_id, "a")
+    assert found.due_at is not None
+    assert found.wake_at is not None
+    assert abs(found.wake_at - found.due_at) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("answer", [RetryLater("busy", 0.0), Unknown("reset", 0.0)])
+def test_a_step_that_is_due_again_at_once_is_not_left_to_a_late_sweep(
+    known: Known, actor: Actor, post: Post, answer: object
+) -> None:
+    steps = [actor.step("a", retry=Retry(base=0.0)), actor.step("b")]
+    actor.answers["do a"] = lambda run: answer if run.attempt == 1 else None
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "a", "b")
+    while post.deliver():
+        pass
+    assert status(run_id) == "succeeded"
+
+
+# --- messages that come twice, late or for nothing -----------------------------------------
+
+
+def test_a_duplicate_of_a_message_does_nothing(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+    carried(run_id, "a", "b")
+    carried(run_id, "b")
+    events, revision = Event.objects.count(), run_of(run_id).revision
+    for links in (["b"], []):
+        assert carried(run_id, "a", *links) == []
+    assert carried(run_id, "b") == []
+    assert actor.calls == ["do a", "do b"]
+    assert (Event.objects.count(), run_of(run_id).revision) == (events, revision)
+
+
+def test_a_duplicate_that_comes_while_its_step_is_in_flight_does_nothing(
+    known: Known, actor: Actor
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    actor.answers["do a"] = lambda run: carried(run_id, "a", "b") and None
+    carried(run_id, "a", "b")
+    assert actor.calls == ["do a", "do b"]
+
+
+def test_a_redelivered_message_goes_on_where_its_chain_was_left(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    """Its worker died after the commit and before it published the rest of the chain."""
+    run_id = begun(known(flow(actor.steps("abc"), hop=True)))
+    carried(run_id, "a", "b", "c")
+    assert carried(run_id, "a", "b", "c") == ["c"]
+    assert actor.calls == ["do a", "do b"]
+
+
+def test_a_step_is_not_taken_by_a_message_of_another_queue(known: Known, actor: Actor) -> None:
+    steps = [actor.step("a"), actor.step("b", queue="payments")]
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "a", "b")
+    carried(run_id, "a", "b")
+    assert actor.calls == ["do a"]
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_message_of_another_epoch_takes_nothing(
+    known: Known, actor: Actor, epoch: int
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    assert carried(run_id, "a", "b", epoch=epoch) == []
+    assert actor.calls == []
+
+
+def test_a_forward_message_takes_nothing_of_a_run_that_turned_back(
+    known: Known, actor: Actor
+) -> None:
+    actor.answers["do b"] = Refused("no")
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+    carried(run_id, "a", "b")
+    carried(run_id, "b")
+    assert status(run_id) == "compensating"
+    carried(run_id, "a", "b")
+    assert actor.calls == ["do a", "do b"]
+    carried(run_id, "a", way=BACKWARD, epoch=2)
+    assert status(run_id) == "compensated"
+
+
+def test_a_message_for_a_finished_run_takes_nothing(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("a"))))
+    carried(run_id, "a")
+    finished = run_of(run_id).finished_at
+    carried(run_id, "a")
+    assert actor.calls == ["do a"]
+    assert run_of(run_id).finished_at == finished
+
+
+def test_a_message_for_a_run_that_nobody_knows_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    run_id = uuid4()
+    with caplog.at_level(logging.WARNING, "sagas.dispatch"):
+        assert carried(run_id, "a", "b") == []
+    assert f"run {run_id}, which does not exist" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["b", "stranger"])
+def test_a_message_for_a_step_whose_turn_has_not_come_takes_nothing(
+    known: Known, actor: Actor, name: str
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    assert carried(run_id, name) == []
+    assert actor.calls == []
+
+
+# --- lost attempts -------------------------------------------------------------------------
+
+
+def test_a_lost_attempt_is_taken_over_with_the_same_key(known: Known, actor: Actor) -> None:
+    keys: list[str] = []
+    actor.answers["do a"] = lambda run: keys.append(run.key)
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+    _claimed_by_a_worker_that_dies(run_id)
+    carried(run_id, "a")
+    assert actor.calls == []  # its lease is not over
+    lapse(run_id)
+    carried(run_id, "a")
+    found = row(run_id, "a")
+    assert (found.status, found.attempt, found.in_doubt) == ("succeeded", 2, False)
+    assert len(keys) == 1
+
+
+def test_a_lost_attempt_is_verified_where_it_can_be(known: Known, actor: Actor) -> None:
+    actor.answers["verify a"] = True
+    run_id = begun(known(flow([actor.step("a", verified=True)])))
+    _claimed_by_a_worker_that_dies(run_id)
+    lapse(run_id)
+    carried(run_id, "a")
+    assert actor.calls == ["verify a"]
+    assert status(run_id) == "succeeded"
+
+
+def test_what_verify_finds_not_applied_is_done_by_the_same_message(
+    known: Known, actor: Actor
+) -> None:
+    actor.answers["verify a"] = NotApplied()
+    run_id = begun(known(flow([actor.step("a", verified=True)])))
+    _claimed_by_a_worker_that_dies(run_id)
+    lapse(run_id)
+    carried(run_id, "a")
+    assert actor.calls == ["verify a", "do a"]
+
+
+def test_the_late_answer_of_a_lost_attempt_is_refused_and_logged(
+    known: Known, actor: Actor
+) -> None:
+    def freeze(run: object) -> None:
+        actor.answers["do a"] = None
+        lapse(run_id)
+        carried(run_id, "a")  # another worker takes over, and ends the run
+
+    actor.answers["do a"] = freeze
+    run_id = begun(known(flow(actor.steps("a"))))
+    assert carried(run_id, "a", "b") == []
+    assert actor.calls == ["do a", "do a"]
+    late = Event.objects.filter(run=run_id, new="").latest("id")
+    assert (late.step, late.attempt, late.data) == ("a", 1, {"late_answer": "Done"})
+    assert row(run_id, "a").attempt == 2
+    assert told(run_id).problems == []
+
+
+def test_a_late_answer_leaves_a_finished_run_as_it_was(known: Known, actor: Actor) -> None:
+    before: list[object] = []
+
+    def freeze(run: object) -> None:
+        actor.answers["do a"] = None
+        lapse(run_id)
+        carried(run_id, "a")
+        before.append(run_of(run_id).finished_at)
+
+    actor.answers["do a"] = freeze
+    run_id = begun(known(flow(actor.steps("a"))))
+    carried(run_id, "a")
+    assert Event.objects.filter(run=run_id, data__has_key="late_answer").exists()
+    assert run_of(run_id).finished_at == before[0]
+
+
+def test_a_step_that_keeps_killing_its_workers_needs_a_person(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("a"))))
+    _claimed_by_a_worker_that_dies(run_id)
+    for _ in range(4):
+        lapse(run_id)
+        _claimed_by_a_worker_that_dies(run_id)
+    lapse(run_id)
+    carried(run_id, "a")
+    assert status(run_id) == "needs_attention"
+    assert run_of(run_id).attention == "5 attempts of 'a' died without an answer."
+    assert actor.calls == []
+
+
+def _claimed_by_a_worker_that_dies(run_id: UUID) -> None:
+    with patch("sagas.run.dispatch.attempt", return_value=None):
+        carried(run_id, "a")
+
+
+# --- definitions that do not fit -----------------------------------------------------------
+
+
+def test_a_run_whose_definition_is_gone_needs_a_person(known: Known, actor: Actor) -> None:
+    with registry.isolated():
+        run_id = begun(known(flow(actor.steps("ab"))))
+    carried(run_id, "a")
+    run = run_of(run_id)
+    assert run.status == "needs_attention"
+    assert run.attention.startswith("The code that runs this saga does not fit the run: No saga")
+    assert actor.calls == []
+
+
+def test_a_run_whose_steps_have_changed_needs_a_person(known: Known, actor: Actor) -> None:
+    with registry.isolated():
+        run_id = begun(known(flow(actor.steps("ab"))))
+    known(flow(actor.steps("abc")))
+    carried(run_id, "a")
+    assert status(run_id) == "needs_attention"
+    assert "has other steps than when this run started" in run_of(run_id).attention
+    assert actor.calls == []
+
+
+def test_a_run_keeps_to_the_version_it_was_started_with(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    known(flow(actor.steps("xyz"), version=2))
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b"]
+
+
+def test_a_run_that_does_not_fit_is_parked_once(known: Known, actor: Actor) -> None:
+    with registry.isolated():
+        run_id = begun(known(flow(actor.steps("ab"))))
+    for _ in range(3):
+        carried(run_id, "a")
+        nudge(run_id)
+    assert Event.objects.filter(run=run_id, new="needs_attention").count() == 1
+
+
+def test_a_finished_run_whose_definition_is_gone_is_left_in_peace(
+    known: Known, actor: Actor
+) -> None:
+    with registry.isolated():
+        run_id = begun(known(flow(actor.steps("a"))))
+        carried(run_id, "a")
+    carried(run_id, "a")
+    nudge(run_id)
+    assert status(run_id) == "succeeded"
+
+
+# --- conflicts -----------------------------------------------------------------------------
+
+
+def test_a_claim_that_somebody_was_quicker_with_is_given_up(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+    real = transitions.write
+
+    def slow(draft: object) -> bool:
+        with patch.object(transitions, "write", real):
+            carried(run_id, "a", "b")  # the other worker
+        return real(draft)  # type: ignore[arg-type]
+
+    with patch.object(transitions, "write", slow):
+        left = carried(run_id, "a")
+    assert actor.calls == ["do a"]
+    assert left == []
+
+
+def test_an_answer_that_conflicts_with_another_branch_is_planned_again(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    a, b, c = actor.steps("abc")
+    run_id = begun(known(flow([fork(a, b), c])))
+    actor.answers["do a"] = lambda run: carried(run_id, "b") and None
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b", "do c"]
+    assert status(run_id) == "succeeded"
+    assert told(run_id).problems == []
+
+
+def test_a_branch_that_fails_while_another_is_in_flight_waits_for_it(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    a, b, c = actor.steps("abc")
+    actor.answers["do b"] = Refused("no")
+    run_id = begun(known(flow([fork(a, b), c])))
+    actor.answers["do a"] = lambda run: carried(run_id, "b") and None
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b", "undo a"]
+    assert status(run_id) == "compensated"
+
+
+def test_a_deadline_that_has_passed_turns_the_run_back_at_the_next_claim(
+    known: Known, actor: Actor
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)), deadline=timedelta(hours=1))
+    carried(run_id, "a", "b")
+    Run.objects.filter(pk=run_id).update(deadline_at=F("created_at"))
+    carried(run_id, "b")
+    assert actor.calls == ["do a"]
+    assert (status(run_id), run_of(run_id).halt) == ("compensating", "deadline")
+
+
+def test_after_the_pivot_nothing_is_undone(known: Known, actor: Actor) -> None:
+    a, p, b = actor.step("a"), pivot(actor.step("p")), actor.step("b")
+    actor.answers["do b"] = Refused("no")
+    run_id = begun(known(flow([a, p, b])))
+    carried(run_id, "a")
+    assert status(run_id) == "needs_attention"
+    assert not Step.objects.filter(run_id=run_id, direction="backward").exists()

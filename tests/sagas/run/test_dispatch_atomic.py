@@ -1,0 +1,202 @@
+"""Atomic steps: their ORM writes commit together with their outcome, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError, connection
+
+from sagas import db
+from sagas.define.backoff import Retry
+from sagas.define.outcome import Refused, RetryLater, Unknown, Wait
+from sagas.models import Signal
+from sagas.operate.cancel import cancel
+from tests.sagas.flows import flow
+from tests.sagas.stage import (
+    BACKWARD,
+    Actor,
+    Known,
+    at_once,
+    begun,
+    carried,
+    lapse,
+    row,
+    states,
+    status,
+    told,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("post")]
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return Actor()
+
+
+def write(run: Any = None) -> None:
+    """The business row that an atomic step writes; any table of ours will do."""
+    Signal.objects.create(name="row", correlation="of an atomic step")
+
+
+def rows() -> int:
+    return Signal.objects.count()
+
+
+def then(answer: Any) -> Callable[[Any], Any]:
+    def code(run: Any) -> Any:
+        write()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return code
+
+
+def started(known: Known, actor: Actor, answer: Any, **options: Any) -> UUID:
+    actor.answers["do a"] = answer
+    return begun(known(flow([actor.step("a", atomic=True, **options), actor.step("b")])))
+
+
+def test_what_it_writes_commits_with_its_outcome(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, then(None))
+    carried(run_id, "a")
+    assert (rows(), status(run_id)) == (1, "succeeded")
+    assert told(run_id).problems == []
+
+
+def test_it_runs_inside_a_transaction_and_others_do_not(known: Known, actor: Actor) -> None:
+    inside: list[bool] = []
+    actor.answers["do b"] = lambda run: inside.append(connection.in_atomic_block)
+    run_id = started(known, actor, lambda run: inside.append(connection.in_atomic_block))
+    carried(run_id, "a")
+    assert inside == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (Refused("no"), "failed"),
+        (RetryLater("busy", 9.0), "ready"),
+        (Unknown("reset", 9.0), "ready"),
+        (Wait(9.0), "waiting"),
+        (ValueError("bug"), "ready"),
+    ],
+)
+def test_what_it_writes_is_rolled_back_unless_it_is_done(
+    known: Known, actor: Actor, answer: Any, state: str
+) -> None:
+    run_id = started(known, actor, then(answer), retry=Retry(base=9.0, cap=9.0))
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (0, state)
+    assert not row(run_id, "a").in_doubt
+
+
+def test_a_result_that_cannot_be_stored_rolls_it_back_too(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, then(object()))
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (0, "ready")
+
+
+def test_a_database_error_in_its_code_is_rolled_back_and_retried(
+    known: Known, actor: Actor
+) -> None:
+    def clash(run: Any) -> None:
+        write()
+        db.execute("INSERT INTO sagas_signal (name) VALUES (NULL)")
+
+    run_id = started(known, actor, clash)
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (0, "ready")
+    assert "IntegrityError" in row(run_id, "a").error
+
+
+def test_a_database_error_that_its_code_swallows_is_rolled_back_too(
+    known: Known, actor: Actor
+) -> None:
+    def clash(run: Any) -> None:
+        write()
+        try:
+            db.execute("INSERT INTO sagas_signal (name) VALUES (NULL)")
+        except IntegrityError:
+            return
+
+    run_id = started(known, actor, clash)
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (0, "ready")
+
+
+def test_a_constraint_that_is_checked_at_commit_rolls_it_back(known: Known, actor: Actor) -> None:
+    def clash(run: Any) -> None:
+        write()
+        Signal.objects.update(taken_by_id=-1)  # a foreign key: deferred
+
+    run_id = started(known, actor, clash)
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (0, "ready")
+    assert row(run_id, "a").error == "IntegrityError at commit"
+    assert told(run_id).problems == []
+
+
+def test_a_worker_that_lost_its_lease_commits_nothing(known: Known, actor: Actor) -> None:
+    def freeze(run: Any) -> None:
+        write()
+        actor.answers["do a"] = then(None)
+        _elsewhere(lambda: (lapse(run_id), carried(run_id, "a")))
+
+    run_id = started(known, actor, freeze)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do a", "do b"]
+    assert (rows(), status(run_id)) == (1, "succeeded")
+    assert row(run_id, "a").attempt == 2
+
+
+def test_a_cancel_that_comes_while_it_works_is_not_overwritten(known: Known, actor: Actor) -> None:
+    def slow(run: Any) -> None:
+        write()
+        _elsewhere(lambda: cancel(run.id))
+
+    run_id = started(known, actor, slow)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "undo a"]
+    assert status(run_id) == "compensated"
+
+
+def test_it_may_cancel_its_own_run(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, lambda run: cancel(run.id) and None)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "undo a"]
+    assert status(run_id) == "compensated"
+
+
+def test_its_compensation_is_atomic_too(known: Known, actor: Actor) -> None:
+    actor.answers["do b"] = Refused("no")
+    actor.answers["undo a"] = lambda run: then(RetryLater("busy", 9.0))(run)
+    run_id = started(known, actor, None)
+    carried(run_id, "a")
+    assert (rows(), states(run_id, BACKWARD)) == (0, {"a": "ready"})
+    actor.answers["undo a"] = then(None)
+    lapse(run_id)
+    carried(run_id, "a", way=BACKWARD, epoch=2)
+    assert (rows(), status(run_id)) == (1, "compensated")
+
+
+def test_a_lost_one_is_done_again_without_doubt(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, then(None), idempotent=False)
+    with patch("sagas.run.dispatch.attempt", return_value=None):
+        carried(run_id, "a")
+    lapse(run_id)
+    carried(run_id, "a")
+    assert (rows(), status(run_id)) == (1, "succeeded")
+
+
+def _elsewhere(action: Callable[[], Any]) -> None:
+    """Do it in a thread with a connection of its own."""
+    (outcome,) = at_once(action)
+    if isinstance(outcome, Exception):
+        raise outcome
+
