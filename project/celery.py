@@ -18,6 +18,7 @@ _COMMON: dict[str, Any] = {
     "task_acks_late": True,
     "task_reject_on_worker_lost": False,  # a poison task would come back for ever
     "task_ignore_result": True,  # a failing result store must not change what a saga does next
+    "task_time_limit": 600,  # the last resort: steps have limits of their own
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],

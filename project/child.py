@@ -24,6 +24,7 @@ class Program:
     log: Path | None = None  # where its output goes; None: to us, a line at a time
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 15.0  # seconds between asking it to stop and killing it
+    remove: Path | None = None  # a folder that goes when it is stopped
     keep_open: tuple[int, ...] = field(default=())  # descriptors its guard holds until it is gone
 
 
@@ -94,4 +95,6 @@ def _output(log: Path | None) -> AbstractContextManager[IO[bytes] | None]:
 
 def _guarded(program: Program) -> list[str]:
     how = [f"--stop-signal={int(program.stop_signal)}", f"--grace={program.grace}"]
+    if program.remove:
+        how.append(f"--remove={program.remove}")
     return [sys.executable, "-I", "-S", str(_GUARD), *how, "--", *program.command]

@@ -6,6 +6,7 @@
 import argparse
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> int:
     if _ended_by_itself(child, wake, owner=os.getppid()):
         return _exit_code(child.returncode)
     _stop(child, options.stop_signal, options.grace)
+    shutil.rmtree(options.remove, ignore_errors=True)
     # Nobody may be left to sweep what the command itself left behind; this ends the guard too.
     os.killpg(0, signal.SIGKILL)
     return 0
@@ -30,6 +32,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stop-signal", type=int, default=signal.SIGTERM)
     parser.add_argument("--grace", type=float, default=10.0)
+    parser.add_argument("--remove", default="", help="a folder to remove after the stop")
     parser.add_argument("command", nargs="+")
     return parser.parse_args(arguments)
 

@@ -70,6 +70,7 @@ class World:
 
     def partners(self) -> RunningSandbox:
         """Start stand-ins for the partners, used for each that the environment does not name."""
+        self.var.mkdir(parents=True, exist_ok=True)
         ledger = self.var.resolve() / "partners.sqlite3"
         port, smtp_port = _free_port(), _free_port()
         ports = [f"--port={port}", f"--smtp-port={smtp_port}"]

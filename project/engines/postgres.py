@@ -1,6 +1,7 @@
 """An embedded PostgreSQL: data under one directory, the only door a socket that we alone open."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +15,9 @@ from project.engines import binaries, leftover, unprivileged
 class Postgres:
     """One server in `directory`, made there when it is new. `command` runs it, `url` reaches it."""
 
+    name = "postgres"
+    stop_signal = signal.SIGINT  # ends sessions; SIGTERM would wait for them
+
     def __init__(self, directory: Path) -> None:
         self._data = directory.resolve() / "data"
         leftover.end(self._data / "postmaster.pid", self._data)
@@ -22,9 +26,10 @@ class Postgres:
         _refuse_other_version(self._data)
         self._link = directory.resolve() / "socket"
         self.forget()  # what a killed starter left
-        self._socket = _socket_folder(self._link)
-        self.url = f"postgresql://postgres@/postgres?host={quote(str(self._socket), safe='')}"
-        self.command = _command(self._data, self._socket)
+        #: What it keeps outside of `directory`: the folder of its socket.
+        self.outside: Path | None = _socket_folder(self._link)
+        self.url = f"postgresql://postgres@/postgres?host={quote(str(self.outside), safe='')}"
+        self.command = _command(self._data, self.outside)
 
     def ready(self) -> bool:
         try:

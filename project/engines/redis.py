@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 from pathlib import Path
 
@@ -15,6 +16,10 @@ DATABASES = 128
 
 class Redis:
     """One server in `directory`. `command` runs it; `url(n)` reaches its database `n`."""
+
+    name = "redis"
+    stop_signal = signal.SIGTERM
+    outside: Path | None = None
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

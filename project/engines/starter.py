@@ -1,7 +1,6 @@
 """Starts the engines that the environment does not name, under a supervisor, and stops them."""
 
 import os
-import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,29 +48,28 @@ class Engines:
     def _start_postgres(self, lease: Lease, undo: ExitStack) -> None:
         postgres = Postgres(self._var / "postgres")
         undo.callback(postgres.forget)
-        self._run("postgres", postgres.command, signal.SIGINT, lease, undo)
-        self._supervisor.wait_ready("postgres", postgres.ready)
+        self._run(postgres, lease, undo)
         self.addresses["DATABASE_URL"] = postgres.url
 
     def _start_redis(self, missing: set[str], lease: Lease, undo: ExitStack) -> None:
         redis = Redis(self._var / "redis")
-        self._run("redis", redis.command, signal.SIGTERM, lease, undo)
-        self._supervisor.wait_ready("redis", redis.ready)
+        self._run(redis, lease, undo)
         urls = {"BROKER_URL": redis.url(0), "REDIS_URL": redis.url(1)}
         self.addresses |= {name: url for name, url in urls.items() if name in missing}
 
-    def _run(
-        self, name: str, command: list[str], stop: signal.Signals, lease: Lease, undo: ExitStack
-    ) -> None:
-        self._supervisor.start(
-            Program(
-                name=name,
-                command=command,
-                environment={"PATH": os.environ.get("PATH", os.defpath)},
-                log=self._var / f"{name}.log",
-                stop_signal=stop,
-                grace=30.0,
-                keep_open=(lease.descriptor,),
-            )
+    def _run(self, engine: Postgres | Redis, lease: Lease, undo: ExitStack) -> None:
+        self._supervisor.start(self._program(engine, lease))
+        undo.callback(self._supervisor.stop, engine.name)
+        self._supervisor.wait_ready(engine.name, engine.ready)
+
+    def _program(self, engine: Postgres | Redis, lease: Lease) -> Program:
+        return Program(
+            name=engine.name,
+            command=engine.command,
+            environment={"PATH": os.environ.get("PATH", os.defpath)},
+            log=self._var / f"{engine.name}.log",
+            stop_signal=engine.stop_signal,
+            grace=30.0,
+            remove=engine.outside,
+            keep_open=(lease.descriptor,),
         )
-        undo.callback(self._supervisor.stop, name)

@@ -36,7 +36,9 @@ def _reach(*paths: Path) -> list[str]:
     """Let it pass through folders closed to others (/root, a temporary one), but not write."""
     if all(_open_to_all(folder) for path in paths for folder in path.resolve().parents):
         return []
-    return ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    capability = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    # Without this bit access(2), by which PostgreSQL finds its programs, ignores the capability.
+    return ["--securebits=+no_setuid_fixup", *capability]
 
 
 def _open_to_all(folder: Path) -> bool:
