@@ -44,4 +44,5 @@ def test_an_order_is_paid_at_localstripe(tmp_path: Path, payments: StripePayment
         run = Run.objects.get(id=started.id)
         assert run.status == "succeeded", list(run.steps.values_list("name", "status", "error"))
         taken = run.steps.get(name="capture_payment").result
+        assert taken is not None
         assert payments.find_capture(taken["id"], timeout=10) is not None

@@ -140,7 +140,7 @@ def _compare(sandbox: RunningSandbox, runs: dict[str, UUID]) -> None:
         expected = RunStatus.COMPENSATED if _refused(order) else RunStatus.SUCCEEDED
         assert run.status == expected, history(run_id)
         left = sorted(effect.kind for effect in sandbox.ledger.in_force(order))
-        assert left == LEFT[run.status], f"{left}\n{history(run_id)}"
+        assert left == LEFT[RunStatus(run.status)], f"{left}\n{history(run_id)}"
     struck_arrivals = Counter(a.fault.partition(";")[0] for a in sandbox.ledger.arrivals())
     print(f"\n{ORDERS} orders, each sent twice: {dict(ends)}; arrivals by fault: {struck_arrivals}")
     assert len(struck_arrivals) > len(PASSING) / 2, "hardly any fault struck"
