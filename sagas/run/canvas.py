@@ -52,7 +52,8 @@ def _link(run_id: UUID, epoch: int, step: Step, direction: Direction) -> Signatu
 def _signature(task: str, *args: Any) -> Signature[Any]:
     """A link that ignores what the task before it gave, and stores no result of its own.
 
-    The task's own ``ignore_result`` does not reach a message that is sent as part of a chain.
+    The task's own ``ignore_result`` does not count where a process sends it by name only, as a web
+    process does that has not imported the tasks.
     """
     return signature(task, args=args, immutable=True, ignore_result=True)
 

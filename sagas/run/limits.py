@@ -33,11 +33,13 @@ def limited(seconds: float, grace: float) -> Iterator[None]:
         return
     before = signal.signal(signal.SIGALRM, _time_out)
     _watch(seconds + grace, grace)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # here too the limit may strike
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
