@@ -52,7 +52,10 @@ def test_a_chain_ends_at_a_fork() -> None:
 def test_a_fork_is_a_group_of_chains_and_no_chord() -> None:
     group = made(flow(["a", fork(["b", "c"], "d"), "e"]), "b", "d")
     assert type(group).__name__ == "group"
-    assert [[link.args[2] for link in links(branch)] for branch in group.tasks] == [["b", "c"], ["d"]]
+    assert [[link.args[2] for link in links(branch)] for branch in group.tasks] == [
+        ["b", "c"],
+        ["d"],
+    ]
 
 
 def test_undoing_is_a_chain_in_reverse_with_its_own_tasks() -> None:
@@ -78,6 +81,12 @@ def test_a_step_with_a_queue_is_routed_there() -> None:
     assert [link.options.get("queue") for link in found] == [None, "payments"]
 
 
+def test_no_link_asks_for_a_result_even_where_the_tasks_are_not_imported() -> None:
+    whole = made(flow(["a", "b"]), "a")
+    sent = [*links(whole), *whole.options["link_error"]]
+    assert [link["options"]["ignore_result"] for link in sent] == [True, True, True]
+
+
 def test_a_canvas_survives_the_wire() -> None:
     whole = made(flow(["a", "b"]), "a")
     again = json.loads(json.dumps(whole))
@@ -98,7 +107,7 @@ def test_links_are_named_in_the_order_of_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "left"), [("b", ["c", "d"]), ("c", ["d"]), ("d", []), ("stranger", [])]
+    ("name", "left"), [("b", ["c", "d"]), ("c", ["d"]), ("d", []), ("stranger", ["b", "c", "d"])]
 )
 def test_what_is_performed_here_is_dropped_with_all_before_it(name: str, left: list[str]) -> None:
     links_, chain = some("b", "c", "d")
