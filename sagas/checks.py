@@ -43,23 +43,31 @@ def _queues() -> Iterator[CheckMessage]:
 
 
 def _limits() -> Iterator[CheckMessage]:
-    longest = current_app.conf.task_time_limit
+    ends = [
+        (limit, name)
+        for name in ("task_time_limit", "task_soft_time_limit")
+        if (limit := getattr(current_app.conf, name)) is not None
+    ]
     visibility = (current_app.conf.broker_transport_options or {}).get("visibility_timeout", 3600)
     for saga, step in _all_steps():
-        seconds = max(time_limit(step, d) for d in Direction) + conf().GRACE_SECONDS
-        if longest is not None and seconds > longest:
+        longest = max(time_limit(step, d) for d in Direction) + conf().GRACE_SECONDS
+        # One message may carry further steps, up to the same step's end.
+        seconds = max(longest, conf().CARRY_SECONDS)
+        for limit, name in ends:
+            if seconds > limit:
+                yield Error(
+                    f"Saga {saga.name!r}: the message of step {step.name!r} may be worked on for "
+                    f"{seconds:g} s, but Celery ends its task after {limit:g} s.",
+                    hint=f"Raise CELERY_{name.upper()}, or lower the step's timeout and "
+                    "SAGAS['CARRY_SECONDS'].",
+                    id="sagas.E102",
+                )
+        if seconds >= visibility:
             yield Error(
-                f"Saga {saga.name!r}: step {step.name!r} may take {seconds:g} s, but Celery ends "
-                f"its task after {longest:g} s.",
-                hint="Lower the step's timeout or raise CELERY_TASK_TIME_LIMIT.",
-                id="sagas.E102",
-            )
-        if max(seconds, conf().CARRY_SECONDS) >= visibility:
-            yield Error(
-                f"Saga {saga.name!r}: a message may be worked on for "
-                f"{max(seconds, conf().CARRY_SECONDS):g} s, but Redis hands it out again after "
-                f"{visibility:g} s.",
-                hint="Raise visibility_timeout in CELERY_BROKER_TRANSPORT_OPTIONS.",
+                f"Saga {saga.name!r}: the message of step {step.name!r} may be worked on for "
+                f"{seconds:g} s, but Redis hands it out again after {visibility:g} s.",
+                hint="Raise visibility_timeout in CELERY_BROKER_TRANSPORT_OPTIONS, or lower the "
+                "step's timeout and SAGAS['CARRY_SECONDS'].",
                 id="sagas.E103",
             )
 

@@ -27,6 +27,9 @@ class Conf(BaseModel):
     CARRY_SECONDS: float = Field(240, gt=0)
     #: From a step's soft time limit (an exception) to its hard one (the process ends).
     GRACE_SECONDS: float = Field(5, gt=0)
+    #: How long a deployment may take. A worker leaves a younger run whose definition it does not
+    #: know to other workers; an older one needs attention.
+    DEPLOY_SECONDS: float = Field(600, ge=0)
     #: Attempts of one step that may die without an answer before a person is asked.
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.

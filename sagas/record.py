@@ -11,7 +11,8 @@ from sagas.errors import UnknownRun
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
 _RUN = """r.saga, r.version, r.fingerprint, r.business_key, r.payload::text, r.status, r.epoch,
-  r.revision, r.halt, r.attention, r.deadline_at, clock_timestamp()"""
+  r.revision, r.halt, r.attention, r.deadline_at, clock_timestamp(),
+  extract(epoch FROM clock_timestamp() - r.created_at)::float8"""
 _STEP = """s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries, s.probes, s.losses,
   s.in_doubt, s.generation,
   coalesce(s.due_at <= clock_timestamp(), false),
@@ -22,7 +23,7 @@ _READ = f"""
 SELECT {_RUN}, {_STEP} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
 WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
-_RUN_COLUMNS = 12
+_RUN_COLUMNS = 13
 
 
 def read(run_id: UUID) -> RunView:
@@ -66,6 +67,7 @@ def _run(run_id: UUID, row: tuple[Any, ...]) -> RunView:
         attention=row[9],
         deadline=row[10],
         now=row[11],
+        lifetime=row[12],
     )
 
 

@@ -91,10 +91,12 @@ run AS (
 _INSERT_RUN = """
 run AS (
   INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
-    revision, halt, attention, deadline_at, created_at)
+    revision, halt, attention, deadline_at, created_at, started_at, finished_at)
   VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
-    clock_timestamp() + make_interval(secs => %(deadline)s::float8), clock_timestamp())
+    clock_timestamp() + make_interval(secs => %(deadline)s::float8), clock_timestamp(),
+    CASE WHEN %(over)s::bool THEN clock_timestamp() END,
+    CASE WHEN %(over)s::bool THEN clock_timestamp() END)
   ON CONFLICT (saga, business_key) DO NOTHING
   RETURNING id)"""
 

@@ -11,6 +11,7 @@ import os
 import random
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
@@ -43,7 +44,8 @@ def _run(worker: Any) -> None:
             sweep()
         except Exception as error:  # the thread must outlive whatever happens to the database
             logger.warning("Sweep: %s; trying again.", type(error).__name__)
-            connection.close()
+            with suppress(Exception):
+                connection.close()
         time.sleep(conf().SWEEP_SECONDS * random.uniform(0.8, 1.2))
 
 

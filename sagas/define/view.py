@@ -59,6 +59,7 @@ class RunView:
     attention: str = ""
     now: datetime | None = None  # the database's time of reading
     deadline: datetime | None = None
+    lifetime: float = 0.0  # seconds since it was started, when the view was read
     steps: dict[tuple[Direction, str], StepView] = field(default_factory=dict)
     read_at: float = field(default_factory=time.monotonic)
 

@@ -120,7 +120,10 @@ def recorded(
 
 
 def definition_of(view: RunView) -> Definition | None:
-    """The definition that the run pins; if it is gone or changed, the run needs attention."""
+    """The definition that the run pins, or None: this code has none, or another one.
+
+    Then the run needs attention, unless it is so young that newer code may be on its way here.
+    """
     try:
         saga = registry.get(view.saga, view.version)
         if saga.fingerprint == view.fingerprint:
@@ -128,7 +131,8 @@ def definition_of(view: RunView) -> Definition | None:
         reason = f"{saga!r} has other steps than when this run started"
     except UnknownSaga as error:
         reason = str(error)
-    if not view.over and not view.attention:
+    young = view.lifetime < conf().DEPLOY_SECONDS
+    if not young and not view.over and not view.attention:
         draft = Draft(view)
         draft.park(f"The code that runs this saga does not fit the run: {reason}")
         insist(lambda: transitions.write(draft))
@@ -163,6 +167,7 @@ def insist(action: Callable[[], T]) -> T:
             if connection.in_atomic_block or time.monotonic() + pause > until:
                 raise
             logger.warning("Database: %s; trying again.", type(error).__name__)
+            limits.release()  # the step has answered; ending the process would lose that
             connection.close()
             time.sleep(pause)
             pause = min(2 * pause, 2.0)

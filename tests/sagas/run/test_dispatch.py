@@ -118,9 +118,7 @@ def test_a_step_on_another_queue_hops_with_the_chain(
     assert post.count() == 0  # Celery publishes the rest of the chain
 
 
-def test_a_hop_back_to_the_first_queue_is_a_hop_too(
-    known: Known, actor: Actor, post: Post
-) -> None:
+def test_a_hop_back_to_the_first_queue_is_a_hop_too(known: Known, actor: Actor, post: Post) -> None:
     steps = [actor.step("a"), actor.step("b", queue="payments"), actor.step("c")]
     run_id = begun(known(flow(steps)))
     assert carried(run_id, "a", "b", "c") == ["b", "c"]
@@ -231,9 +229,7 @@ def test_a_step_is_not_taken_by_a_message_of_another_queue(known: Known, actor: 
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_a_message_of_another_epoch_takes_nothing(
-    known: Known, actor: Actor, epoch: int
-) -> None:
+def test_a_message_of_another_epoch_takes_nothing(known: Known, actor: Actor, epoch: int) -> None:
     run_id = begun(known(flow(actor.steps("ab"))))
     assert carried(run_id, "a", "b", epoch=epoch) == []
     assert actor.calls == []
@@ -371,6 +367,7 @@ def _claimed_by_a_worker_that_dies(run_id: UUID) -> None:
 # --- definitions that do not fit -----------------------------------------------------------
 
 
+@override_settings(SAGAS={"DEPLOY_SECONDS": 0})
 def test_a_run_whose_definition_is_gone_needs_a_person(known: Known, actor: Actor) -> None:
     with registry.isolated():
         run_id = begun(known(flow(actor.steps("ab"))))
@@ -381,6 +378,18 @@ def test_a_run_whose_definition_is_gone_needs_a_person(known: Known, actor: Acto
     assert actor.calls == []
 
 
+def test_a_young_run_is_left_to_workers_whose_code_is_newer(known: Known, actor: Actor) -> None:
+    with registry.isolated():
+        saga = known(flow(actor.steps("ab")))
+        run_id = begun(saga)
+    carried(run_id, "a")
+    assert (status(run_id), actor.calls) == ("pending", [])
+    registry.register(saga)
+    carried(run_id, "a")
+    assert status(run_id) == "succeeded"
+
+
+@override_settings(SAGAS={"DEPLOY_SECONDS": 0})
 def test_a_run_whose_steps_have_changed_needs_a_person(known: Known, actor: Actor) -> None:
     with registry.isolated():
         run_id = begun(known(flow(actor.steps("ab"))))
@@ -398,6 +407,7 @@ def test_a_run_keeps_to_the_version_it_was_started_with(known: Known, actor: Act
     assert actor.calls == ["do a", "do b"]
 
 
+@override_settings(SAGAS={"DEPLOY_SECONDS": 0})
 def test_a_run_that_does_not_fit_is_parked_once(known: Known, actor: Actor) -> None:
     with registry.isolated():
         run_id = begun(known(flow(actor.steps("ab"))))

@@ -199,4 +199,3 @@ def _elsewhere(action: Callable[[], Any]) -> None:
     (outcome,) = at_once(action)
     if isinstance(outcome, Exception):
         raise outcome
-

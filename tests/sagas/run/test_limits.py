@@ -8,17 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
+from sagas import transitions
 from sagas.errors import StepTimeout
 from sagas.run import limits
-from sagas.run.limits import limited
+from sagas.run.limits import limited, release
 from tests.sagas.flows import flow, simple
 from tests.sagas.stage import Known, begun, carried, row, states
 
@@ -33,6 +34,7 @@ def _handler() -> Any:
 def _nothing_is_left_behind() -> Iterator[None]:
     before = _handler()
     yield
+    release()
     assert _handler() is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
@@ -58,16 +60,7 @@ def test_an_exception_of_the_code_passes_through() -> None:
         raise KeyError
 
 
-def test_the_watchdog_is_set_for_the_limit_plus_grace_and_called_off() -> None:
-    with patch.object(limits, "faulthandler") as watchdog, limited(10.0, 5.0):
-        (seconds,), options = watchdog.dump_traceback_later.call_args
-        assert (seconds, options["exit"]) == (15.0, True)
-        assert not watchdog.cancel_dump_traceback_later.called
-    assert watchdog.cancel_dump_traceback_later.call_count == 1
-
-
-def test_a_limit_that_strikes_while_it_is_called_off_leaves_no_watchdog_behind() -> None:
-    """Else the process would be ended in the middle of the next step."""
+def test_a_limit_that_strikes_while_it_is_called_off_leaves_nothing_behind() -> None:
     real = signal.setitimer
 
     def strike(which: int, seconds: float) -> Any:
@@ -76,13 +69,62 @@ def test_a_limit_that_strikes_while_it_is_called_off_leaves_no_watchdog_behind()
             raise StepTimeout("late")
 
     with (
-        patch.object(limits, "faulthandler") as watchdog,
         patch.object(signal, "setitimer", strike),
         pytest.raises(StepTimeout),
         limited(_LONG, _LONG),
     ):
+        pass  # the fixture looks
+
+
+# --- the watchdog --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watchdog() -> Iterator[Any]:
+    release()
+    with patch.object(limits, "faulthandler") as watchdog:
+        yield watchdog
+        release()
+
+
+def _bites(watchdog: Any) -> list[float]:
+    calls = watchdog.dump_traceback_later.call_args_list
+    assert all(call.kwargs["exit"] for call in calls)
+    return [call.args[0] for call in calls]
+
+
+def test_the_watchdog_bites_after_the_grace_and_before_twice_that(watchdog: Any) -> None:
+    with limited(10.0, 5.0):
         pass
-    assert watchdog.cancel_dump_traceback_later.called
+    assert len(_bites(watchdog)) == 1
+    assert 15.0 <= _bites(watchdog)[0] <= 20.0
+
+
+def test_the_watchdog_is_set_once_for_a_series_of_quick_steps(watchdog: Any) -> None:
+    for _ in range(5):
+        with limited(10.0, 5.0):
+            pass
+    assert len(_bites(watchdog)) == 1
+
+
+def test_the_watchdog_is_set_anew_for_a_step_with_another_limit(watchdog: Any) -> None:
+    for seconds in (10.0, 100.0, 10.0):
+        with limited(seconds, 5.0):
+            pass
+    assert len(_bites(watchdog)) == 3
+    assert _bites(watchdog)[1] >= 105.0
+
+
+def test_a_released_watchdog_sleeps_and_can_be_set_again(watchdog: Any) -> None:
+    release()
+    assert not watchdog.cancel_dump_traceback_later.called
+    for _ in range(2):
+        with limited(10.0, 5.0):
+            pass
+        release()
+        release()
+    assert len(_bites(watchdog)) == 2
+    assert watchdog.cancel_dump_traceback_later.call_count == 2
 
 
 def test_in_another_thread_the_code_runs_without_limits() -> None:
@@ -124,7 +166,8 @@ def test_a_child_that_behaves_lives_on() -> None:
     def quick() -> None:
         with limited(0.05, 0.05):
             pass
-        time.sleep(0.2)
+        release()
+        time.sleep(0.3)
 
     assert _child(quick) == 0
 
@@ -132,10 +175,45 @@ def test_a_child_that_behaves_lives_on() -> None:
 # --- with the engine -----------------------------------------------------------------------
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("post")
+@pytest.mark.parametrize("broken", [False, True])
+def test_after_a_message_the_watchdog_sleeps(known: Known, watchdog: Any, broken: bool) -> None:
+    run_id = begun(known(flow(["a"])))
+    bug = patch("sagas.run.dispatch.recorded", side_effect=RuntimeError("a bug of the engine"))
+    with bug if broken else nullcontext(), suppress(RuntimeError):
+        carried(run_id, "a")
+    assert watchdog.dump_traceback_later.called
+    assert watchdog.cancel_dump_traceback_later.called
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("post")
+def test_a_worker_whose_answer_waits_for_the_database_is_not_bitten(
+    known: Known, watchdog: Any
+) -> None:
+    """Its step has ended in time; ending the process would lose what the step answered."""
+    run_id = begun(known(flow(["a"])))
+    awake: list[bool] = []
+    real = transitions.write
+
+    def away(draft: Any) -> bool:
+        if draft.view.step("a").status == "succeeded" and len(awake) < 3:
+            awake.append(not watchdog.cancel_dump_traceback_later.called)
+            raise OperationalError("gone")
+        return real(draft)
+
+    with patch.object(transitions, "write", away):
+        carried(run_id, "a")
+    assert awake == [True, False, False]
+    assert states(run_id)["a"] == "succeeded"
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("post")
 def test_a_step_that_is_cut_off_in_a_query_is_recorded_as_unknown(known: Known) -> None:
     """The connection is left in the middle of an answer; recording must not trip over that."""
+
     def slow(run: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(1)")

@@ -118,4 +118,3 @@ def test_the_lock_of_a_signal_keeps_others_of_it_out_until_the_transaction_ends(
 
     at_once(lambda: work("one"), lambda: work("two"))
     assert [entry.split()[1] for entry in order] == ["in", "out", "in", "out"]
-

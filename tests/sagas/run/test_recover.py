@@ -238,6 +238,7 @@ def test_nothing_is_sent_for_a_run_that_rests(
     assert post.count() == 0
 
 
+@override_settings(SAGAS={"DEPLOY_SECONDS": 0})
 def test_a_run_whose_definition_is_gone_is_parked_by_the_sweep(known: Known, actor: Actor) -> None:
     with registry.isolated():
         run_id = begun(known(flow(actor.steps("ab"))))

@@ -80,7 +80,11 @@ _PAID = datetime(2030, 1, 2, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("returns", "answer", "stored"),
     [
-        (Receipt, Receipt(number=1, paid_at=_PAID), '{"number":1,"paid_at":"2030-01-02T00:00:00Z"}'),
+        (
+            Receipt,
+            Receipt(number=1, paid_at=_PAID),
+            '{"number":1,"paid_at":"2030-01-02T00:00:00Z"}',
+        ),
         (Receipt, {"number": 1, "paid_at": _PAID}, '{"number":1,"paid_at":"2030-01-02T00:00:00Z"}'),
         (Any, {"a": [1, None]}, '{"a":[1,null]}'),
         (int, 5, "5"),

@@ -1,0 +1,80 @@
+"""The hot path's door to PostgreSQL behaves as any query of Django's."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
+
+from sagas import db
+from tests.sagas.stage import at_once
+
+pytestmark = pytest.mark.django_db
+
+
+def test_rows_come_back_and_statements_without_rows_give_none() -> None:
+    assert db.execute("SELECT 1, %s::text", ["a"]) == [(1, "a")]
+    assert db.execute("SELECT %(x)s::int", {"x": 5}) == [(5,)]
+    assert db.execute("SELECT 1 WHERE false") == []
+    assert db.execute("CREATE TEMPORARY TABLE t (x int) ON COMMIT DROP") == []
+    assert db.execute("INSERT INTO t VALUES (1)") == []
+    assert db.execute("INSERT INTO t VALUES (2) RETURNING x") == [(2,)]
+
+
+def test_the_same_statement_is_planned_once_by_the_server() -> None:
+    for number in range(3):
+        db.execute("SELECT %s::int + 41", [number])
+    prepared = db.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '41'")
+    assert prepared[0][0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        ("SELECT 1/0", DataError),
+        ("SELECT nonsense", ProgrammingError),
+        ("INSERT INTO sagas_signal (name) VALUES (NULL)", IntegrityError),
+    ],
+)
+def test_errors_are_djangos(sql: str, error: type[Exception]) -> None:
+    with pytest.raises(error), transaction.atomic():
+        db.execute(sql)
+    assert db.execute("SELECT 1") == [(1,)]
+
+
+def test_in_a_transaction_that_is_broken_nothing_is_run() -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(transaction.TransactionManagementError):
+            db.execute("SELECT 1")
+        transaction.set_rollback(False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_part_of_djangos_transaction() -> None:
+    with transaction.atomic():
+        db.execute("CREATE TABLE sagas_test_db (x int)")
+        transaction.set_rollback(True)
+    assert db.execute("SELECT to_regclass('sagas_test_db')") == [(None,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_closed_connection_is_opened_again() -> None:
+    connection.close()
+    assert db.execute("SELECT 1") == [(1,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_cut_raises_what_insist_retries() -> None:
+    pid = db.execute("SELECT pg_backend_pid()")[0][0]
+    at_once(lambda: db.execute("SELECT pg_terminate_backend(%s)", [pid]))
+    with pytest.raises(OperationalError):
+        db.execute("SELECT 1")
+    connection.close()
+    assert db.execute("SELECT 1") == [(1,)]
