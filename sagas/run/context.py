@@ -42,9 +42,28 @@ def result_of(step: Step, view: RunView) -> Any:
         pydantic.ValidationError: it does not fit what the step declares now.
     """
     row = view.step(step.name)
-    if row is None or row.result is None:
-        return None
-    return step.result_type.validate_json(row.result, by_alias=False, by_name=True)
+    return None if row is None or row.result is None else restored(step, row.result)
+
+
+def stored(step: Step, result: Any) -> Any:
+    """A step's result as plain data, by the names of its fields and without what is computed.
+
+    Raises:
+        ValueError: it does not fit the step's declared type.
+    """
+    fit = step.result_type.validate_python(result)
+    return step.result_type.dump_python(
+        fit, mode="json", by_alias=False, round_trip=True, warnings="error"
+    )
+
+
+def restored(step: Step, document: str) -> Any:
+    """A step's result from what was stored.
+
+    Raises:
+        pydantic.ValidationError: it does not fit the step's declared type.
+    """
+    return step.result_type.validate_json(document, by_alias=False, by_name=True)
 
 
 def condition(saga: Definition, view: RunView) -> Callable[[Step], bool]:

@@ -15,7 +15,7 @@ from sagas.define.saga import Definition
 from sagas.define.step import Action, Errors, Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import PayloadInvalid, StepTimeout
-from sagas.run.context import run_context
+from sagas.run.context import restored, run_context, stored
 from sagas.run.documents import NotADocument, addressable, clean, encode
 from sagas.run.limits import limited
 from sagas.states import Direction
@@ -72,18 +72,17 @@ def _verdict(step: Step, answer: Any) -> Outcome:
     unclear = answer is None or step.gives_nothing or (answer is False and not step.gives_truth)
     if unclear or answer is NotApplied:
         return Unknown(
-            f"verify returned {clean(repr(answer), 80)}; it must return the step's result (True "
-            "if it has none) or NotApplied()"
+            f"verify returned {type(answer).__name__}; it must return the step's result (True if "
+            "it has none) or NotApplied()"
         )
     return _result(step, answer)
 
 
 def _result(step: Step, result: Any) -> Outcome:
     try:
-        plain = step.result_type.dump_python(
-            step.result_type.validate_python(result), mode="json", warnings="error"
-        )
-        return Done(encode(plain, conf().MAX_DOCUMENT_BYTES))
+        text = encode(stored(step, result), conf().MAX_DOCUMENT_BYTES)
+        restored(step, text)  # later steps must be able to read it
+        return Done(text)
     except NotADocument as error:
         return Unknown(f"the result of {step.name!r} cannot be stored: {error}")
     except Exception as error:  # a validator's; its text may quote personal data

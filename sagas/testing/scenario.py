@@ -20,7 +20,7 @@ from sagas.define.plan import Worker, probing
 from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
-from sagas.run.context import condition, run_context
+from sagas.run.context import condition, run_context, stored
 from sagas.run.send import nothing
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
 
@@ -177,7 +177,7 @@ class Scenario:
     def _result(self, step: Step, answer: Any, verb: str) -> Done:
         if answer is None or verb == "undo":
             return Done()
-        return Done(step.result_type.dump_json(step.result_type.validate_python(answer)).decode())
+        return Done(json.dumps(stored(step, answer), separators=(",", ":")))
 
     def _next(self) -> StepView | None:
         """The next row that a worker could take, letting time pass until one is due."""

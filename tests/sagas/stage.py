@@ -83,11 +83,11 @@ def told(run_id: UUID) -> Replay:
     return replay(Fact(e.step, e.direction, e.old, e.new, e.epoch) for e in events)
 
 
-def at_once(*actions: Callable[[], T]) -> list[T | Exception]:
+def at_once(*actions: Callable[[], object]) -> list[Any]:
     """Do things at the same moment, each in a thread with a connection of its own."""
     barrier = Barrier(len(actions))
 
-    def do(action: Callable[[], T]) -> T | Exception:
+    def do(action: Callable[[], object]) -> object:
         try:
             connection.ensure_connection()
             barrier.wait(10)

@@ -11,8 +11,10 @@ from celery.canvas import Signature
 from sagas import api
 from sagas.api import Saga, UnknownRun, start
 from sagas.define import registry
+from sagas.define.saga import Node
 from sagas.errors import DefinitionError
 from sagas.run import send
+from sagas.run.canvas import canvas
 from sagas.testing.post import Post
 from tests.sagas.flows import Payload, fork, simple
 from tests.sagas.stage import BACKWARD, Known, carried
@@ -44,7 +46,7 @@ def test_a_saga_is_known_as_soon_as_it_is_defined() -> None:
 
 @pytest.fixture
 def saga(known: Known) -> Saga:
-    nodes = [simple("a"), simple("b"), fork("c", ["d", "e"]), simple("f")]
+    nodes: list[Node] = [simple("a"), simple("b"), fork("c", ["d", "e"]), simple("f")]
     return Saga("flow", payload=Payload, steps=nodes)
 
 
@@ -78,7 +80,7 @@ def test_the_canvas_of_a_run_is_a_celery_chain_with_an_errback(saga: Saga) -> No
 @pytest.mark.django_db(transaction=True)
 def test_what_is_sent_is_the_canvas(saga: Saga, post: Post, monkeypatch: Any) -> None:
     sent: list[Any] = []
-    real = send.canvas
+    real = canvas
 
     def noting(*args: Any) -> Any:
         sent.append(real(*args))

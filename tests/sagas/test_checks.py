@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
 
@@ -135,7 +136,7 @@ def found_in(
         monkeypatch.setitem(current_app.steps, "worker", broken["steps"])
     if "engine" in broken:
         databases = {"default": {"ENGINE": broken["engine"]}}
-        monkeypatch.setattr(checks.settings, "DATABASES", databases)
+        monkeypatch.setattr(settings, "DATABASES", databases)
     with override_settings(SAGAS=broken.get("settings", {})):
         return check_sagas()
 

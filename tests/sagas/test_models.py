@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from sagas import db, models, record
+from sagas import db, record
 from sagas.models import Event, Run, Signal, Step, uuid7
 from sagas.run import mailbox, recover, start
 from sagas.states import RunStatus, StepStatus
@@ -124,7 +124,7 @@ def test_a_terminal_run_stays_where_it_is(old: str, new: str) -> None:
 def test_ids_are_version_7_and_grow_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = []
     for milliseconds in (1, 2, 3, 1_900_000_000_000):
-        monkeypatch.setattr(models.time, "time_ns", lambda now=milliseconds: now * 1_000_000)
+        monkeypatch.setattr(time, "time_ns", lambda now=milliseconds: now * 1_000_000)
         ids.append(uuid7())
     assert ids == sorted(ids)
     assert [found.int >> 80 for found in ids] == [1, 2, 3, 1_900_000_000_000]
@@ -134,7 +134,7 @@ def test_ids_are_version_7_and_grow_with_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.time, "time_ns", lambda: 1_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
     assert len({uuid7() for _ in range(1000)}) == 1000
 
 
@@ -186,13 +186,13 @@ _TABLES = ("sagas_run", "sagas_step", "sagas_event", "sagas_signal")
 
 
 @pytest.fixture
-def filled() -> Iterator[Run]:
+def filled() -> Run:
     """4,000 runs with 16,000 steps and as many events; one in a hundred is not over."""
     with connection.cursor() as cursor:
         cursor.execute(_FILL)
         for table in _TABLES:
             cursor.execute(f"ANALYZE {table}")
-    yield Run.objects.filter(status="running").earliest("id")
+    return Run.objects.filter(status="running").earliest("id")
 
 
 def plan_of(sql: str, params: Any) -> str:

@@ -19,7 +19,7 @@ from sagas.states import (
 )
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
-_START = "–"
+_START = "\N{EN DASH}"
 
 
 def drawn(heading: str) -> set[tuple[str, str]]:
@@ -48,7 +48,8 @@ def test_every_status_has_its_moves() -> None:
 
 
 def test_three_states_are_final() -> None:
-    assert TERMINAL_RUNS == {RunStatus.SUCCEEDED, RunStatus.COMPENSATED, RunStatus.RESOLVED}
+    final = {RunStatus.SUCCEEDED, RunStatus.COMPENSATED, RunStatus.RESOLVED}
+    assert final == TERMINAL_RUNS
 
 
 def test_every_state_can_be_reached() -> None:

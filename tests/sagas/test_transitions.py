@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -118,7 +119,7 @@ def test_of_writes_at_the_same_moment_one_is_written() -> None:
     for number in range(20):
         run_id = inserted(SAGA, key=f"k{number}").id
         drafts = [claim(SAGA, run_id) for _ in range(4)]
-        written = at_once(*(lambda d=draft: transitions.write(d) for draft in drafts))  # type: ignore[misc]
+        written = at_once(*(partial(transitions.write, draft) for draft in drafts))
         assert sorted(map(str, written)) == ["False", "False", "False", "True"]
         assert run_of(run_id).revision == 1
         assert Event.objects.filter(run=run_id, new="in_flight").count() == 1
@@ -131,7 +132,7 @@ def test_of_inserts_under_one_key_at_the_same_moment_one_is_written() -> None:
             RunView(uuid7(), SAGA.name, 1, SAGA.fingerprint, f"k{number}", "{}") for _ in range(4)
         ]
         drafts = [plan.begin(SAGA, view, _NOBODY) for view in views]
-        written = at_once(*(lambda d=draft: transitions.insert(d, None) for draft in drafts))  # type: ignore[misc]
+        written = at_once(*(partial(transitions.insert, draft, None) for draft in drafts))
         assert sorted(map(str, written)) == ["False", "False", "False", "True"]
     assert (Run.objects.count(), Step.objects.count(), Event.objects.count()) == (10, 20, 20)
 

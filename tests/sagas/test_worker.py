@@ -108,7 +108,7 @@ def test_the_thread_ends_with_its_process() -> None:
     started: list[threading.Thread] = []
     with (
         patch.object(worker, "_run"),
-        patch.object(worker.threading.Thread, "start", lambda thread: started.append(thread)),
+        patch.object(threading.Thread, "start", lambda thread: started.append(thread)),
     ):
         Sweeper(MagicMock()).start(MagicMock())
     (thread,) = started

@@ -30,7 +30,12 @@ class Hand:
     """
 
     def __init__(
-        self, saga: Definition, *, carries: bool = False, holds: Holds | None = None, poison: int = 5
+        self,
+        saga: Definition,
+        *,
+        carries: bool = False,
+        holds: Holds | None = None,
+        poison: int = 5,
     ) -> None:
         self.saga = saga
         self.view = RunView(UUID(int=1), saga.name, 1, saga.fingerprint, "k", "{}", now=_NOW)

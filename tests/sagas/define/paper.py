@@ -131,7 +131,10 @@ class Paper:
     def _duplicate(self) -> None:
         """A message comes for any step, whether or not anybody sent one."""
         self.duplicates -= 1
-        direction, name = self.dice.choice((FORWARD, BACKWARD)), self.dice.choice([*self.saga.steps])
+        direction, name = (
+            self.dice.choice((FORWARD, BACKWARD)),
+            self.dice.choice([*self.saga.steps]),
+        )
         draft = plan.claim(self.saga, self._read(), name, direction, self._worker())
         self._absorb(draft, f"a message for {direction} {name}")
 

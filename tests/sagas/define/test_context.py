@@ -28,7 +28,7 @@ def test_results_are_read_when_they_are_asked_for_and_once() -> None:
 
 def test_a_step_that_does_not_exist_is_no_silent_none() -> None:
     results = Results(frozenset({"reserve", "charge"}), lambda name: None)
-    with pytest.raises(KeyError, match="no step 'chrage'. Its steps are: charge, reserve"):
+    with pytest.raises(KeyError, match=r"no step 'chrage'\. Its steps are: charge, reserve"):
         results["chrage"]
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagas.define import frontier, plan
+from sagas.define.saga import walk
 from sagas.define.view import StepView
 from sagas.states import RunStatus, StepStatus
 from tests.sagas.define.invariants import problems
@@ -103,7 +104,7 @@ _BREAKS: list[tuple[str, Callable[[], Any]]] = [
 
 
 def _first_two(nodes: Any, passed: Any, direction: Any) -> Any:
-    return [step for step in frontier.walk(nodes) if not passed(step)][:2]
+    return [step for step in walk(nodes) if not passed(step)][:2]
 
 
 def _always(_row: StepView) -> bool:

@@ -1,4 +1,4 @@
-"""The planner: an outcome that nobody knows is found out, repeated, undone, or given to a person."""
+"""The planner: an unknown outcome is found out, repeated, undone, or given to a person."""
 
 from __future__ import annotations
 
@@ -242,9 +242,7 @@ def test_or_to_a_person() -> None:
     assert scenario.view.attention == "Nobody can tell whether 'a' happened: the run turns back."
 
 
-@pytest.mark.parametrize(
-    ("undo", "status"), [({}, "needs_attention"), (_TOLERANT, "compensated")]
-)
+@pytest.mark.parametrize(("undo", "status"), [({}, "needs_attention"), (_TOLERANT, "compensated")])
 def test_a_doubt_is_not_forgotten_while_the_step_waits(undo: Any, status: str) -> None:
     """A charge times out; the repeated call answers "processing, come again"; then a cancel."""
     hand = Hand(around(simple("a", undo=undo)))

@@ -1,4 +1,4 @@
-"""The planner: steps that wait hold no worker, end by a signal or by time, and are never in doubt."""
+"""The planner: steps that wait end by a signal or by time, and are never in doubt."""
 
 from __future__ import annotations
 

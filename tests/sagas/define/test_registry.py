@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from sagas.define import registry
@@ -12,9 +10,8 @@ from tests.sagas.flows import flow
 
 
 @pytest.fixture(autouse=True)
-def _empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_sagas", {})
-    yield
 
 
 def test_a_saga_is_found_by_name() -> None:
@@ -53,7 +50,7 @@ def test_a_misspelt_name_gets_a_suggestion() -> None:
 
 
 def test_an_empty_registry_says_so() -> None:
-    with pytest.raises(UnknownSaga, match="No saga is named 'x'. Known sagas: none."):
+    with pytest.raises(UnknownSaga, match=r"No saga is named 'x'\. Known sagas: none\."):
         registry.get("x")
 
 

@@ -53,7 +53,7 @@ def test_a_bare_decorator_names_the_step_after_its_function() -> None:
     assert reserve_stock.name == "reserve_stock"
     assert (reserve_stock.timeout, reserve_stock.queue, reserve_stock.retry) == (30.0, None, None)
     assert reserve_stock.idempotent
-    assert not (reserve_stock.harmless or reserve_stock.atomic or reserve_stock.optional)
+    assert not any((reserve_stock.harmless, reserve_stock.atomic, reserve_stock.optional))
 
 
 def test_options_reach_the_step() -> None:

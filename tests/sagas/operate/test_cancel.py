@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -228,8 +229,8 @@ def test_a_cancel_and_the_end_of_the_run_at_the_same_moment_have_one_winner(
         carried(run_id, "a")
         actor.calls.clear()
         _, outcome = at_once(
-            lambda r=run_id: carried(r, "p"),  # type: ignore[misc]
-            lambda r=run_id: cancel(r),  # type: ignore[misc, arg-type, return-value]
+            partial(carried, run_id, "p"),
+            partial(cancel, run_id),
         )
         ending = status(run_id)
         endings.add(ending)
@@ -253,7 +254,7 @@ def test_of_many_cancels_at_the_same_moment_one_turns_the_run_back(
         carried(run_id, "a")
         post.drop_all()
         sent = post.count()
-        assert at_once(*[lambda r=run_id: cancel(r)] * 4) == ["compensating"] * 4  # type: ignore[misc]
+        assert at_once(*[partial(cancel, run_id)] * 4) == ["compensating"] * 4
         assert run_of(run_id).epoch == 2
         assert post.count() == sent + 1
 

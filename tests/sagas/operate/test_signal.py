@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -182,7 +183,7 @@ def test_of_many_equal_signals_at_the_same_moment_one_counts(known: Known) -> No
         key = f"order:{number}"
         run_id = begun(saga, key=key)
         carried(run_id, "paid")
-        delivered = at_once(*[lambda k=key: send_signal("paid", k, deduplication_id="e")] * 4)  # type: ignore[misc]
+        delivered = at_once(*[partial(send_signal, "paid", key, deduplication_id="e")] * 4)
         assert sorted(map(str, delivered)) == ["False", "False", "False", "True"]
         assert states(run_id) == {"paid": "succeeded", "again": "ready"}
 
@@ -238,8 +239,8 @@ def test_a_signal_that_comes_just_when_a_wait_begins_is_never_lost(known: Known)
         key = f"order:{number}"
         run_id = begun(saga, key=key)
         outcomes = at_once(
-            lambda r=run_id: carried(r, "paid"),  # type: ignore[misc]
-            lambda k=key: send_signal("paid", k, 7),  # type: ignore[misc, arg-type, return-value]
+            partial(carried, run_id, "paid"),
+            partial(send_signal, "paid", key, 7),
         )
         assert not [o for o in outcomes if isinstance(o, Exception)], outcomes
         assert status(run_id) == "succeeded"
@@ -255,8 +256,8 @@ def test_a_signal_and_the_end_of_the_waiting_time_have_one_winner(known: Known) 
         carried(run_id, "paid")
         lapse(run_id)
         outcomes = at_once(
-            lambda r=run_id: carried(r, "paid"),  # type: ignore[misc]
-            lambda k=key: send_signal("paid", k, 7),  # type: ignore[misc, arg-type, return-value]
+            partial(carried, run_id, "paid"),
+            partial(send_signal, "paid", key, 7),
         )
         assert not [o for o in outcomes if isinstance(o, Exception)], outcomes
         assert told(run_id).problems == []

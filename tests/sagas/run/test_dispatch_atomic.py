@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -146,7 +147,8 @@ def test_a_worker_that_lost_its_lease_commits_nothing(known: Known, actor: Actor
     def freeze(run: Any) -> None:
         write()
         actor.answers["do a"] = then(None)
-        _elsewhere(lambda: (lapse(run_id), carried(run_id, "a")))
+        _elsewhere(partial(lapse, run_id))
+        _elsewhere(partial(carried, run_id, "a"))
 
     run_id = started(known, actor, freeze)
     carried(run_id, "a")

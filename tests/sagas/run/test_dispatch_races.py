@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from threading import Barrier
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 from uuid import UUID
 
 import pytest
@@ -64,7 +65,7 @@ def test_two_branches_that_end_at_the_same_moment_join_exactly_once(
         actor.answers["do a"] = actor.answers["do b"] = lambda run, t=together: t.wait(10) and None
         actor.calls.clear()
         run_id = begun(saga)
-        outcomes = at_once(lambda r=run_id: carried(r, "a"), lambda r=run_id: carried(r, "b"))  # type: ignore[misc]
+        outcomes = at_once(partial(carried, run_id, "a"), partial(carried, run_id, "b"))
         assert outcomes == [[], []]
         assert actor.calls.count("do c") == 1
         assert entered(run_id, "c") == 1
@@ -83,7 +84,7 @@ def test_two_branches_of_which_one_fails_at_the_same_moment_turn_back_once(
         actor.answers["do b"] = lambda run, t=together: (t.wait(10), Refused("no"))[1]
         actor.calls.clear()
         run_id = begun(saga)
-        at_once(lambda r=run_id: carried(r, "a"), lambda r=run_id: carried(r, "b"))  # type: ignore[misc]
+        at_once(partial(carried, run_id, "a"), partial(carried, run_id, "b"))
         assert sorted(actor.calls) == ["do a", "do b", "undo a"]
         assert (status(run_id), run_of(run_id).epoch) == ("compensated", 2)
         assert told(run_id).problems == []
@@ -102,8 +103,8 @@ def test_two_compensations_that_end_at_the_same_moment_join_exactly_once(
         together = Barrier(2)
         actor.answers["undo a"] = actor.answers["undo b"] = lambda run, t=together: t.wait(10)
         at_once(
-            lambda r=run_id: carried(r, "a", way=BACKWARD, epoch=2),  # type: ignore[misc]
-            lambda r=run_id: carried(r, "b", way=BACKWARD, epoch=2),  # type: ignore[misc]
+            partial(carried, run_id, "a", way=BACKWARD, epoch=2),
+            partial(carried, run_id, "b", way=BACKWARD, epoch=2),
         )
         assert states(run_id, BACKWARD) == {"z": "ready", "a": "succeeded", "b": "succeeded"}
         carried(run_id, "z", way=BACKWARD, epoch=2)
@@ -115,7 +116,7 @@ def test_of_many_copies_of_a_message_one_takes_the_step(known: Known, actor: Act
     for _ in range(_TIMES // 2):
         actor.calls.clear()
         run_id = begun(saga)
-        at_once(*[lambda r=run_id: carried(r, "a")] * 4)  # type: ignore[misc]
+        at_once(*[partial(carried, run_id, "a")] * 4)
         assert actor.calls == ["do a"]
         assert row(run_id, "a").attempt == 1
 
@@ -128,7 +129,7 @@ def test_of_many_workers_one_takes_a_lost_attempt_over(known: Known, actor: Acto
         with patch("sagas.run.dispatch.attempt", return_value=None):
             carried(run_id, "a")
         lapse(run_id)
-        at_once(*[lambda r=run_id: carried(r, "a")] * 3)  # type: ignore[misc]
+        at_once(*[partial(carried, run_id, "a")] * 3)
         assert actor.calls == ["do a"]
         assert row(run_id, "a").attempt == 2
 
@@ -151,7 +152,7 @@ def test_a_frozen_worker_and_the_one_that_took_over_record_one_answer(
             carried(run_id, "a")
 
         actor.answers["do a"] = freeze
-        outcomes = at_once(lambda r=run_id: carried(r, "a"), take_over)  # type: ignore[misc]
+        outcomes = at_once(partial(carried, run_id, "a"), take_over)
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)], outcomes
         assert (row(run_id, "a").attempt, row(run_id, "a").status) == (2, "succeeded")
         done = Event.objects.filter(run=run_id, step="a", new="succeeded")
@@ -223,8 +224,9 @@ def test_a_database_that_stays_away_is_given_up_after_a_lease() -> None:
         tries.append(1)
         raise OperationalError("gone")
 
-    with patch.object(dispatch, "time") as clock, pytest.raises(OperationalError):
-        clock.monotonic.side_effect = lambda: sum(c.args[0] for c in clock.sleep.call_args_list)
+    clock = MagicMock()
+    clock.monotonic.side_effect = lambda: sum(c.args[0] for c in clock.sleep.call_args_list)
+    with patch.object(dispatch, "time", clock), pytest.raises(OperationalError):
         insist(fail)
     waited = [call.args[0] for call in clock.sleep.call_args_list]
     assert 25 < sum(waited) <= 30

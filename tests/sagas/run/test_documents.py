@@ -77,8 +77,8 @@ def _nested(depth: int, wrap: Any) -> Any:
         ("a\x00b", "a NUL character"),
         ({"a\x00": 1}, "a NUL character"),
         (({"x": ["\x00"]},), "a NUL character"),
-        ("\ud83e", "a lone surrogate"),
         ({"\ud83e": 1}, "a lone surrogate"),
+        (["\udfff"], "a lone surrogate"),
         (object(), "not JSON serializable"),
         ({1, 2}, "not JSON serializable"),
         (Decimal(1), "not JSON serializable"),
@@ -109,7 +109,7 @@ def test_a_number_of_very_many_digits_is_refused() -> None:
         encode(10**5000, _LIMIT)
 
 
-@pytest.mark.parametrize("value", ["\\u0000", r"\u0000", "\\\\u0000"])
+@pytest.mark.parametrize("value", ["\\u0000", "\\\\u0000"])
 def test_a_backslash_and_zeros_are_no_nul(value: str) -> None:
     assert json.loads(encode(value, _LIMIT)) == value
 

@@ -41,11 +41,16 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 def test_the_soft_limit_raises_inside_the_code() -> None:
     ended = False
-    with pytest.raises(StepTimeout), limited(0.05, _LONG):
+
+    def code() -> None:
+        nonlocal ended
         try:
             time.sleep(_LONG)
         finally:
             ended = True
+
+    with pytest.raises(StepTimeout), limited(0.05, _LONG):
+        code()
     assert ended
 
 

@@ -1,9 +1,10 @@
-"""Recovery: what the broker lost is sent again, what lapsed is taken over, what lives is renewed."""
+"""Recovery: what was lost is sent again, what lapsed is taken over, what lives is renewed."""
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -353,7 +354,7 @@ def test_renewing_and_taking_over_at_the_same_moment_leave_one_owner(
         died(run_id, "a")
         lapse(run_id)
         actor.calls.clear()
-        outcomes = at_once(lambda: renew([os.getpid()]), lambda r=run_id: len(carried(r, "a")))  # type: ignore[misc]
+        outcomes = at_once(partial(renew, [os.getpid()]), partial(carried, run_id, "a"))
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)], outcomes
         found = row(run_id, "a")
         assert (found.attempt, found.status) in {(1, "in_flight"), (2, "succeeded")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -277,7 +278,7 @@ def test_callers_that_use_one_key_at_the_same_moment_get_one_run(
 ) -> None:
     for number in range(10):
         key = f"order:{number}"
-        receipts = at_once(*[lambda key=key: start(saga, Payload(), key=key)] * 4)  # type: ignore[misc]
+        receipts = at_once(*[partial(start, saga, Payload(), key=key)] * 4)
         started = [receipt for receipt in receipts if isinstance(receipt, Started)]
         assert len(started) == 4, receipts
         assert len({receipt.id for receipt in started}) == 1
@@ -289,9 +290,7 @@ def test_callers_that_use_one_key_at_the_same_moment_get_one_run(
 def test_of_two_payloads_under_one_key_at_the_same_moment_one_wins(saga: Definition) -> None:
     for number in range(10):
         key = f"order:{number}"
-        outcomes = at_once(
-            *(lambda n=n, key=key: start(saga, Payload(number=n), key=key) for n in (1, 2))  # type: ignore[misc]
-        )
+        outcomes = at_once(*(partial(start, saga, Payload(number=n), key=key) for n in (1, 2)))
         assert {type(outcome) for outcome in outcomes} == {Started, KeyConflict}
 
 

@@ -118,8 +118,8 @@ CASES: list[tuple[str, str, Tamper, str]] = [
     (
         "an illegal move",
         "",
-        lambda ledger: Event.objects.filter(step="b", new="ready").delete(),
-        "I9: b (forward) went from ready when it was pending",
+        lambda ledger: Event.objects.filter(step="c", new="ready").delete(),
+        "I9: c (forward) went from ready when it was pending",
     ),
     (
         "a row that no event explains",

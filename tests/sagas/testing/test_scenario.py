@@ -34,9 +34,7 @@ def test_answers_are_given_one_a_call_and_the_last_for_ever() -> None:
     given(saga, Payload()).when("a", RetryLater("1"), RetryLater("2"), None).expect(
         "succeeded", calls=["do a"] * 3
     )
-    given(saga, Payload()).when("a", RetryLater("always")).expect(
-        "compensated", calls=["do a"] * 9
-    )
+    given(saga, Payload()).when("a", RetryLater("always")).expect("compensated", calls=["do a"] * 9)
 
 
 def test_answers_may_be_added_bit_by_bit() -> None:
