@@ -257,7 +257,7 @@ def _image(change: Change, view: RunView) -> dict[str, Any]:
         "signal": "",
         "correlation": "",
         "lease_in": settings.LEASE_SECONDS,
-        "limit_in": change.time_limit + settings.GRACE_SECONDS,
+        "limit_in": change.time_limit + 2 * settings.GRACE_SECONDS,  # the watchdog has bitten
     }
 
 

@@ -48,7 +48,8 @@ def _name(saga: Definition) -> Iterator[Finding]:
 
 def _payload(saga: Definition) -> Iterator[Finding]:
     """sagas.E002"""
-    if not (isinstance(saga.payload, type) and issubclass(saga.payload, BaseModel)):
+    schema = isinstance(saga.payload, type) and issubclass(saga.payload, BaseModel)
+    if not schema or saga.payload is BaseModel:
         yield (
             f"the payload {saga.payload!r} is no schema.",
             "Give a pydantic model class, as in payload=Order.",

@@ -186,10 +186,13 @@ def _next_of(message: Message, saga: Definition, view: RunView) -> Step | None:
         row = view.step(name, message.direction)
         if row is None or name not in saga.steps:
             continue
-        if row.status not in (StepStatus.SUCCEEDED, StepStatus.SKIPPED):
+        if row.status not in _BEHIND:
             step, first = saga.steps[name], saga.steps[message.step]
             return step if step.queue == first.queue else None
     return None
+
+
+_BEHIND = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.FAILED})
 
 
 def _recorded_locked(

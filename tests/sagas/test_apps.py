@@ -19,10 +19,12 @@ _SAGA = """
 from pydantic import BaseModel
 from sagas.api import Saga, step
 
+class Nothing(BaseModel): ...
+
 @step(harmless=True)
 def look(run) -> None: ...
 
-Saga({name!r}, payload=BaseModel, steps=[look])
+Saga({name!r}, payload=Nothing, steps=[look])
 """
 
 Make = Callable[..., None]

@@ -148,9 +148,20 @@ def test_a_claim_writes_who_has_it_and_until_when() -> None:
     assert found.lease_until == pytest.approx(now + conf().LEASE_SECONDS * _SECOND, abs=_SECOND)
     assert found.wake_at == pytest.approx(found.lease_until, abs=_SECOND)
     assert found.limit_at is not None
-    assert found.limit_at >= now + (6 + conf().GRACE_SECONDS) * _SECOND
+    assert found.limit_at > now + 7 * _SECOND
     assert found.due_at is None
     assert run_of(run_id).started_at is not None
+
+
+def test_no_lease_can_end_before_the_watchdog_has_surely_bitten() -> None:
+    """Else a second worker would begin while the first may still be calling the partner."""
+    saga = flow([simple("a", timeout=7)])
+    run_id = inserted(saga).id
+    before = timezone.now()
+    transitions.write(claim(saga, run_id))
+    limit = row(run_id, "a").limit_at
+    assert limit is not None
+    assert limit >= before + (7 + 2 * conf().GRACE_SECONDS) * _SECOND
 
 
 @pytest.mark.parametrize("outcome", [Done("7"), Refused("no"), RetryLater("busy"), Wait(9.0)])

@@ -14,14 +14,18 @@ from sagas.define.step import Kind, Step
 _KINDS = ("plain", "plain", "plain", "harmless", "wait", "atomic")
 
 
-def random_saga(dice: random.Random) -> Definition:
+class Nothing(BaseModel):
+    """A payload without anything in it."""
+
+
+def random_saga(dice: random.Random, name: str = "paper") -> Definition:
     """A saga of up to about a dozen steps, with or without a pivot."""
     names = iter(f"s{number}" for number in range(1000))
     nodes = _nodes(dice, names, dice.randint(0, 3), depth=2, after=False)
     if not nodes or dice.random() < 0.6:
         nodes.append(_pivot(dice, next(names)))
         nodes += _nodes(dice, names, dice.randint(0, 2), depth=2, after=True)
-    return Definition("paper", payload=BaseModel, steps=nodes)
+    return Definition(name, payload=Nothing, steps=nodes)
 
 
 def _nodes(

@@ -71,6 +71,23 @@ def test_the_time_that_a_call_took_counts_towards_the_total() -> None:
     assert hand.states() == {"a": "failed"}
 
 
+def test_the_time_of_earlier_tries_in_the_same_message_counts_too() -> None:
+    hand = Hand(flow([simple("a", retry=Retry(attempts=None, base=0.0, total=10.0))]), carries=True)
+    for state in ("in_flight", "failed"):
+        hand.view.read_at -= 6
+        hand.answer("a", _BUSY)
+        assert hand.states() == {"a": state}
+
+
+def test_the_time_of_earlier_steps_in_the_same_message_does_not() -> None:
+    step = simple("b", retry=Retry(attempts=None, base=0.0, total=10.0))
+    hand = Hand(flow(["a", step]), carries=True)
+    hand.view.read_at -= 100
+    hand.answer("a", Done())
+    hand.answer("b", _BUSY)
+    assert hand.states()["b"] == "in_flight"
+
+
 def test_what_a_partner_asks_for_is_waited_for_up_to_the_cap() -> None:
     hand = Hand(flow([simple("a", retry=Retry(cap=60.0)), "b"]))
     due = [

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from sagas.define import registry, validate
 from sagas.define.backoff import Retry
@@ -46,6 +47,12 @@ CASES: list[tuple[str, str, str, Build]] = [
         "the payload <class 'dict'> is no schema.",
         "Give a pydantic model class, as in payload=Order.",
         lambda: Definition("flow", payload=dict, steps=[simple("a")]),  # type: ignore[arg-type]
+    ),
+    (
+        "sagas.E002",
+        "the payload <class 'pydantic.main.BaseModel'> is no schema.",
+        "Give a pydantic model class, as in payload=Order.",
+        lambda: Definition("flow", payload=BaseModel, steps=[simple("a")]),
     ),
     (
         "sagas.E002",

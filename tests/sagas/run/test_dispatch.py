@@ -220,6 +220,17 @@ def test_a_redelivered_message_goes_on_where_its_chain_was_left(
     assert actor.calls == ["do a", "do b"]
 
 
+def test_it_does_so_past_an_optional_step_that_gave_up(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    actor.answers["do a"] = Refused("no")
+    steps = [actor.step("a", optional=True), *actor.steps("bc")]
+    run_id = begun(known(flow(steps, hop=True)))
+    carried(run_id, "a", "b", "c")
+    assert carried(run_id, "a", "b", "c") == ["c"]
+    assert actor.calls == ["do a", "do b"]
+
+
 def test_a_step_is_not_taken_by_a_message_of_another_queue(known: Known, actor: Actor) -> None:
     steps = [actor.step("a"), actor.step("b", queue="payments")]
     run_id = begun(known(flow(steps)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,12 +17,20 @@ from sagas.define.saga import Definition
 from sagas.define.step import Errors, Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import StepTimeout
+from sagas.run.limits import release
 from sagas.run.step import perform
 from sagas.states import Direction, StepStatus
 from tests.sagas.flows import Payload
 from tests.sagas.stage import BACKWARD, FORWARD
 
 Code = Callable[[Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def _watchdog() -> Iterator[None]:
+    """Else it would bite the tests that follow."""
+    yield
+    release()
 
 
 def performed(
