@@ -235,6 +235,7 @@ def test_after_the_pivot_a_deadline_is_ignored() -> None:
     hand.do("c", RetryLater("busy"))
     hand.do("c", Done())
     assert (hand.view.status, hand.view.halt) == (RunStatus.SUCCEEDED, Halt.NONE)
+    assert hand.view.deadline is None  # so that nothing is woken for it
 
 
 def test_a_deadline_that_passes_while_compensating_changes_nothing() -> None:
