@@ -19,17 +19,20 @@ logger = logging.getLogger("sagas.recover")
 
 _OPEN = frozenset({StepStatus.READY, StepStatus.WAITING, StepStatus.UNKNOWN})
 _ACTIVE = [s.value for s in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.COMPENSATING)]
+# Whole runs are locked: two sweepers that took one branch each would both send both.
 # The lapse of the wake-up is pushed before the message is sent: a crash between the two costs
 # one more wait, never a storm. The time of the statement, unlike the clock's, bounds an index scan:
 # else every sweep would read whatever is scheduled for later.
 _WAKE = """
 WITH due AS (
-  SELECT id FROM sagas_step WHERE wake_at <= statement_timestamp()
-  ORDER BY wake_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED),
+  SELECT id FROM sagas_run
+  WHERE id IN (SELECT run_id FROM sagas_step WHERE wake_at <= statement_timestamp()
+               ORDER BY wake_at LIMIT %(batch)s)
+  FOR NO KEY UPDATE SKIP LOCKED),
 woken AS (
   UPDATE sagas_step s
   SET wake_at = clock_timestamp() + make_interval(secs => %(resend)s::float8 * (1 + random()))
-  FROM due WHERE s.id = due.id RETURNING s.run_id)
+  FROM due WHERE s.run_id = due.id AND s.wake_at <= statement_timestamp() RETURNING s.run_id)
 SELECT DISTINCT r.id FROM woken JOIN sagas_run r ON r.id = woken.run_id
 WHERE r.status = ANY(%(active)s)"""
 
