@@ -12,18 +12,23 @@ from sagas.states import Direction, Halt, RunStatus, StepStatus
 
 _RUN = """r.saga, r.version, r.fingerprint, r.business_key, r.payload::text, r.status, r.epoch,
   r.revision, r.halt, r.attention, r.deadline_at, clock_timestamp(),
-  extract(epoch FROM clock_timestamp() - r.created_at)::float8"""
-_STEP = """s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries, s.probes, s.losses,
+  extract(epoch FROM clock_timestamp() - r.created_at)::float8,
+  extract(epoch FROM r.wake_at - clock_timestamp())::float8"""
+# An attempt is its worker's while that worker beats, but never beyond the attempt's own limit.
+_HELD_UNTIL = """least(s.limit_at,
+    coalesce((SELECT lease_until FROM sagas_worker w WHERE w.name = s.worker), to_timestamp(0)))"""
+_STEP = f"""s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries, s.probes, s.losses,
   s.in_doubt, s.generation,
-  coalesce(s.due_at <= clock_timestamp(), false),
-  coalesce(s.lease_until < clock_timestamp(), false),
+  extract(epoch FROM CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END
+    - clock_timestamp())::float8,
   coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8,
   s.result::text"""
+COLUMNS = f"{_RUN}, {_STEP}"  #: of a run r and its steps s
 _READ = f"""
-SELECT {_RUN}, {_STEP} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
+SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
 WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
-_RUN_COLUMNS = 13
+_RUN_COLUMNS = 14
 
 
 def read(run_id: UUID) -> RunView:
@@ -35,11 +40,7 @@ def read(run_id: UUID) -> RunView:
     rows = db.execute(_READ, [run_id])
     if not rows:
         raise UnknownRun(f"No run has the id {run_id}.")
-    view = _run(run_id, rows[0])
-    for row in rows:
-        step = _step(row[_RUN_COLUMNS:])
-        view.steps[step.direction, step.name] = step
-    return view
+    return view_of(run_id, rows)
 
 
 def read_locked(run_id: UUID) -> RunView:
@@ -50,6 +51,15 @@ def read_locked(run_id: UUID) -> RunView:
     """
     db.execute(_LOCK, [run_id])
     return read(run_id)
+
+
+def view_of(run_id: UUID, rows: list[tuple[Any, ...]]) -> RunView:
+    """A run from rows of ``COLUMNS``, one for each step."""
+    view = _run(run_id, rows[0])
+    for row in rows:
+        step = _step(row[_RUN_COLUMNS:])
+        view.steps[step.direction, step.name] = step
+    return view
 
 
 def _run(run_id: UUID, row: tuple[Any, ...]) -> RunView:
@@ -68,6 +78,7 @@ def _run(run_id: UUID, row: tuple[Any, ...]) -> RunView:
         deadline=row[10],
         now=row[11],
         lifetime=row[12],
+        wake_in=row[13],
     )
 
 
@@ -84,8 +95,7 @@ def _step(row: tuple[Any, ...]) -> StepView:
         losses=row[8],
         in_doubt=row[9],
         generation=row[10],
-        due=row[11],
-        lapsed=row[12],
-        elapsed=row[13],
-        result=row[14],
+        free_in=row[11],
+        elapsed=row[12],
+        result=row[13],
     )

@@ -16,17 +16,17 @@ _OPTIONS: dict[str, Any] = {"bind": True, "acks_late": True, "ignore_result": Tr
 
 
 @shared_task(name=STEP_TASK[Direction.FORWARD], **_OPTIONS)
-def step(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
+def step(self: Task[Any, Any], run_id: str, epoch: int, name: str, saga: str = "") -> None:
     """Perform a step, and what follows it in the chain while this worker may."""
     links = Links(_chain(self))
-    carry(Message(UUID(run_id), epoch, name, Direction.FORWARD, links))
+    carry(Message(UUID(run_id), epoch, name, Direction.FORWARD, links, saga))
 
 
 @shared_task(name=STEP_TASK[Direction.BACKWARD], **_OPTIONS)
-def compensate(self: Task[Any, Any], run_id: str, epoch: int, name: str) -> None:
+def compensate(self: Task[Any, Any], run_id: str, epoch: int, name: str, saga: str = "") -> None:
     """Undo a step, and what follows it in the chain while this worker may."""
     links = Links(_chain(self))
-    carry(Message(UUID(run_id), epoch, name, Direction.BACKWARD, links))
+    carry(Message(UUID(run_id), epoch, name, Direction.BACKWARD, links, saga))
 
 
 # Celery may call an errback for a step that succeeded, twice, or never. So each only asks the

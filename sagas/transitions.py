@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
+from uuid import UUID
 
-from sagas import db
+from sagas import db, record
 from sagas.conf import conf
+from sagas.define import plan
 from sagas.define.draft import Change, Draft, Happening
+from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.identity import identity
-from sagas.states import TERMINAL_RUNS, Direction, RunStatus, StepStatus
+from sagas.states import Direction, RunStatus, StepStatus
 
 
 def write(draft: Draft) -> bool:
@@ -25,20 +29,48 @@ def write(draft: Draft) -> bool:
 
     On success the draft's view is current again: its revision, and the ids of new rows.
     """
-    view = draft.view
+    view, wake = draft.view, _wake(draft)
     new = _new(draft)
     kept = [change for change in draft.changes.values() if change.row.id is not None]
-    claims = tuple(change.row.status is StepStatus.IN_FLIGHT for change in kept)
-    sql = _statement(draft.moves_run, claims, bool(new), len(draft.events))
-    params = _params(draft, kept)
+    sql = _statement(draft.moves_run, wake is not None, len(kept), bool(new), len(draft.events))
+    params = _params(draft, kept, wake)
     if new:
-        params["added"] = _added(new, view)
+        params["added"] = _added(new)
     rows = db.execute(sql, params)
     if not rows:
         return False
     view.revision += 1
-    _learn_ids(view, rows[0][0])
+    _learn(view, rows[0][0], wake)
     return True
+
+
+def take_first(saga: Definition, run_id: UUID, name: str) -> Draft | None:
+    """Claim a step of a run that nobody has touched, reading the run in the same statement.
+
+    What most runs begin with. The statement writes what the planner says of such a run; it
+    touches no other.
+
+    Returns:
+        the draft as written, or None: read the run and plan.
+    """
+    step = saga.steps[name]
+    params = {
+        "id": run_id,
+        "saga": saga.name,
+        "version": saga.version,
+        "fingerprint": saga.fingerprint,
+        "step": name,
+        "worker": identity(),
+        "pid": os.getpid(),
+        "limit": step.timeout + 2 * conf().GRACE_SECONDS,
+        "lease": conf().LEASE_SECONDS,
+    }
+    rows = db.execute(_TAKE_FIRST, params)
+    if not rows:
+        return None
+    view = record.view_of(run_id, rows)
+    view.status = RunStatus.PENDING  # as it was; its steps were read as they were
+    return plan.first_claim(saga, view, name)
 
 
 def insert(draft: Draft, deadline: float | None) -> bool:
@@ -49,10 +81,12 @@ def insert(draft: Draft, deadline: float | None) -> bool:
         deadline: seconds from now, or None.
     """
     view = draft.view
+    wake = min((look for look in (_wake(draft), deadline) if look is not None), default=None)
     params = (
         _logged(draft)
         | _run_image(view)
         | {
+            "wake": wake,
             "id": view.id,
             "saga": view.saga,
             "version": view.version,
@@ -61,92 +95,191 @@ def insert(draft: Draft, deadline: float | None) -> bool:
             "payload": view.payload,
             "revision": view.revision,
             "deadline": deadline,
-            "added": _added(_new(draft), view),
+            "added": _added(_new(draft)),
         }
     )
     rows = db.execute(_insert(len(draft.events)), params)
     if not rows:
         return False
-    _learn_ids(view, rows[0][0])
+    _learn(view, rows[0][0], wake)
     return True
 
 
-# A move that leaves the run where it is writes less, and passes the trigger by.
-_COUNT_RUN = """
-run AS (
-  UPDATE sagas_run SET revision = revision + 1
-  WHERE id = %(id)s AND revision = %(revision)s
-  RETURNING id)"""
+def wake(batch: int) -> list[UUID]:
+    """Take the runs that a sweep must look at, the longest overdue first; others skip them.
 
-_UPDATE_RUN = f"""
-run AS (
-  UPDATE sagas_run SET revision = revision + 1, status = %(status)s::text, epoch = %(epoch)s::int,
-    halt = %(halt)s, attention = %(attention)s,
-    started_at = CASE WHEN %(status)s::text <> '{RunStatus.PENDING}'
-                 THEN coalesce(started_at, clock_timestamp()) END,
-    finished_at = CASE WHEN %(over)s::bool THEN clock_timestamp() END
-  WHERE id = %(id)s AND revision = %(revision)s
-  RETURNING id)"""
+    Args:
+        batch: how many at most.
+    """
+    params = {"batch": batch, "resend": conf().RESEND_SECONDS}
+    return [run_id for (run_id,) in db.execute(_WAKE, params)]
 
-_INSERT_RUN = """
-run AS (
-  INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
-    revision, halt, attention, deadline_at, created_at, started_at, finished_at)
-  VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
-    %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
-    clock_timestamp() + make_interval(secs => %(deadline)s::float8), clock_timestamp(),
-    CASE WHEN %(over)s::bool THEN clock_timestamp() END,
-    CASE WHEN %(over)s::bool THEN clock_timestamp() END)
-  ON CONFLICT (saga, business_key) DO NOTHING
-  RETURNING id)"""
+
+def look_again(looks: Iterable[tuple[RunView, float | None]]) -> None:
+    """Set when a sweep looks at each run next, unless it has moved since it was read.
+
+    Args:
+        looks: runs, and seconds from now; None: not by itself.
+    """
+    rows = [{"id": str(v.id), "revision": v.revision, "look": look} for v, look in looks]
+    if rows:
+        db.execute(_LOOK_AGAIN, {"looks": json.dumps(rows)})
+
+
+def free(worker: str, pids: Sequence[int] | None = None) -> int:
+    """End the leases of processes that are gone, so that others take over at once.
+
+    Args:
+        worker: its name.
+        pids: its processes that are gone; None: all of them.
+
+    Returns:
+        how many steps they held.
+    """
+    params = {"worker": worker, "pids": None if pids is None else list(pids)}
+    return len(db.execute(_FREE, params))
+
+
+# Steps are found by the parameter, not by a join: a plan made while the tables were small would
+# read them whole.
+_TAKE_FIRST = f"""
+WITH run AS (
+  UPDATE sagas_run SET revision = revision + 1, status = '{RunStatus.RUNNING}',
+    started_at = clock_timestamp(),
+    wake_at = least(wake_at, clock_timestamp() + %(lease)s::float8 * interval '1 second')
+  WHERE id = %(id)s AND status = '{RunStatus.PENDING}' AND halt = '' AND saga = %(saga)s
+    AND version = %(version)s AND fingerprint = %(fingerprint)s
+    AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
+    AND EXISTS (SELECT 1 FROM sagas_step
+      WHERE run_id = %(id)s AND direction = '{Direction.FORWARD}' AND name = %(step)s
+        AND status = '{StepStatus.READY}' AND due_at <= clock_timestamp())
+  RETURNING *),
+moved AS (
+  UPDATE sagas_step s SET status = '{StepStatus.IN_FLIGHT}', attempt = 1, tries = 1, due_at = NULL,
+    limit_at = clock_timestamp() + %(limit)s::float8 * interval '1 second',
+    worker = %(worker)s, pid = %(pid)s, started_at = clock_timestamp()
+  FROM run
+  WHERE s.run_id = %(id)s AND s.direction = '{Direction.FORWARD}' AND s.name = %(step)s),
+logged AS (
+  INSERT INTO sagas_event (run_id, at, step, direction, old, new, attempt, epoch, worker, data)
+  SELECT run.id, clock_timestamp(), e.step, e.direction, e.old, e.new, e.attempt, run.epoch,
+    %(worker)s, '{{}}'
+  FROM run, (VALUES
+    (0, '', '', '{RunStatus.PENDING}', '{RunStatus.RUNNING}', 0),
+    (1, %(step)s, '{Direction.FORWARD}', '{StepStatus.READY}', '{StepStatus.IN_FLIGHT}', 1)
+  ) AS e(nth, step, direction, old, new, attempt) ORDER BY e.nth)
+SELECT {record.COLUMNS} FROM run r, sagas_step s WHERE s.run_id = %(id)s
+ORDER BY s.direction DESC, s.position"""
+
+# The time of the statement, unlike the clock's, bounds an index scan: else every sweep would read
+# whatever is scheduled for later.
+_WAKE = """
+UPDATE sagas_run r SET revision = revision + 1,
+  wake_at = clock_timestamp() + %(resend)s::float8 * interval '1 second'
+FROM (SELECT id FROM sagas_run WHERE wake_at <= statement_timestamp()
+      ORDER BY wake_at LIMIT %(batch)s::int FOR NO KEY UPDATE SKIP LOCKED) due
+WHERE r.id = due.id RETURNING r.id"""
+
+_LOOK_AGAIN = """
+UPDATE sagas_run r SET revision = r.revision + 1,
+  wake_at = clock_timestamp() + m.look * interval '1 second'
+FROM json_to_recordset(%(looks)s::json) AS m(id uuid, revision int, look float8)
+WHERE r.id = m.id AND r.revision = m.revision"""
+
+# Rare, so it reads all unfinished runs: an index of what is in flight would cost every claim.
+# Runs are locked before their steps, as everywhere.
+_FREE = """
+WITH held AS (
+  SELECT r.id FROM sagas_run r
+  WHERE r.status IN ('pending', 'running', 'compensating') AND EXISTS (
+    SELECT 1 FROM sagas_step s WHERE s.run_id = r.id AND s.status = 'in_flight'
+      AND s.worker = %(worker)s AND (%(pids)s::int[] IS NULL OR s.pid = ANY(%(pids)s::int[])))
+  FOR NO KEY UPDATE),
+freed AS (
+  UPDATE sagas_step s SET limit_at = clock_timestamp() FROM held
+  WHERE s.run_id = held.id AND s.status = 'in_flight' AND s.worker = %(worker)s
+    AND (%(pids)s::int[] IS NULL OR s.pid = ANY(%(pids)s::int[]))
+  RETURNING s.run_id),
+woken AS (
+  UPDATE sagas_run r SET revision = revision + 1, wake_at = clock_timestamp()
+  WHERE r.id IN (SELECT run_id FROM freed))
+SELECT run_id FROM freed"""
 
 
 def _after(seconds: str) -> str:
     return f"clock_timestamp() + {seconds}::float8 * interval '1 second'"
 
 
-# One clause for each changed row, numbered: a JSON recordset, one size for all, costs the server
-# and psycopg a fifth more.
-_CLAIM = f"""
-step_# AS (
-  UPDATE sagas_step SET status = '{StepStatus.IN_FLIGHT}', attempt = %(attempt_#)s,
-    tries = %(tries_#)s, probes = %(probes_#)s, losses = %(losses_#)s, in_doubt = %(in_doubt_#)s,
-    generation = %(generation_#)s, due_at = NULL, wake_at = {_after("%(wake_in_#)s")},
-    lease_until = {_after("%(lease_in_#)s")}, limit_at = {_after("%(limit_in_#)s")},
-    worker = %(worker_#)s, pid = %(pid_#)s, signal = '', correlation = '',
-    started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL
-  FROM run WHERE sagas_step.id = %(step_id_#)s AND run_id = run.id)"""
+_REVISE = "UPDATE sagas_run SET revision = revision + 1"
+_AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s RETURNING id"
 
-_MOVE = f"""
-step_# AS (
-  UPDATE sagas_step SET status = %(status_#)s, tries = %(tries_#)s, probes = %(probes_#)s,
-    losses = %(losses_#)s, in_doubt = %(in_doubt_#)s, generation = %(generation_#)s,
-    due_at = {_after("%(due_in_#)s")}, wake_at = {_after("%(wake_in_#)s")},
-    lease_until = NULL, limit_at = NULL, worker = '', pid = NULL,
-    signal = %(signal_#)s, correlation = %(correlation_#)s,
-    result = coalesce(%(result_#)s::jsonb, result), error = coalesce(%(error_#)s, error),
-    finished_at = CASE WHEN %(finished_#)s::bool THEN clock_timestamp() END
-  FROM run WHERE sagas_step.id = %(step_id_#)s AND run_id = run.id)"""
+# Each statement changes nothing unless the run is as it was when it was planned. Whoever writes
+# ``wake_at`` raises the revision too, so that nobody relies on a look that has been put off.
 
-_ROW = """(id bigint, name text, direction text, position int, status text, attempt int, tries int,
-  probes int, losses int, in_doubt bool, generation int, due_in float8, wake_in float8,
-  lease_in float8, limit_in float8, worker text, pid int, signal text, correlation text,
-  error text)"""
+# A move that leaves the run where it is writes less, and passes the trigger by.
+_COUNT_RUN = f"run AS ({_REVISE} {_AS_PLANNED})"
 
+_WAKE_RUN = f"run AS ({_REVISE}, wake_at = least(wake_at, {_after('%(wake)s')}) {_AS_PLANNED})"
 
-def _in(column: str) -> str:
-    return f"clock_timestamp() + m.{column} * interval '1 second'"
+_UPDATE_RUN = f"""
+run AS (
+  {_REVISE}, status = %(status)s::text, epoch = %(epoch)s::int, halt = %(halt)s,
+    attention = %(attention)s,
+    wake_at = CASE WHEN %(awake)s::bool THEN least(wake_at, {_after("%(wake)s")}) END,
+    started_at = CASE WHEN %(status)s::text <> '{RunStatus.PENDING}'
+                 THEN coalesce(started_at, clock_timestamp()) END,
+    finished_at = CASE WHEN %(over)s::bool THEN clock_timestamp() END
+  {_AS_PLANNED})"""
 
+_INSERT_RUN = f"""
+run AS (
+  INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
+    revision, halt, attention, deadline_at, wake_at, created_at, started_at, finished_at)
+  VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
+    %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
+    {_after("%(deadline)s")}, CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
+    clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
+    CASE WHEN %(over)s::bool THEN clock_timestamp() END)
+  ON CONFLICT (saga, business_key) DO NOTHING
+  RETURNING id)"""
+
+# Plain values: a JSON recordset costs the server and psycopg a fifth more.
+_MOVE_STEPS = f"""
+moved AS (
+  UPDATE sagas_step s SET status = m.status, attempt = m.attempt, tries = m.tries,
+    probes = m.probes, losses = m.losses, in_doubt = m.in_doubt, generation = m.generation,
+    due_at = {_after("m.due_in")}, limit_at = {_after("m.limit_in")},
+    worker = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(worker)s::text ELSE '' END,
+    pid = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(pid)s::int END,
+    signal = m.signal, correlation = m.correlation,
+    result = coalesce(m.result, s.result), error = coalesce(m.error, s.error),
+    started_at = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}'
+                 THEN coalesce(s.started_at, clock_timestamp()) ELSE s.started_at END,
+    finished_at = CASE WHEN m.finished THEN clock_timestamp() END
+  FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, in_doubt, generation,
+    due_in, limit_in, signal, correlation, result, error, finished)
+  WHERE s.id = m.id AND s.run_id = run.id)"""
+
+_IMAGE = """(%(step_id_#)s::bigint, %(status_#)s::text, %(attempt_#)s::int, %(tries_#)s::int,
+    %(probes_#)s::int, %(losses_#)s::int, %(in_doubt_#)s::bool, %(generation_#)s::int,
+    %(due_in_#)s::float8, %(limit_in_#)s::float8, %(signal_#)s::text, %(correlation_#)s::text,
+    %(result_#)s::jsonb, %(error_#)s::text, %(finished_#)s::bool)"""
+
+_ROW = """(name text, direction text, position int, status text, attempt int, tries int,
+  probes int, losses int, in_doubt bool, generation int, due_in float8, limit_in float8,
+  signal text, correlation text, error text)"""
 
 _ADD_STEPS = f"""
 added AS (
   INSERT INTO sagas_step (run_id, name, direction, position, status, attempt, tries, probes,
-    losses, in_doubt, generation, due_at, wake_at, lease_until, limit_at, worker, pid, signal,
-    correlation, error, started_at)
+    losses, in_doubt, generation, due_at, limit_at, worker, pid, signal, correlation, error,
+    started_at)
   SELECT run.id, m.name, m.direction, m.position, m.status, m.attempt, m.tries, m.probes,
-    m.losses, m.in_doubt, m.generation, {_in("due_in")}, {_in("wake_in")},
-    {_in("lease_in")}, {_in("limit_in")}, m.worker, m.pid, m.signal, m.correlation,
-    coalesce(m.error, ''), CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN clock_timestamp() END
+    m.losses, m.in_doubt, m.generation, {_after("m.due_in")}, {_after("m.limit_in")},
+    CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(worker)s::text ELSE '' END,
+    CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(pid)s::int END,
+    m.signal, m.correlation, coalesce(m.error, ''),
+    CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN clock_timestamp() END
   FROM run, json_to_recordset(%(added)s::json) AS m{_ROW}
   RETURNING id, direction, name)"""
 
@@ -164,26 +297,23 @@ _IDS = "(SELECT json_agg(json_build_array(direction, name, id)) FROM added)"
 
 
 @cache
-def _statement(moves_run: bool, claims: tuple[bool, ...], adds: bool, events: int) -> str:
+def _statement(moves_run: bool, wakes: bool, moved: int, adds: bool, events: int) -> str:
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
-    clauses = [_UPDATE_RUN if moves_run else _COUNT_RUN]
-    clauses += [_numbered(_CLAIM if claim else _MOVE, n) for n, claim in enumerate(claims)]
+    clauses = [_UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN]
+    clauses += [_MOVE_STEPS.format(_repeated(_IMAGE, moved))] if moved else []
     clauses += [_ADD_STEPS] if adds else []
-    clauses += [_logging(events)] if events else []
+    clauses += [_LOG.format(_repeated(_EVENT, events))] if events else []
     return f"WITH {','.join(clauses)} SELECT {_IDS if adds else 'NULL'} FROM run"
 
 
 @cache
 def _insert(events: int) -> str:
-    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{_logging(events)} SELECT {_IDS} FROM run"
+    logged = _LOG.format(_repeated(_EVENT, events))
+    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS} FROM run"
 
 
-def _logging(events: int) -> str:
-    return _LOG.format(", ".join(_numbered(_EVENT, n) for n in range(events)))
-
-
-def _numbered(clause: str, number: int) -> str:
-    return clause.replace("#", str(number))
+def _repeated(clause: str, times: int) -> str:
+    return ", ".join(clause.replace("#", str(number)) for number in range(times))
 
 
 def _new(draft: Draft) -> list[Change]:
@@ -192,14 +322,16 @@ def _new(draft: Draft) -> list[Change]:
     return [draft.changes.get(key) or Change(row) for key, row in fresh]
 
 
-def _params(draft: Draft, kept: list[Change]) -> dict[str, Any]:
+def _params(draft: Draft, kept: list[Change], wake: float | None) -> dict[str, Any]:
     """The parameters of moves; no more than needed, since psycopg caches no query of many."""
     view = draft.view
     params: dict[str, Any] = {"id": view.id, "revision": view.revision} | _logged(draft)
     if draft.moves_run:
         params |= _run_image(view)
+    if draft.moves_run or wake is not None:
+        params["wake"] = wake
     for number, change in enumerate(kept):
-        params |= {f"{name}_{number}": value for name, value in _image(change, view).items()}
+        params |= {f"{name}_{number}": value for name, value in _image(change).items()}
     return params
 
 
@@ -208,28 +340,38 @@ def _run_image(view: RunView) -> dict[str, Any]:
         "status": view.status.value,
         "halt": view.halt.value,
         "attention": view.attention,
-        "over": view.status in TERMINAL_RUNS,
+        "over": view.over,
+        "awake": not _rests(view),
     }
 
 
+def _rests(view: RunView) -> bool:
+    """Whether nothing of the run is for a worker: it is over, or a person decides."""
+    return view.over or view.status is RunStatus.NEEDS_ATTENTION
+
+
 def _logged(draft: Draft) -> dict[str, Any]:
-    params: dict[str, Any] = {"epoch": draft.view.epoch, "worker": identity()}
+    params: dict[str, Any] = {
+        "epoch": draft.view.epoch,
+        "worker": identity(),
+        "pid": os.getpid(),
+    }
     for number, event in enumerate(draft.events):
         params |= _event(event, number)
     return params
 
 
-def _added(new: list[Change], view: RunView) -> str:
-    return json.dumps([_image(change, view) | _place(change.row) for change in new])
+def _added(new: list[Change]) -> str:
+    return json.dumps([_image(change) | _place(change.row) for change in new])
 
 
 def _place(row: StepView) -> dict[str, Any]:
     return {"name": row.name, "direction": row.direction, "position": row.position}
 
 
-def _image(change: Change, view: RunView) -> dict[str, Any]:
-    row, settings = change.row, conf()
-    image: dict[str, Any] = {
+def _image(change: Change) -> dict[str, Any]:
+    row = change.row
+    return {
         "step_id": row.id,
         "status": row.status.value,
         "attempt": row.attempt,
@@ -238,43 +380,52 @@ def _image(change: Change, view: RunView) -> dict[str, Any]:
         "losses": row.losses,
         "in_doubt": row.in_doubt,
         "generation": row.generation,
-        "wake_in": _wake_in(change, view),
+        "due_in": change.due_in,
+        "limit_in": _limit_in(change),
+        "signal": change.signal,
+        "correlation": change.correlation,
+        "result": row.result if row.status is StepStatus.SUCCEEDED else None,
         "error": change.error,
-    }
-    if row.status is not StepStatus.IN_FLIGHT:
-        return image | {
-            "worker": "",
-            "due_in": change.due_in,
-            "signal": change.signal,
-            "correlation": change.correlation,
-            "result": row.result if row.status is StepStatus.SUCCEEDED else None,
-            "finished": row.status in _FINISHED,
-        }
-    assert change.time_limit is not None, "a claim knows its time limit"
-    return image | {
-        "worker": identity(),
-        "pid": os.getpid(),
-        "signal": "",
-        "correlation": "",
-        "lease_in": settings.LEASE_SECONDS,
-        "limit_in": change.time_limit + 2 * settings.GRACE_SECONDS,  # the watchdog has bitten
+        "finished": row.status in _FINISHED,
     }
 
 
 _FINISHED = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 
 
-def _wake_in(change: Change, view: RunView) -> float | None:
-    """When the sweep must look at a step: when its message or its worker would be overdue."""
-    status, due_in = change.row.status, change.due_in
-    if status is StepStatus.IN_FLIGHT:
-        return conf().LEASE_SECONDS
-    if due_in is None or view.status is RunStatus.NEEDS_ATTENTION:
+def _limit_in(change: Change) -> float | None:
+    """When a claim is over whatever its worker says: its watchdog has bitten by then."""
+    if change.row.status is not StepStatus.IN_FLIGHT:
         return None
-    wake_in = conf().RESEND_SECONDS if due_in <= 0 else due_in
-    if view.deadline is None or view.now is None or change.row.direction is Direction.BACKWARD:
-        return wake_in
-    return min(wake_in, max(0.0, (view.deadline - view.clock).total_seconds()))
+    assert change.time_limit is not None, "a claim knows its time limit"
+    return change.time_limit + 2 * conf().GRACE_SECONDS
+
+
+def _wake(draft: Draft) -> float | None:
+    """Seconds until a sweep must look at the run for what this draft moves.
+
+    None: it does so early enough already. The run's ``wake_at`` is a lower bound: the usual move
+    leaves it where it is, so that no index is touched, and the sweep sets it anew when it looks.
+    """
+    view = draft.view
+    if _rests(view):
+        return None
+    looks = [look for change in draft.changes.values() if (look := _look(change)) is not None]
+    if view.deadline is not None and view.now is not None:
+        looks += [left] if (left := (view.deadline - view.clock).total_seconds()) > 0 else []
+    soonest = min(looks, default=None)
+    if soonest is None or (view.wake_in is not None and view.wake_in <= view.age + soonest):
+        return None
+    return soonest
+
+
+def _look(change: Change) -> float | None:
+    """When a step's message or worker would be overdue."""
+    if change.row.status is StepStatus.IN_FLIGHT:
+        return conf().LEASE_SECONDS
+    if change.due_in is not None and change.due_in <= 0:
+        return conf().RESEND_SECONDS
+    return change.due_in
 
 
 def _event(happening: Happening, number: int) -> dict[str, Any]:
@@ -288,7 +439,12 @@ def _event(happening: Happening, number: int) -> dict[str, Any]:
     }
 
 
-def _learn_ids(view: RunView, stored: str | list[Any] | None) -> None:
-    rows = json.loads(stored) if isinstance(stored, str) else stored or []
+def _learn(view: RunView, ids: str | list[Any] | None, wake: float | None) -> None:
+    """Make the view current: what the database chose, and when a sweep looks."""
+    rows = json.loads(ids) if isinstance(ids, str) else ids or []
     for direction, name, row_id in rows:
         view.steps[Direction(direction), name].id = row_id
+    if _rests(view):
+        view.wake_in = None
+    elif wake is not None:
+        view.wake_in = view.age + wake

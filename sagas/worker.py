@@ -1,7 +1,7 @@
-"""What every worker does beside its tasks: renew its leases and sweep, in a thread of its own.
+"""What every worker does beside its tasks: beat, free what lost children held, and sweep.
 
-A timer of Celery's event loop would stand still while the broker is away, which is just when it
-is needed. Add it to your Celery app with ``app.steps["worker"].add(Sweeper)``.
+A thread of its own: a timer of Celery's event loop would stand still while the broker is away,
+which is just when it is needed. Add it with ``app.steps["worker"].add(Sweeper)``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 from django.db import connection
 
+from sagas import transitions
 from sagas.conf import conf
-from sagas.run.recover import renew, sweep
+from sagas.identity import identity
+from sagas.run import drain, heartbeat
+from sagas.run.recover import sweep
 
 logger = logging.getLogger("sagas.worker")
 
@@ -30,27 +33,66 @@ class Sweeper(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Start sweeping. It ends with the process: while tasks drain, leases need renewing."""
+        drain.reopen()
         threading.Thread(target=_run, args=(worker,), name="sagas-sweeper", daemon=True).start()
 
 
+@signals.worker_shutting_down.connect
+def _finish_and_hand_back(**_: Any) -> None:
+    drain.drain()
+
+
+@signals.worker_shutdown.connect
+def _leave(**_: Any) -> None:
+    try:
+        heartbeat.leave()
+        connection.close()
+    except Exception as error:  # the database is away: then the leases lapse by themselves
+        logger.warning("Leases are left to lapse: %s.", type(error).__name__)
+
+
+class Children:
+    """The processes of a worker's pool, watched: what a lost one held is free at once."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._known: set[int] = set()
+
+    def free_lost(self) -> int:
+        """End the leases of children that died since the last look. Gives how many steps."""
+        self._known |= set(self._pids())
+        lost = {pid for pid in self._known if not _runs(pid)}
+        freed = transitions.free(identity(), sorted(lost)) if lost else 0
+        self._known -= lost
+        if freed:
+            logger.warning("Lost %d processes that held %d steps.", len(lost), freed)
+        return freed
+
+    def _pids(self) -> list[int]:
+        processes = getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or []
+        return [process.pid for process in list(processes) if getattr(process, "pid", None)]
+
+
+def _runs(pid: int) -> bool:
+    """Whether a child lives. It is not reaped here: the pool wants to do that itself."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
 def _run(worker: Any) -> None:
-    renewed = 0.0
+    beaten, children = float("-inf"), Children(worker)
     while True:
         started = time.monotonic()
         try:
-            if started - renewed >= conf().LEASE_SECONDS / 4:
-                renew(live_pids(worker))
-                renewed = started
+            if started - beaten >= conf().LEASE_SECONDS / 4:
+                heartbeat.beat()
+                beaten = started
+            children.free_lost()
             sweep()
         except Exception as error:  # the thread must outlive whatever happens to the database
             logger.warning("Sweep: %s; trying again.", type(error).__name__)
             with suppress(Exception):
                 connection.close()
         time.sleep(conf().SWEEP_SECONDS * random.uniform(0.8, 1.2))
-
-
-def live_pids(worker: Any) -> list[int]:
-    """The processes that perform this worker's tasks: the pool's children, or this one."""
-    processes = getattr(getattr(worker.pool, "_pool", None), "_pool", None)
-    children = [p.pid for p in processes or [] if hasattr(p, "pid")]
-    return children or [os.getpid()]

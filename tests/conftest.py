@@ -87,6 +87,14 @@ def _forget_keys(url: str) -> None:
             client.delete(key)
 
 
+@pytest.fixture(autouse=True)
+def _unknown_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's database is new, so its worker has not beaten yet."""
+    from sagas.run import heartbeat
+
+    monkeypatch.setattr(heartbeat, "_beaten", None)
+
+
 @pytest.fixture
 def process_environment(transactional_db: None) -> dict[str, str]:
     """The environment for processes that a test starts: ours, on the test database."""

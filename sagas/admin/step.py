@@ -22,7 +22,7 @@ class StepAdmin(HistoryAdmin):
     ordering = ("-id",)
     fields = (
         *("run_page", "name", "direction", "position", "status", "attempt", "tries", "probes"),
-        *("losses", "in_doubt", "generation", "due_at", "wake_at", "lease_until", "limit_at"),
+        *("losses", "in_doubt", "generation", "due_at", "limit_at"),
         *("worker", "pid", "signal", "correlation", "document", "error"),
         *("started_at", "finished_at"),
     )

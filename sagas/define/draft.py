@@ -67,8 +67,7 @@ class Draft:
         if to not in STEP_MOVES[old]:
             raise IllegalMove(f"Step {row.name!r} ({row.direction}) cannot go {old} → {to}.")
         row.status = to
-        row.due = due_in is not None and due_in <= 0
-        row.lapsed = False
+        row.free_in = due_in
         self.changes[row.direction, row.name] = Change(
             row, due_in, signal, correlation, error, time_limit
         )
@@ -96,9 +95,6 @@ class Draft:
             return
         self.view.attention = reason
         self.run(RunStatus.NEEDS_ATTENTION, reason=reason)
-        for key, row in self.view.steps.items():
-            if row.status in _SCHEDULED:  # no sweep must wake it
-                self.changes.setdefault(key, Change(row))
 
     def note(self, old: str, new: str, **data: Any) -> None:
         """Log something that happened to the run and moved nothing."""
@@ -120,6 +116,3 @@ class Draft:
         """Steps that became claimable here and that some worker must be told about."""
         rows = (change.row for change in self.changes.values())
         return [row for row in rows if row.needs_worker]
-
-
-_SCHEDULED = frozenset({StepStatus.READY, StepStatus.UNKNOWN})

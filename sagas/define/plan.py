@@ -66,6 +66,13 @@ def claim(
     return draft
 
 
+def first_claim(saga: Definition, view: RunView, name: str) -> Draft:
+    """Take a step of a run that nobody has touched: what ``claim`` says then."""
+    draft = Draft(view)
+    _claim(saga, draft, view.steps[Direction.FORWARD, name])
+    return draft
+
+
 def settle(
     saga: Definition, view: RunView, row: StepView, outcome: Outcome, worker: Worker
 ) -> Draft:
@@ -346,7 +353,9 @@ def _make_ready(
     for step in steps:
         row = draft.view.steps[direction, step.name]
         startable = row.status is StepStatus.PENDING or (
-            row.status is StepStatus.READY and row.due and (direction, row.name) in draft.changes
+            row.status is StepStatus.READY
+            and row.needs_worker
+            and (direction, row.name) in draft.changes
         )
         if not startable:
             continue

@@ -47,6 +47,12 @@ def get(name: str, version: int | None = None) -> Definition:
     return versions[wanted]
 
 
+def find(reference: str) -> Definition | None:
+    """The saga that a message names as ``name/version``, if this process knows it."""
+    name, _, version = reference.rpartition("/")
+    return _sagas.get(name, {}).get(int(version)) if version.isdecimal() else None
+
+
 def pinned(name: str, version: int, fingerprint: str) -> Definition:
     """The saga that a run was started with.
 

@@ -25,21 +25,25 @@ class StepView:
     losses: int = 0  # attempts in a row that died without an answer
     in_doubt: bool = False  # an earlier attempt may have had its effect
     generation: int = 1  # raised when a person has the step done once more
-    due: bool = False  # may be claimed now
-    lapsed: bool = False  # in flight, and its lease is over
+    free_in: float | None = None  # seconds until its due time, or until its lease is over
     elapsed: float = 0.0  # seconds since it was first claimed, when the view was read ...
     since: float = 0.0  # ... or at this age of the view, when it is claimed first
     result: str | None = None  # JSON
 
     @property
+    def awaits(self) -> bool:
+        """Whether its time, or the end of its lease, makes it claimable."""
+        return self.status in _CLAIMABLE
+
+    @property
     def needs_worker(self) -> bool:
-        """Whether a worker could claim it now."""
-        if self.status is StepStatus.IN_FLIGHT:
-            return self.lapsed
-        return self.due and self.status in _CLAIMABLE
+        """Whether a worker could claim it now: it is due, or its lease is over."""
+        return self.awaits and self.free_in is not None and self.free_in <= 0
 
 
-_CLAIMABLE = frozenset({StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING})
+_CLAIMABLE = frozenset(
+    {StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING, StepStatus.IN_FLIGHT}
+)
 
 
 @dataclass(slots=True)
@@ -60,6 +64,7 @@ class RunView:
     now: datetime | None = None  # the database's time of reading
     deadline: datetime | None = None
     lifetime: float = 0.0  # seconds since it was started, when the view was read
+    wake_in: float | None = None  # seconds until a sweep looks at it, when the view was read
     steps: dict[tuple[Direction, str], StepView] = field(default_factory=dict)
     read_at: float = field(default_factory=time.monotonic)
 

@@ -7,9 +7,9 @@ fork and the join are the record's: no chord, which a redelivered header task ca
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
-from celery import Signature, chain, group, signature
+from celery import Signature, group, signature
+from celery.canvas import _chain as chain  # what chain(...) gives, without joining pair by pair
 
 from sagas.define.frontier import segment
 from sagas.define.saga import Definition
@@ -34,16 +34,33 @@ def canvas(saga: Definition, view: RunView, rows: list[StepView]) -> Signature[A
     return chains[0] if len(chains) == 1 else group(*chains)
 
 
+def publish(canvas: Signature[Any]) -> None:
+    """Send a canvas, as Celery does it but with less work: nobody asks for its links' results.
+
+    Celery clones each link, gives it an id and a result, and joins these; that is a third of the
+    price of a message.
+    """
+    for whole in canvas.tasks if isinstance(canvas, group) else [canvas]:
+        links = list(whole.tasks) if isinstance(whole, chain) else [whole]
+        links[0].apply_async(chain=links[:0:-1] or None)
+
+
 def _chain(saga: Definition, view: RunView, row: StepView) -> Signature[Any]:
     steps = segment(saga, view, row.direction, saga.steps[row.name])
-    links = [_link(view.id, view.epoch, step, row.direction) for step in steps]
-    whole = chain(*links) if len(links) > 1 else links[0]
-    whole.on_error(_signature(ERRBACK[row.direction], str(view.id), view.epoch))
+    links = [_link(view, step, row.direction) for step in steps]
+    errback = _signature(ERRBACK[row.direction], str(view.id), view.epoch)
+    for link in links:
+        link.options["link_error"] = [errback]
+    if len(links) == 1:
+        return links[0]
+    whole = chain(*links)
+    whole.options["link_error"] = [errback]
     return whole
 
 
-def _link(run_id: UUID, epoch: int, step: Step, direction: Direction) -> Signature[Any]:
-    link = _signature(STEP_TASK[direction], str(run_id), epoch, step.name)
+def _link(view: RunView, step: Step, direction: Direction) -> Signature[Any]:
+    saga = f"{view.saga}/{view.version}"
+    link = _signature(STEP_TASK[direction], str(view.id), view.epoch, step.name, saga)
     if step.queue is not None:
         link.set(queue=step.queue)
     return link

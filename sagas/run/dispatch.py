@@ -25,9 +25,10 @@ from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun, UnknownSaga
-from sagas.run import limits, mailbox
+from sagas.run import heartbeat, limits, mailbox
 from sagas.run.canvas import Links
 from sagas.run.context import condition
+from sagas.run.drain import draining
 from sagas.run.points import reached
 from sagas.run.send import send
 from sagas.run.step import perform
@@ -46,6 +47,7 @@ class Message:
     step: str
     direction: Direction
     links: Links
+    saga: str = ""  # its name and version: what the run probably is
     began: float = field(default_factory=time.monotonic)
 
 
@@ -66,6 +68,9 @@ def claim(message: Message) -> Draft | None:
 
     With nothing to take, the message's links are dropped too, so that copies never multiply.
     """
+    heartbeat.ensure()
+    if (draft := _first_claim(message)) is not None:
+        return _go_on(message, registry.get(draft.view.saga, draft.view.version), draft)
     try:
         view = insist(lambda: record.read(message.run_id))
     except UnknownRun:
@@ -143,6 +148,8 @@ def worker(saga: Definition, view: RunView, message: Message, current: Step) -> 
     """What the planner must know of this worker: it carries on in its queue, while time is left."""
 
     def carries(step: Step, direction: Direction) -> bool:
+        if draining():
+            return False
         ends = time.monotonic() - message.began + time_limit(step, direction)
         same_queue = step.queue == current.queue
         return same_queue and not saga.hop and ends <= conf().CARRY_SECONDS
@@ -174,6 +181,14 @@ def insist(action: Callable[[], T]) -> T:
 
 
 # --- helpers -------------------------------------------------------------------------------
+
+
+def _first_claim(message: Message) -> Draft | None:
+    """Take the first step of a run that still is as it was started; None: look at the run."""
+    saga = registry.find(message.saga)
+    if saga is None or message.epoch != 1 or message.step not in saga.steps:
+        return None
+    return insist(lambda: transitions.take_first(saga, message.run_id, message.step))
 
 
 def _next_of(message: Message, saga: Definition, view: RunView) -> Step | None:

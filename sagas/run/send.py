@@ -9,7 +9,7 @@ from django.db import transaction
 
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
-from sagas.run.canvas import canvas
+from sagas.run.canvas import canvas, publish
 from sagas.run.points import reached
 
 logger = logging.getLogger("sagas.send")
@@ -20,7 +20,7 @@ def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
     if not rows:
         return True
     try:
-        canvas(saga, view, rows).apply_async()
+        publish(canvas(saga, view, rows))
     except Exception as error:  # whatever the broker's client raises: the record has decided
         logger.warning(
             "Run %s: no message sent (%s); a sweep will send it.", view.id, type(error).__name__

@@ -40,11 +40,13 @@ from sagas.testing.post import Post
 Point = tuple[str, str, str]
 _ROUNDS = 40
 _LAPSE = """
-UPDATE sagas_step SET wake_at = clock_timestamp() - interval '1 second',
-  due_at = CASE WHEN due_at IS NULL THEN NULL ELSE clock_timestamp() - interval '1 second' END,
-  lease_until = CASE WHEN lease_until IS NULL THEN NULL
-                ELSE clock_timestamp() - interval '1 second' END
-WHERE wake_at IS NOT NULL"""
+WITH runs AS (
+  UPDATE sagas_run SET wake_at = clock_timestamp() - interval '1 second', revision = revision + 1
+  WHERE wake_at IS NOT NULL)
+UPDATE sagas_step SET
+  due_at = CASE WHEN due_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END,
+  limit_at = CASE WHEN limit_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END
+WHERE due_at IS NOT NULL OR limit_at IS NOT NULL"""
 
 
 @dataclass(frozen=True, slots=True)

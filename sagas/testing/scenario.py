@@ -143,7 +143,7 @@ class Scenario:
         return self
 
     def _turn(self, row: StepView) -> None:
-        row.due = True
+        row.free_in = 0
         draft = plan.claim(self.saga, self._dated(), row.name, row.direction, self._worker())
         self._absorb(draft)
         while draft.claimed is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -26,10 +27,13 @@ Known = Callable[[Definition], Definition]
 T = TypeVar("T")
 
 _LAPSE = """
-UPDATE sagas_step SET wake_at = clock_timestamp() - interval '1 second',
+WITH run AS (
+  UPDATE sagas_run SET wake_at = clock_timestamp() - interval '1 second', revision = revision + 1
+  WHERE id = %(id)s AND wake_at IS NOT NULL)
+UPDATE sagas_step SET
   due_at = CASE WHEN due_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END,
-  lease_until = CASE WHEN lease_until IS NOT NULL THEN clock_timestamp() - interval '1 second' END
-WHERE run_id = %s AND wake_at IS NOT NULL"""
+  limit_at = CASE WHEN limit_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END
+WHERE run_id = %(id)s"""
 
 
 def begun(saga: Definition, payload: BaseModel | None = None, **options: Any) -> UUID:
@@ -38,18 +42,28 @@ def begun(saga: Definition, payload: BaseModel | None = None, **options: Any) ->
 
 
 def message(
-    run_id: UUID, step: str, *links: str, way: Direction = FORWARD, epoch: int = 1
+    run_id: UUID,
+    step: str,
+    *links: str,
+    way: Direction = FORWARD,
+    epoch: int = 1,
+    saga: str = "flow/1",
 ) -> Message:
     """A message for a step, with the steps that its chain still carries, the next one first."""
     chain = [{"args": [str(run_id), epoch, name]} for name in reversed(links)]
-    return Message(run_id, epoch, step, way, Links(chain))
+    return Message(run_id, epoch, step, way, Links(chain), saga)
 
 
 def carried(
-    run_id: UUID, step: str, *links: str, way: Direction = FORWARD, epoch: int = 1
+    run_id: UUID,
+    step: str,
+    *links: str,
+    way: Direction = FORWARD,
+    epoch: int = 1,
+    saga: str = "flow/1",
 ) -> list[str]:
     """Hand a message to a worker. Gives the links that its chain is left with."""
-    given = message(run_id, step, *links, way=way, epoch=epoch)
+    given = message(run_id, step, *links, way=way, epoch=epoch, saga=saga)
     carry(given)
     return given.links.names()
 
@@ -74,7 +88,17 @@ def row(run_id: UUID, name: str, way: Direction = FORWARD) -> models.Step:
 
 def lapse(run_id: UUID) -> None:
     """Let time pass: what is scheduled is due, and leases are over."""
-    db.execute(_LAPSE, [run_id])
+    db.execute(_LAPSE, {"id": run_id})
+
+
+@contextmanager
+def tampering() -> Iterator[None]:
+    """Change what the database refuses to have changed, as only a superuser can."""
+    db.execute("SET session_replication_role = replica")
+    try:
+        yield
+    finally:
+        db.execute("SET session_replication_role = origin")
 
 
 def told(run_id: UUID) -> Replay:

@@ -86,11 +86,11 @@ def test_what_is_due_is_decided_by_the_database(known: Known) -> None:
     actor = Actor()
     actor.answers["do a"] = RetryLater("busy", 50.0)
     run_id = begun(known(flow(actor.steps("a"))))
-    assert record.read(run_id).steps[FORWARD, "a"].due
+    assert record.read(run_id).steps[FORWARD, "a"].needs_worker
     carried(run_id, "a")
-    assert not record.read(run_id).steps[FORWARD, "a"].due
+    assert not record.read(run_id).steps[FORWARD, "a"].needs_worker
     lapse(run_id)
-    assert record.read(run_id).steps[FORWARD, "a"].due
+    assert record.read(run_id).steps[FORWARD, "a"].needs_worker
 
 
 def test_a_lease_that_is_over_has_lapsed(known: Known) -> None:
@@ -98,16 +98,16 @@ def test_a_lease_that_is_over_has_lapsed(known: Known) -> None:
     seen: list[bool] = []
 
     def look(run: object) -> Unknown:
-        seen.append(record.read(run_id).steps[FORWARD, "a"].lapsed)
+        seen.append(record.read(run_id).steps[FORWARD, "a"].needs_worker)
         lapse(run_id)
-        seen.append(record.read(run_id).steps[FORWARD, "a"].lapsed)
+        seen.append(record.read(run_id).steps[FORWARD, "a"].needs_worker)
         return Unknown("reset")
 
     actor.answers["do a"] = look
     run_id = begun(known(flow(actor.steps("a"))))
     carried(run_id, "a")
     assert seen == [False, True]
-    assert not record.read(run_id).steps[FORWARD, "a"].lapsed
+    assert not record.read(run_id).steps[FORWARD, "a"].needs_worker
 
 
 def test_the_time_is_the_databases(known: Known) -> None:

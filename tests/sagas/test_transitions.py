@@ -137,6 +137,93 @@ def test_of_inserts_under_one_key_at_the_same_moment_one_is_written() -> None:
     assert (Run.objects.count(), Step.objects.count(), Event.objects.count()) == (10, 20, 20)
 
 
+# --- the first claim -----------------------------------------------------------------------
+
+
+def all_of(run_id: UUID) -> list[Any]:
+    """Everything that is stored about a run, but times and ids."""
+    run = Run.objects.filter(pk=run_id).values("status", "epoch", "revision", "halt")
+    names = "name", "direction", "status", "attempt", "tries", "probes", "losses", "in_doubt"
+    steps = Step.objects.filter(run_id=run_id).values(*names, "worker", "pid", "signal", "due_at")
+    events = Event.objects.filter(run_id=run_id).order_by("id")
+    logged = events.values("step", "direction", "old", "new", "attempt", "epoch", "worker", "data")
+    return [list(run), list(steps), list(logged)]
+
+
+def seen(view: RunView) -> list[Any]:
+    """A view as the planner sees it, but times and ids."""
+    steps = [
+        (s.name, s.direction, s.status, s.attempt, s.tries, s.needs_worker)
+        for s in view.steps.values()
+    ]
+    return [view.status, view.epoch, view.revision, view.payload, steps]
+
+
+def test_the_first_claim_writes_and_gives_what_a_read_and_a_plan_would() -> None:
+    saga = flow([simple("a", timeout=7), fork("b", "c"), simple("d", when=lambda run: False)])
+    planned, at_once_ = inserted(saga, key="1").id, inserted(saga, key="2").id
+    expected = claim(saga, planned)
+    assert transitions.write(expected)
+    with counted() as statements:
+        draft = transitions.take_first(saga, at_once_, "a")
+    assert len(statements) == 1
+    assert draft is not None
+    assert all_of(at_once_) == all_of(planned)
+    assert seen(draft.view) == seen(expected.view)
+    assert [vars_of(e) for e in draft.events] == [vars_of(e) for e in expected.events]
+    limits = [row(run_id, "a").limit_at for run_id in (planned, at_once_)]
+    assert limits[0] == pytest.approx(limits[1], abs=_SECOND)
+    assert told(at_once_).problems == []
+
+
+def vars_of(event: Any) -> tuple[Any, ...]:
+    return (event.step, event.direction, event.old, event.new, event.attempt, event.data)
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        {"status": "running"},
+        {"status": "needs_attention", "attention": "why"},
+        {"halt": "cancelled"},
+        {"deadline_at": timezone.now() - _SECOND},
+        {"fingerprint": "another"},
+        {"version": 2},
+        {"saga": "another"},
+    ],
+)
+def test_a_run_that_was_touched_is_left_to_the_planner(touched: dict[str, Any]) -> None:
+    run_id = inserted(SAGA).id
+    Run.objects.filter(pk=run_id).update(**touched)
+    before = all_of(run_id)
+    assert transitions.take_first(SAGA, run_id, "a") is None
+    assert all_of(run_id) == before
+
+
+@pytest.mark.parametrize(
+    "values", [{"status": "waiting"}, {"due_at": timezone.now() + 99 * _SECOND}]
+)
+def test_so_is_a_step_that_cannot_be_taken_now(values: dict[str, Any]) -> None:
+    run_id = inserted(SAGA).id
+    Step.objects.filter(name="a").update(**values)
+    assert transitions.take_first(SAGA, run_id, "a") is None
+    assert transitions.take_first(SAGA, run_id, "b") is None
+    assert transitions.take_first(SAGA, uuid7(), "a") is None
+    assert status(run_id) == "pending"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_first_claims_at_the_same_moment_one_is_written() -> None:
+    for number in range(20):
+        run_id = inserted(SAGA, key=f"k{number}").id
+        claims = [partial(transitions.take_first, SAGA, run_id, "a")] * 3
+        planned = claim(SAGA, run_id)
+        outcomes = at_once(*claims, partial(transitions.write, planned))
+        assert sum(bool(outcome) for outcome in outcomes) == 1, outcomes
+        assert row(run_id, "a").attempt == 1
+        assert told(run_id).problems == []
+
+
 # --- what is written -----------------------------------------------------------------------
 
 
@@ -145,8 +232,6 @@ def test_a_claim_writes_who_has_it_and_until_when() -> None:
     transitions.write(claim(flow([simple("a", timeout=7)]), run_id))
     found, now = row(run_id, "a"), timezone.now()
     assert (found.status, found.attempt, found.worker) == ("in_flight", 1, identity())
-    assert found.lease_until == pytest.approx(now + conf().LEASE_SECONDS * _SECOND, abs=_SECOND)
-    assert found.wake_at == pytest.approx(found.lease_until, abs=_SECOND)
     assert found.limit_at is not None
     assert found.limit_at > now + 7 * _SECOND
     assert found.due_at is None
@@ -169,7 +254,7 @@ def test_an_answer_gives_the_lease_back(outcome: Outcome) -> None:
     run_id = inserted(SAGA).id
     settled(SAGA, run_id, "a", outcome)
     found = row(run_id, "a")
-    assert (found.lease_until, found.limit_at, found.worker, found.pid) == (None, None, "", None)
+    assert (found.limit_at, found.worker, found.pid) == (None, "", None)
     assert found.started_at is not None
 
 
@@ -198,7 +283,9 @@ def test_what_is_scheduled_is_due_and_woken_by_the_databases_clock() -> None:
     settled(SAGA, run_id, "a", RetryLater("busy", 50.0))
     found = row(run_id, "a")
     assert found.due_at == pytest.approx(timezone.now() + 50 * _SECOND, abs=2 * _SECOND)
-    assert found.wake_at == pytest.approx(found.due_at, abs=_SECOND)
+    assert run_of(run_id).wake_at == pytest.approx(
+        min(found.due_at, timezone.now() + conf().RESEND_SECONDS * _SECOND), abs=2 * _SECOND
+    )
 
 
 @pytest.mark.parametrize("outcome", [Unknown("reset", 50.0), Wait(50.0), RetryLater("busy", 50.0)])
@@ -206,9 +293,11 @@ def test_a_deadline_wakes_what_is_scheduled_for_later(outcome: Outcome) -> None:
     run_id = inserted(SAGA, deadline=20).id
     settled(SAGA, run_id, "a", outcome)
     found = row(run_id, "a")
-    assert found.wake_at == pytest.approx(timezone.now() + 20 * _SECOND, abs=2 * _SECOND)
+    wake_at = run_of(run_id).wake_at
+    assert wake_at == pytest.approx(timezone.now() + 20 * _SECOND, abs=2 * _SECOND)
     assert found.due_at is not None
-    assert found.due_at > found.wake_at
+    assert wake_at is not None
+    assert found.due_at > wake_at
 
 
 def test_what_a_parked_run_had_scheduled_is_woken_by_nobody() -> None:
@@ -217,7 +306,7 @@ def test_what_a_parked_run_had_scheduled_is_woken_by_nobody() -> None:
     settled(saga, run_id, "a", RetryLater("busy", 50.0))
     settled(saga, run_id, "b", Unknown("reset"))
     assert status(run_id) == "needs_attention"
-    assert Step.objects.exclude(wake_at=None).count() == 0
+    assert run_of(run_id).wake_at is None
 
 
 def test_a_step_that_ended_says_when() -> None:

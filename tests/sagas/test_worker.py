@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,12 +12,14 @@ from typing import Any
 from unittest.mock import MagicMock, patch
 
 import pytest
-from celery import current_app
+from celery import current_app, signals
 from django.db import OperationalError
 from django.test import override_settings
 
-from sagas import worker
-from sagas.worker import Sweeper, live_pids
+from sagas import transitions, worker
+from sagas.identity import identity
+from sagas.run import drain, heartbeat
+from sagas.worker import Children, Sweeper
 
 
 class Stop(BaseException):
@@ -43,13 +47,14 @@ class Days:
 
 @pytest.fixture
 def work() -> Iterator[Any]:
-    """The sweep and the renewal, counted."""
+    """The sweep, the beat and the freeing, counted."""
     with (
         patch.object(worker, "sweep") as sweep,
-        patch.object(worker, "renew") as renew,
+        patch.object(heartbeat, "beat") as beat,
+        patch.object(transitions, "free", return_value=0) as free,
         patch.object(worker, "connection") as connection,
     ):
-        yield SimpleNamespace(sweep=sweep, renew=renew, connection=connection)
+        yield SimpleNamespace(sweep=sweep, beat=beat, free=free, connection=connection)
 
 
 def ran(pauses: int) -> Days:
@@ -68,26 +73,26 @@ def test_it_sweeps_in_every_round_with_a_pause_that_varies(work: Any) -> None:
     assert max(days.pauses) - min(days.pauses) > 1.0
 
 
-def test_it_renews_well_before_a_lease_is_half_over(work: Any) -> None:
+def test_it_beats_well_before_a_lease_is_half_over(work: Any) -> None:
     with override_settings(SAGAS={"LEASE_SECONDS": 40, "SWEEP_SECONDS": 1}):
         days = ran(100)
     rounds = (days.now - 1000.0) / 10
-    assert rounds * 0.8 <= work.renew.call_count <= rounds + 1
+    assert rounds * 0.8 <= work.beat.call_count <= rounds + 1
 
 
-def test_it_renews_before_it_sweeps_so_that_it_takes_over_nothing_of_its_own(work: Any) -> None:
+def test_it_beats_before_it_sweeps_so_that_it_takes_over_nothing_of_its_own(work: Any) -> None:
     order: list[str] = []
     work.sweep.side_effect = lambda: order.append("sweep")
-    work.renew.side_effect = lambda pids: order.append("renew")
+    work.beat.side_effect = lambda: order.append("beat")
     ran(1)
-    assert order == ["renew", "sweep"]
+    assert order == ["beat", "sweep"]
 
 
-@pytest.mark.parametrize("fails", ["sweep", "renew"])
+@pytest.mark.parametrize("fails", ["sweep", "beat"])
 def test_it_outlives_a_database_that_is_away(work: Any, fails: str) -> None:
     getattr(work, fails).side_effect = OperationalError("gone")
     ran(5)
-    assert work.connection.close.call_count == (5 if fails == "sweep" else work.renew.call_count)
+    assert work.connection.close.call_count == 5
 
 
 def test_it_outlives_a_connection_that_cannot_even_be_closed(work: Any) -> None:
@@ -97,11 +102,11 @@ def test_it_outlives_a_connection_that_cannot_even_be_closed(work: Any) -> None:
     assert work.sweep.call_count == 5
 
 
-def test_a_renewal_that_failed_is_tried_again_in_the_next_round(work: Any) -> None:
-    work.renew.side_effect = [OperationalError("gone"), None, None, None]
+def test_a_beat_that_failed_is_tried_again_in_the_next_round(work: Any) -> None:
+    work.beat.side_effect = [OperationalError("gone"), None, None, None]
     with override_settings(SAGAS={"LEASE_SECONDS": 400, "SWEEP_SECONDS": 1}):
         ran(4)
-    assert work.renew.call_count == 2
+    assert work.beat.call_count == 2
 
 
 def test_the_thread_ends_with_its_process() -> None:
@@ -124,12 +129,77 @@ def test_the_projects_workers_sweep() -> None:
     assert any("sagas.worker:Sweeper" in repr(step) for step in current_app.steps["worker"])
 
 
-def test_the_pools_children_are_the_ones_that_are_alive() -> None:
-    children = [SimpleNamespace(pid=11), SimpleNamespace(pid=12)]
-    prefork = SimpleNamespace(pool=SimpleNamespace(_pool=SimpleNamespace(_pool=children)))
-    assert live_pids(prefork) == [11, 12]
+# --- children ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def pool_of(*pids: int) -> Any:
+    processes = [SimpleNamespace(pid=pid) for pid in pids]
+    return SimpleNamespace(pool=SimpleNamespace(_pool=SimpleNamespace(_pool=processes)))
+
+
+def test_what_a_killed_child_held_is_freed_once(work: Any, child: subprocess.Popen[bytes]) -> None:
+    children = Children(pool_of(child.pid))
+    children.free_lost()
+    work.free.assert_not_called()
+    child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    children.free_lost()
+    work.free.assert_called_once_with(identity(), [child.pid])
+    assert child.poll() is None or child.returncode == -signal.SIGKILL  # the pool still reaps it
+
+
+def test_a_child_that_the_pool_has_reaped_and_replaced_is_missed(
+    work: Any, child: subprocess.Popen[bytes]
+) -> None:
+    pool = pool_of(child.pid)
+    children = Children(pool)
+    children.free_lost()
+    child.kill()
+    child.wait()
+    pool.pool._pool._pool.clear()
+    children.free_lost()
+    children.free_lost()
+    work.free.assert_called_once_with(identity(), [child.pid])
+
+
+def test_what_could_not_be_freed_is_freed_in_the_next_round(
+    work: Any, child: subprocess.Popen[bytes]
+) -> None:
+    children = Children(pool_of(child.pid))
+    children.free_lost()
+    child.kill()
+    child.wait()
+    work.free.side_effect = [OperationalError("gone"), 1]
+    with pytest.raises(OperationalError):
+        children.free_lost()
+    assert children.free_lost() == 1
 
 
 @pytest.mark.parametrize("pool", [None, SimpleNamespace(_pool=None), SimpleNamespace()])
-def test_without_children_it_is_this_process(pool: Any) -> None:
-    assert live_pids(SimpleNamespace(pool=pool)) == [os.getpid()]
+def test_a_pool_without_processes_has_no_children(work: Any, pool: Any) -> None:
+    assert Children(SimpleNamespace(pool=pool)).free_lost() == 0
+
+
+# --- leaving -------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_told_to_stop_drains() -> None:
+    signals.worker_shutting_down.send(sender="w", sig="SIGTERM", how="Warm", exitcode=0)
+    assert drain.draining()
+    drain.reopen()
+
+
+def test_a_worker_that_ends_hands_back_what_it_holds() -> None:
+    with patch.object(heartbeat, "leave") as leave, patch.object(worker, "connection"):
+        signals.worker_shutdown.send(sender="w")
+        leave.side_effect = OperationalError("gone")
+        signals.worker_shutdown.send(sender="w")
+    assert leave.call_count == 2

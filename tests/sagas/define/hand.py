@@ -45,7 +45,8 @@ class Hand:
 
     def claim(self, name: str, way: Direction = FORWARD) -> Draft:
         """A worker gets a message for a step that is due."""
-        self.row(name, way).due = True
+        if (row := self.row(name, way)).status is not StepStatus.IN_FLIGHT:
+            row.free_in = 0
         return self._note(plan.claim(self.saga, self.view, name, way, self._worker))
 
     def answer(self, name: str, outcome: Outcome, way: Direction = FORWARD) -> Draft:
@@ -69,7 +70,7 @@ class Hand:
         """The attempt in flight dies, and the next message finds its lease lapsed."""
         row = self.row(name, way)
         assert row.status is StepStatus.IN_FLIGHT, f"{name} is {row.status}"
-        row.lapsed = True
+        row.free_in = -1
         return self._note(plan.claim(self.saga, self.view, name, way, self._worker))
 
     def cancel(self) -> Draft:

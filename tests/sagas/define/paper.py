@@ -220,8 +220,11 @@ class Paper:
     def _read(self) -> RunView:
         self.view.now = _START + timedelta(seconds=self._now)
         for place, row in self.view.steps.items():
-            row.due = self._due.get(place, self._now + 1) <= self._now
-            row.lapsed = place in self._lost
+            row.free_in = (
+                -1 if place in self._lost else self._due.get(place, self._now + 1) - self._now
+            )
+            if row.status is StepStatus.IN_FLIGHT and place not in self._lost:
+                row.free_in = 1
         return self.view
 
     def _absorb(self, draft: Draft, what: str) -> None:

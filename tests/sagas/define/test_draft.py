@@ -61,9 +61,9 @@ def test_an_empty_draft_is_false() -> None:
 def test_a_step_is_due_when_nothing_is_left_to_wait(due_in: float | None, due: bool) -> None:
     draft = a_draft()
     row = a_row(draft, "a", StepStatus.IN_FLIGHT)
-    row.lapsed = True
+    row.free_in = -1
     draft.step(row, StepStatus.READY, due_in=due_in)
-    assert (row.due, row.lapsed) == (due, False)
+    assert row.needs_worker is due
     assert draft.changes[Direction.FORWARD, "a"].due_in == due_in
 
 
@@ -92,7 +92,8 @@ def test_whatever_became_claimable_is_sent(status: StepStatus) -> None:
 
 def test_what_was_claimed_or_settled_is_not_sent() -> None:
     draft = a_draft()
-    for status in (StepStatus.IN_FLIGHT, StepStatus.SUCCEEDED, StepStatus.FAILED):
+    draft.step(a_row(draft, "a", StepStatus.READY), StepStatus.IN_FLIGHT, time_limit=5)
+    for status in (StepStatus.SUCCEEDED, StepStatus.FAILED):
         draft.step(a_row(draft, status, StepStatus.IN_FLIGHT), status, due_in=0)
     assert draft.to_send == []
 
@@ -105,14 +106,6 @@ def test_parking_stops_the_run_with_its_reason() -> None:
     assert draft.view.attention == "the partner says no"
     assert draft.claimed is None
     assert draft.events[-1].data == {"reason": "the partner says no"}
-
-
-def test_parking_takes_what_was_scheduled_off_the_sweeps_list() -> None:
-    draft = a_draft()
-    for status in StepStatus:
-        a_row(draft, status, status)
-    draft.park("why")
-    assert {name for _, name in draft.changes} == {"ready", "unknown"}
 
 
 def test_parking_again_keeps_the_first_reason_and_logs_the_second() -> None:

@@ -114,7 +114,7 @@ def test_the_compensations_run_after_a_cancel_end_the_run() -> None:
 def test_forward_messages_take_nothing_while_the_run_compensates() -> None:
     hand = at("b")
     hand.cancel()
-    hand.row("b").due = True
+    hand.row("b").free_in = 0
     assert not hand.claim("b")
     assert not hand.claim("a")
 
@@ -206,7 +206,7 @@ def test_the_worker_that_finds_the_deadline_passed_may_undo_at_once() -> None:
     hand = Hand(flow(["a", "b"]), carries=False)
     hand.do("a", Done())
     hand.pass_deadline()
-    hand.row("b").due = True
+    hand.row("b").free_in = 0
     worker = plan.Worker(lambda step, way: True, lambda step: True)
     draft = plan.claim(hand.saga, hand.view, "b", FORWARD, worker)
     assert draft.claimed is hand.row("a", BACKWARD)

@@ -24,9 +24,10 @@ def a_row(status: StepStatus = StepStatus.READY, **values: object) -> StepView:
 
 @pytest.mark.parametrize("status", list(StepStatus))
 def test_only_what_is_due_or_lost_needs_a_worker(status: StepStatus) -> None:
-    claimable = {StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING}
-    assert a_row(status, due=True).needs_worker is (status in claimable)
-    assert a_row(status, lapsed=True).needs_worker is (status is StepStatus.IN_FLIGHT)
+    claimable = {StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING, StepStatus.IN_FLIGHT}
+    assert a_row(status, free_in=0.0).needs_worker is (status in claimable)
+    assert a_row(status, free_in=-9.0).needs_worker is (status in claimable)
+    assert not a_row(status, free_in=0.1).needs_worker
     assert not a_row(status).needs_worker
 
 

@@ -70,7 +70,7 @@ def test_a_signal_ends_the_wait_with_its_payload(known: Known) -> None:
     found = row(run_id, "paid")
     assert (found.status, found.result, found.attempt) == ("succeeded", {"amount": 7}, 1)
     assert states(run_id)["b"] == "ready"
-    assert (found.signal, found.correlation, found.wake_at) == ("", "", None)
+    assert (found.signal, found.correlation, found.due_at) == ("", "", None)
     assert told(run_id).problems == []
 
 

@@ -40,7 +40,7 @@ def links(signature: Any) -> list[Signature[Any]]:
 def test_a_sequence_is_a_chain_of_its_steps() -> None:
     found = links(made(flow(["a", "b", "c"]), "a"))
     assert [link.task for link in found] == ["sagas.step"] * 3
-    assert [link.args for link in found] == [(str(_RUN), 1, name) for name in "abc"]
+    assert [link.args for link in found] == [(str(_RUN), 1, name, "flow/1") for name in "abc"]
     assert all(link.immutable for link in found)
 
 
@@ -61,8 +61,8 @@ def test_a_fork_is_a_group_of_chains_and_no_chord() -> None:
 def test_undoing_is_a_chain_in_reverse_with_its_own_tasks() -> None:
     found = links(made(flow(["a", "b", "c"]), "b", way=BACKWARD, epoch=2))
     assert [(link.task, link.args) for link in found] == [
-        ("sagas.compensate", (str(_RUN), 2, "b")),
-        ("sagas.compensate", (str(_RUN), 2, "a")),
+        ("sagas.compensate", (str(_RUN), 2, "b", "flow/1")),
+        ("sagas.compensate", (str(_RUN), 2, "a", "flow/1")),
     ]
 
 

@@ -13,13 +13,15 @@ from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
 
-from sagas import db
+from sagas import record, transitions
 from sagas.define import registry
 from sagas.define.backoff import Retry
 from sagas.define.outcome import Refused, RetryLater, Unknown, Wait
+from sagas.define.view import RunView
 from sagas.identity import identity
-from sagas.models import Run, Step
-from sagas.run.recover import nudge, renew, sweep
+from sagas.models import Run, Step, Worker
+from sagas.run.dispatch import attempt, claim
+from sagas.run.recover import nudge, sweep
 from sagas.testing.post import Post
 from tests.sagas.flows import flow, fork, pivot
 from tests.sagas.stage import (
@@ -29,6 +31,7 @@ from tests.sagas.stage import (
     begun,
     carried,
     lapse,
+    message,
     row,
     run_of,
     states,
@@ -86,7 +89,7 @@ def test_a_message_is_sent_again_once_in_its_interval(
     lapse(run_id)
     with override_settings(SAGAS={"RESEND_SECONDS": 100}):
         assert [sweep() for _ in range(5)] == [1, 0, 0, 0, 0]
-    wake = row(run_id, "a").wake_at
+    wake = run_of(run_id).wake_at
     assert wake is not None
     assert 99 * _SECOND < wake - timezone.now() < 201 * _SECOND
 
@@ -113,7 +116,7 @@ def test_a_sweep_takes_a_batch_at_a_time_the_oldest_first(
     runs = [begun(saga) for _ in range(5)]
     for age, run_id in enumerate(runs):
         lapse(run_id)
-        Step.objects.filter(run_id=run_id).update(wake_at=F("wake_at") - age * _SECOND)
+        Run.objects.filter(id=run_id).update(wake_at=F("wake_at") - age * _SECOND)
     with override_settings(SAGAS={"SWEEP_BATCH": 2}):
         sent = [sweep()]
         while post.deliver():
@@ -130,14 +133,15 @@ def test_a_sweep_gets_past_a_run_that_cannot_be_looked_at(known: Known, actor: A
     for run_id in runs:
         lapse(run_id)
     looked: list[UUID] = []
+    read = record.read
 
-    def look(run_id: UUID) -> bool:
+    def look(run_id: UUID) -> RunView:
         looked.append(run_id)
         if len(looked) == 1:
             raise ValueError("odd")
-        return nudge(run_id)
+        return read(run_id)
 
-    with patch("sagas.run.recover.nudge", look):
+    with patch("sagas.run.recover.record.read", look):
         assert sweep() == 2
     assert sorted(looked) == sorted(runs)
 
@@ -201,11 +205,8 @@ def test_a_deadline_wakes_a_run_that_waits_for_something_later(
     actor.answers["do b"] = Wait(3600.0)
     run_id = begun(known(flow(actor.steps("ab"))), deadline=timedelta(seconds=60))
     carried(run_id, "a")
-    waiting = row(run_id, "b")
-    assert waiting.wake_at is not None
-    assert waiting.wake_at - timezone.now() < 61 * _SECOND
-    Run.objects.update(deadline_at=F("created_at"))
-    Step.objects.filter(name="b").update(wake_at=F("started_at"))
+    assert wake_in(run_id) <= 61
+    Run.objects.update(deadline_at=F("created_at"), wake_at=F("created_at"))
     assert sweep() == 1
     while post.deliver():
         pass
@@ -218,9 +219,9 @@ def test_after_the_pivot_a_deadline_wakes_nothing(known: Known, actor: Actor) ->
     saga = known(flow([pivot(actor.step("p")), actor.step("b")]))
     run_id = begun(saga, deadline=timedelta(seconds=60))
     carried(run_id, "p")
-    wake = row(run_id, "b").wake_at
-    assert wake is not None
-    assert wake - timezone.now() > 3000 * _SECOND
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
+    assert sweep() == 0
+    assert wake_in(run_id) > 3000
 
 
 @pytest.mark.parametrize("ending", ["succeeded", "compensated", "needs_attention"])
@@ -233,7 +234,7 @@ def test_nothing_is_sent_for_a_run_that_rests(
     run_id = begun(known(flow([pivot(nodes[0]), nodes[1]] if ending[0] == "n" else nodes)))
     carried(run_id, "a")
     assert status(run_id) == ending
-    Step.objects.update(wake_at=timezone.now() - _SECOND)
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
     assert (sweep(), post.count()) == (0, 0)
     nudge(run_id)
     assert post.count() == 0
@@ -278,92 +279,156 @@ def test_a_nudge_for_a_run_that_does_not_exist_does_nothing(post: Post) -> None:
     assert post.count() == 0
 
 
-# --- renewing ------------------------------------------------------------------------------
+# --- when it looks -------------------------------------------------------------------------
 
 
-def flying(run_id: UUID, step: str, **values: object) -> None:
-    """A step in flight whose lease runs short."""
-    died(run_id, step)
-    soon = timezone.now() + 5 * _SECOND
-    Step.objects.filter(run_id=run_id, name=step).update(
-        **{"wake_at": soon, "lease_until": soon, **values}
-    )
+def wake_in(run_id: UUID) -> float:
+    """Seconds until a sweep looks at a run."""
+    wake_at = run_of(run_id).wake_at
+    assert wake_at is not None
+    return (wake_at - timezone.now()).total_seconds()
 
 
-def test_the_leases_of_live_attempts_are_renewed(known: Known, actor: Actor) -> None:
+def test_a_live_attempt_is_looked_at_again_when_its_workers_lease_could_be_over(
+    known: Known, actor: Actor, post: Post
+) -> None:
     run_id = begun(known(flow([actor.step("a", timeout=1000)])))
-    flying(run_id, "a")
-    assert renew([os.getpid()]) == 1
-    found = row(run_id, "a")
-    assert found.lease_until is not None
-    assert found.lease_until - timezone.now() > 25 * _SECOND
-    assert found.wake_at is not None
-    assert found.wake_at - timezone.now() > 25 * _SECOND
-
-
-def test_a_lease_with_time_left_is_not_touched(known: Known, actor: Actor) -> None:
-    run_id = begun(known(flow(actor.steps("a"))))
     died(run_id, "a")
-    assert renew([os.getpid()]) == 0
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
+    assert (sweep(), post.count()) == (0, 0)
+    assert 20 < wake_in(run_id) <= 30
+    assert row(run_id, "a").attempt == 1
 
 
-@pytest.mark.parametrize("pids", [[], [1], [os.getpid() + 1]])
-def test_the_leases_of_processes_that_are_gone_are_not_renewed(
-    known: Known, actor: Actor, pids: list[int]
+def test_a_claim_of_a_run_that_slept_for_long_brings_its_look_forward(
+    known: Known, actor: Actor
+) -> None:
+    """Else a worker lost in it would be missed until then."""
+    actor.answers["do a"] = lambda run: Wait(9000.0) if run.attempt == 1 else None
+    run_id = begun(known(flow(actor.steps("a"))))
+    carried(run_id, "a")
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
+    assert sweep() == 0
+    assert wake_in(run_id) > 8000
+    Step.objects.update(due_at=timezone.now() - _SECOND)
+    died(run_id, "a")
+    assert wake_in(run_id) <= 30
+
+
+def test_a_message_that_may_wait_in_a_long_queue_is_given_twice_the_time(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    """A backlog must not be fed with copies of itself."""
+    run_id = begun(known(flow(actor.steps("ab"))))
+    for overdue, least, most in ((5, 30, 60), (100, 100, 200), (9000, 300, 600)):
+        past = timezone.now() - overdue * _SECOND
+        Step.objects.filter(name="a").update(due_at=past)
+        Run.objects.update(wake_at=past, revision=F("revision") + 1)
+        assert sweep() == 1
+        assert least - 2 <= wake_in(run_id) <= most
+
+
+def test_a_run_that_waits_for_a_signal_only_is_never_looked_at(known: Known, actor: Actor) -> None:
+    actor.answers["do a"] = Wait(None, "paid", "order:1")
+    run_id = begun(known(flow(actor.steps("a"))))
+    carried(run_id, "a")
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
+    assert sweep() == 0
+    assert run_of(run_id).wake_at is None
+
+
+def test_a_sweep_that_looks_at_a_run_makes_its_worker_write_on_what_it_saw(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    """It leaves ``wake_at`` alone if that is early enough: it must know when that has moved."""
+    saga = known(flow([actor.step("a", retry=Retry(attempts=2))]))
+
+    def look(run: object) -> RetryLater:
+        Run.objects.update(wake_at=timezone.now() - _SECOND)
+        assert sweep() == 0
+        return RetryLater("busy", 7.0)
+
+    actor.answers["do a"] = look
+    run_id = begun(saga)
+    carried(run_id, "a")
+    assert wake_in(run_id) <= 7
+
+
+def test_a_finished_run_holds_nothing(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("a"))))
+    carried(run_id, "a")
+    found = row(run_id, "a")
+    assert (found.limit_at, found.due_at, found.pid, found.worker) == (None, None, None, "")
+    assert run_of(run_id).wake_at is None
+
+
+# --- lost workers --------------------------------------------------------------------------
+
+
+def test_an_attempt_is_its_workers_while_that_worker_beats(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow([actor.step("a", timeout=1000)])))
+    died(run_id, "a")
+    assert carried(run_id, "a") == []
+    assert row(run_id, "a").attempt == 1
+    Worker.objects.update(lease_until=timezone.now() - _SECOND)
+    with patch("sagas.run.dispatch.heartbeat.ensure"):
+        carried(run_id, "a")
+    assert row(run_id, "a").attempt == 2
+
+
+def test_an_attempt_beyond_its_own_limit_is_taken_over_though_its_worker_beats(
+    known: Known, actor: Actor
 ) -> None:
     run_id = begun(known(flow(actor.steps("a"))))
-    flying(run_id, "a")
-    assert renew(pids) == 0
+    died(run_id, "a")
+    Step.objects.update(limit_at=timezone.now() - _SECOND)
+    carried(run_id, "a")
+    assert row(run_id, "a").attempt == 2
 
 
-def test_the_leases_of_other_workers_are_not_renewed(known: Known, actor: Actor) -> None:
-    run_id = begun(known(flow(actor.steps("a"))))
-    flying(run_id, "a", worker="another/1-abc")
-    assert renew([os.getpid()]) == 0
-    assert identity() != "another/1-abc"
-
-
-def test_no_lease_is_renewed_beyond_the_steps_own_limit(known: Known, actor: Actor) -> None:
-    run_id = begun(known(flow([actor.step("a", timeout=3)])))
-    flying(run_id, "a")
-    assert renew([os.getpid()]) == 1
-    found = row(run_id, "a")
-    assert found.lease_until == found.limit_at == found.wake_at
-
-
-def test_an_attempt_beyond_its_limit_is_left_to_lapse(known: Known, actor: Actor) -> None:
-    run_id = begun(known(flow(actor.steps("a"))))
-    flying(run_id, "a", limit_at=timezone.now() - _SECOND)
-    assert renew([os.getpid()]) == 0
-
-
-def test_a_renewed_lease_is_not_taken_over(known: Known, actor: Actor, post: Post) -> None:
-    run_id = begun(known(flow(actor.steps("a"))))
-    flying(run_id, "a")
-    renew([os.getpid()])
-    assert (sweep(), carried(run_id, "a"), actor.calls) == (0, [], [])
+def test_what_a_lost_child_held_is_sent_by_the_next_sweep(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    saga = known(flow([actor.step("a", timeout=1000)]))
+    lost, live, foreign = begun(saga), begun(saga), begun(saga)
+    for run_id in (lost, live, foreign):
+        died(run_id, "a")
+    Step.objects.filter(run=lost).update(pid=4_000_001)
+    Step.objects.filter(run=foreign).update(worker="another", pid=4_000_001)
+    post.drop_all()
+    assert transitions.free(identity(), [4_000_001]) == 1
+    assert sweep() == 1
+    assert [row(run_id, "a").attempt for run_id in (lost, live, foreign)] == [1, 1, 1]
+    while post.deliver():
+        pass
+    assert [row(run_id, "a").attempt for run_id in (lost, live, foreign)] == [2, 1, 1]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_renewing_and_taking_over_at_the_same_moment_leave_one_owner(
+def test_freeing_and_answering_at_the_same_moment_leave_one_outcome(
     known: Known, actor: Actor
 ) -> None:
     saga = known(flow(actor.steps("a")))
     for _ in range(15):
         run_id = begun(saga)
+        given = message(run_id, "a")
+        draft = claim(given)
+        assert draft is not None
+        outcomes = at_once(
+            partial(transitions.free, identity(), [os.getpid()]), partial(attempt, given, draft)
+        )
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)], outcomes
+        assert (status(run_id), row(run_id, "a").attempt) == ("succeeded", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_find_a_worker_lost_one_takes_its_step_over(known: Known, actor: Actor) -> None:
+    saga = known(flow(actor.steps("a")))
+    for _ in range(10):
+        run_id = begun(saga)
         died(run_id, "a")
         lapse(run_id)
         actor.calls.clear()
-        outcomes = at_once(partial(renew, [os.getpid()]), partial(carried, run_id, "a"))
+        outcomes = at_once(*[partial(carried, run_id, "a")] * 4)
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)], outcomes
-        found = row(run_id, "a")
-        assert (found.attempt, found.status) in {(1, "in_flight"), (2, "succeeded")}
-        assert len(actor.calls) == found.attempt - 1
-
-
-def test_finished_steps_hold_no_lease(known: Known, actor: Actor) -> None:
-    run_id = begun(known(flow(actor.steps("a"))))
-    carried(run_id, "a")
-    found = row(run_id, "a")
-    assert (found.lease_until, found.limit_at, found.wake_at, found.pid) == (None,) * 4
-    assert db.execute("SELECT count(*) FROM sagas_step WHERE wake_at IS NOT NULL") == [(0,)]
+        assert (row(run_id, "a").attempt, actor.calls) == (2, ["do a"])

@@ -16,7 +16,7 @@ from sagas.models import Event, Run, Step
 from sagas.testing.audit import audit
 from sagas.testing.ledger import Ledger
 from tests.sagas.flows import flow, fork, pivot
-from tests.sagas.stage import BACKWARD, Actor, Known, begun, carried
+from tests.sagas.stage import BACKWARD, Actor, Known, begun, carried, tampering
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
 
@@ -165,7 +165,8 @@ def test_what_is_broken_is_found(
     known: Known, ledger: Ledger, refused: str, tamper: Tamper, finding: str
 ) -> None:
     saga = played(known, ledger, refused)
-    tamper(ledger)
+    with tampering():
+        tamper(ledger)
     assert finding in audit(saga, "k", ledger, 0)
 
 

@@ -1,0 +1,53 @@
+"""A worker's sign of life: its steps in flight stay its own while it beats."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from sagas import db, transitions
+from sagas.conf import conf
+from sagas.identity import identity
+
+_BEAT = """
+INSERT INTO sagas_worker (name, host, pid, started_at, beat_at, lease_until)
+VALUES (%(name)s, %(host)s, %(pid)s, clock_timestamp(), clock_timestamp(),
+  clock_timestamp() + %(lease)s::float8 * interval '1 second')
+ON CONFLICT (name) DO UPDATE SET beat_at = excluded.beat_at, lease_until = excluded.lease_until"""
+_LEAVE = "DELETE FROM sagas_worker WHERE name = %s"
+_FORGET = "DELETE FROM sagas_worker WHERE lease_until < clock_timestamp() - interval '1 day'"
+
+_beaten: float | None = None  # the monotonic time of this process's last beat
+
+
+def beat() -> None:
+    """Say that this worker lives; to be repeated well before a lease is over."""
+    global _beaten
+    params = {
+        "name": identity(),
+        "host": socket.gethostname()[:255],
+        "pid": os.getpid(),
+        "lease": conf().LEASE_SECONDS,
+    }
+    db.execute(_BEAT, params)
+    if _beaten is None:
+        db.execute(_FORGET)
+    _beaten = time.monotonic()
+
+
+def ensure() -> None:
+    """Beat unless this process did lately: without a living worker a claim would lapse at once.
+
+    A pool's child cannot see that its parent beats, and tasks also run where no worker is.
+    """
+    if _beaten is None or time.monotonic() - _beaten > conf().LEASE_SECONDS / 2:
+        beat()
+
+
+def leave() -> None:
+    """Hand back what this worker still holds, and be forgotten."""
+    global _beaten
+    transitions.free(identity())
+    db.execute(_LEAVE, [identity()])
+    _beaten = None
