@@ -10,7 +10,7 @@ from project.child import Child, Program
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_STEADY = 60.0  # a child that ran this long starts again at the first pause
+_STEADY = 10.0  # a child that ran this long starts again at the first pause
 _PROBE_EVERY = 0.05
 
 
