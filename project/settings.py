@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from project import environment, wiring
 from project.sentry import report_errors
@@ -77,6 +79,12 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": REDIS_PREFIX,
+        # It holds quotas only, and requests wait for it: one that is silent is done without.
+        "OPTIONS": {
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "retry": Retry(NoBackoff(), 0),
+        },
     },
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from sagas.states import (
     ACTIVE_RUNS,
@@ -25,15 +25,21 @@ class Fact:
     old: str
     new: str
     epoch: int
+    attempt: int = 0
 
 
 @dataclass(slots=True)
 class Replay:
-    """Where the events say that the run and its steps stand, and what was wrong on the way."""
+    """Where the events say that the run and its steps stand, and what was wrong on the way.
+
+    Steps are found by direction and name.
+    """
 
     status: str
     steps: dict[tuple[str, str], str]
     problems: list[str]
+    epoch: int = 0
+    attempts: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def replay(facts: Iterable[Fact]) -> Replay:
@@ -43,11 +49,10 @@ def replay(facts: Iterable[Fact]) -> Replay:
         facts: all events of one run, oldest first.
     """
     state = Replay("", {}, [])
-    epoch = 0
     for fact in facts:
-        if fact.epoch < epoch:
-            state.problems.append(f"epoch {fact.epoch} wrote after epoch {epoch}")
-        epoch = max(epoch, fact.epoch)
+        if fact.epoch < state.epoch:
+            state.problems.append(f"epoch {fact.epoch} wrote after epoch {state.epoch}")
+        state.epoch = max(state.epoch, fact.epoch)
         state.problems += _step(state, fact) if fact.step else _run(state, fact)
     return state
 
@@ -61,7 +66,7 @@ def _run(state: Replay, fact: Fact) -> Iterator[str]:
         yield f"the run went from {fact.old} when it was {state.status}"
     elif not fact.old and fact.new != RunStatus.PENDING:
         yield f"the run began {fact.new}"
-    elif fact.old and RunStatus(fact.new) not in RUN_MOVES[RunStatus(fact.old)]:
+    elif fact.old and fact.new not in _RUN_MOVES.get(fact.old, ()):
         yield f"the run went {fact.old} → {fact.new}, which is no legal move"
     state.status = fact.new
 
@@ -74,9 +79,10 @@ def _step(state: Replay, fact: Fact) -> Iterator[str]:
     before = state.steps.get(place, StepStatus.PENDING)
     if fact.old != before:
         yield f"{fact.step} ({fact.direction}) went from {fact.old} when it was {before}"
-    elif StepStatus(fact.new) not in STEP_MOVES[StepStatus(fact.old)]:
+    elif fact.new not in _STEP_MOVES.get(fact.old, ()):
         yield f"{fact.step} ({fact.direction}) went {fact.old} → {fact.new}: no legal move"
     state.steps[place] = fact.new
+    state.attempts[place] = fact.attempt
 
 
 def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
@@ -94,3 +100,6 @@ def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
 _FORWARD = ACTIVE_RUNS[Direction.FORWARD]
 _STILL = frozenset({RunStatus.PENDING, RunStatus.NEEDS_ATTENTION})
 _RUN_WORDS = frozenset(status.value for status in RunStatus)
+# By plain words: a log that somebody wrote in may hold any.
+_RUN_MOVES: Mapping[str, Collection[str]] = {old.value: new for old, new in RUN_MOVES.items()}
+_STEP_MOVES: Mapping[str, Collection[str]] = {old.value: new for old, new in STEP_MOVES.items()}

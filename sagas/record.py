@@ -22,7 +22,7 @@ _STEP = f"""s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries,
   extract(epoch FROM CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END
     - clock_timestamp())::float8,
   coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8,
-  s.result::text"""
+  s.result::text, s.worker, s.pid"""
 COLUMNS = f"{_RUN}, {_STEP}"  #: of a run r and its steps s
 _READ = f"""
 SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
@@ -98,4 +98,6 @@ def _step(row: tuple[Any, ...]) -> StepView:
         free_in=row[11],
         elapsed=row[12],
         result=row[13],
+        worker=row[14],
+        pid=row[15],
     )

@@ -1,7 +1,8 @@
 """What every worker does beside its tasks: beat, free what lost children held, and sweep.
 
-A thread of its own: a timer of Celery's event loop would stand still while the broker is away,
-which is just when it is needed. Add it with ``app.steps["worker"].add(Sweeper)``.
+Threads of their own: a timer of Celery's event loop would stand still while the broker is away,
+which is just when it is needed; and a sweep that a silent broker holds up must hold up no beat.
+Add it with ``app.steps["worker"].add(Sweeper)``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -32,9 +34,14 @@ class Sweeper(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        """Start sweeping. It ends with the process: while tasks drain, leases need renewing."""
+        """Start both threads. They end with the process: while tasks drain, leases go on."""
         drain.reopen()
-        threading.Thread(target=_run, args=(worker,), name="sagas-sweeper", daemon=True).start()
+        children = Children(worker)
+        for name, pause, action in (
+            ("sagas-heartbeat", lambda: conf().LEASE_SECONDS / 4, heartbeat.beat),
+            ("sagas-sweeper", lambda: conf().SWEEP_SECONDS, lambda: look_after(children)),
+        ):
+            threading.Thread(target=forever, args=(pause, action), name=name, daemon=True).start()
 
 
 @signals.worker_shutting_down.connect
@@ -81,18 +88,21 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _run(worker: Any) -> None:
-    beaten, children = float("-inf"), Children(worker)
+def look_after(children: Children) -> None:
+    """One round: what lost children held is freed first, so that it is sent at once."""
+    children.free_lost()
+    sweep()
+
+
+def forever(pause: Callable[[], float], action: Callable[[], object]) -> None:
+    """Do something again and again, at intervals that vary a little, whatever happens."""
     while True:
-        started = time.monotonic()
         try:
-            if started - beaten >= conf().LEASE_SECONDS / 4:
-                heartbeat.beat()
-                beaten = started
-            children.free_lost()
-            sweep()
+            action()
         except Exception as error:  # the thread must outlive whatever happens to the database
-            logger.warning("Sweep: %s; trying again.", type(error).__name__)
+            logger.warning(
+                "%s: %s; trying again.", threading.current_thread().name, type(error).__name__
+            )
             with suppress(Exception):
                 connection.close()
-        time.sleep(conf().SWEEP_SECONDS * random.uniform(0.8, 1.2))
+        time.sleep(pause() * random.uniform(0.8, 1.2))

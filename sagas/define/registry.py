@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from sagas.define.difference import difference
+from sagas.define.fingerprint import fits
 from sagas.define.saga import Definition
 from sagas.errors import DefinitionError, UnknownSaga
 
@@ -54,18 +56,41 @@ def find(reference: str) -> Definition | None:
 
 
 def pinned(name: str, version: int, fingerprint: str) -> Definition:
-    """The saga that a run was started with.
+    """The saga that a run was started with, as it is now.
 
     Raises:
-        UnknownSaga: it is gone, or has other steps now.
+        UnknownSaga: it is gone, or has changed so that the run cannot go on with it.
     """
     saga = get(name, version)
-    if saga.fingerprint != fingerprint:
+    if not fits(fingerprint, saga):
         raise UnknownSaga(
             f"{saga!r} has other steps than when this run started. Bring them back, and give "
             "the new ones a version of their own."
         )
     return saga
+
+
+def mismatch(name: str, version: int, fingerprint: str, started: Sequence[str]) -> str:
+    """Why the code cannot continue a run, in words; empty if it can.
+
+    Args:
+        started: the names of the run's forward steps, by position.
+    """
+    try:
+        saga = get(name, version)
+    except UnknownSaga as error:
+        return f"{error}{_against_newest(name, fingerprint, started)}"
+    if fits(fingerprint, saga):
+        return ""
+    words = difference(started, fingerprint, saga)
+    return f"{saga!r} has other steps than when this run started: {words}."
+
+
+def _against_newest(name: str, fingerprint: str, started: Sequence[str]) -> str:
+    versions = _sagas.get(name)
+    newest = versions[max(versions)] if versions else None
+    words = difference(started, fingerprint, newest) if newest else ""
+    return f" Compared with {newest!r}: {words}." if words else ""
 
 
 def all_sagas() -> list[Definition]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -49,7 +47,8 @@ class Definition:
         name: lower-case words joined by hyphens; unique together with ``version``.
         payload: the pydantic model of the payload.
         steps: steps and ``parallel`` blocks, in order.
-        version: raise it when you change the steps while runs are under way.
+        version: raise it when you change the steps while runs are under way, and keep the old
+            definition beside the new one; ``sagas.define.fingerprint`` says what is a change.
         errors: what the exceptions of the steps' code mean.
         deadline: how long a run may take before it turns back; ignored after the pivot.
         hop: send every step as a message of its own, instead of carrying on in one worker.
@@ -69,7 +68,8 @@ class Definition:
         deadline: timedelta | None = None,
         hop: bool = False,
     ) -> None:
-        from sagas.define.validate import validate  # it needs this module
+        from sagas.define.fingerprint import fingerprint  # these need this module
+        from sagas.define.validate import validate
 
         self.name = name
         self.version = version
@@ -82,7 +82,7 @@ class Definition:
         self.steps = {step.name: step for step in walk(self.tree)}
         self.order = {name: position for position, name in enumerate(self.steps)}
         self.pivot = next((s for s in self.steps.values() if s.kind is Kind.PIVOT), None)
-        self.fingerprint = _fingerprint(self.tree)
+        self.fingerprint = fingerprint(self)
         self.defined()
 
     def defined(self) -> None:
@@ -162,20 +162,6 @@ def _with_kind(node: Node, passed: bool) -> Node:
     if passed:
         return replace(node, kind=Kind.RETRIABLE)
     return replace(node, kind=Kind.HARMLESS if node.harmless else Kind.COMPENSATABLE)
-
-
-def _fingerprint(nodes: Sequence[Node]) -> str:
-    text = json.dumps(_shape(nodes), separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _shape(nodes: Sequence[Node]) -> list[Any]:
-    return [
-        [_shape(branch) for branch in node.branches]
-        if isinstance(node, Parallel)
-        else f"{node.name}:{node.kind}{':optional' if node.optional else ''}"
-        for node in nodes
-    ]
 
 
 def _problems(error: ValidationError) -> list[dict[str, str]]:

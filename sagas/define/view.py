@@ -29,6 +29,8 @@ class StepView:
     elapsed: float = 0.0  # seconds since it was first claimed, when the view was read ...
     since: float = 0.0  # ... or at this age of the view, when it is claimed first
     result: str | None = None  # JSON
+    worker: str = ""  # who has it in flight ...
+    pid: int | None = None  # ... and in which of its processes
 
     @property
     def awaits(self) -> bool:

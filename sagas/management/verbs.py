@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import CharField, Count, Q
-from django.db.models.functions import Cast
+from django.db.models import Count
 
 from sagas.define import registry
-from sagas.errors import SagaError, UnknownRun
+from sagas.errors import SagaError
+from sagas.management import upkeep
 from sagas.management.drawing import draw
+from sagas.management.finding import find
 from sagas.management.text import table
 from sagas.management.timeline import as_data, timeline
 from sagas.models import Run
@@ -101,31 +100,6 @@ def token(options: Options) -> str:
     return tokens.issue(user, timedelta(days=options["days"]))
 
 
-def find(fragment: str) -> UUID:
-    """The id of the one run whose id begins or ends so.
-
-    Raises:
-        UnknownRun: there is none.
-        SagaError: it is no part of an id, or of several.
-    """
-    text = fragment.lower()
-    if len(text) == 36:
-        return UUID(text)
-    if not re.fullmatch(r"[0-9a-f-]{4,36}", text):
-        raise SagaError(
-            f"{fragment!r} is no run's id, nor 4 characters or more of its start or end."
-        )
-    ids = Run.objects.annotate(text=Cast("id", CharField())).values_list("id", flat=True)
-    found = list(ids.filter(Q(text__startswith=text) | Q(text__endswith=text))[:2])
-    if not found:
-        raise UnknownRun(f"No run's id begins or ends with {fragment!r}.")
-    if len(found) > 1:
-        raise SagaError(
-            f"More than one run's id begins or ends with {fragment!r}; give more of it."
-        )
-    return found[0]
-
-
 #: The function for each word of the command line.
 VERBS: Mapping[str, Callable[[Options], str]] = {
     "list": list_sagas,
@@ -136,6 +110,9 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "cancel": cancel_run,
     "signal": signal,
     "token": token,
+    "verify": upkeep.verify_runs,
+    "archive": upkeep.archive_runs,
+    "check-deploy": upkeep.check_code,
 }
 
 

@@ -79,5 +79,6 @@ def _checked(name: str, correlation: str, deduplication_id: str | None, payload:
     try:
         return encode(payload, conf().MAX_DOCUMENT_BYTES)
     except NotADocument as error:
-        problem = {"field": "payload", "message": str(error)}
+        place = f"payload.{error.field}".rstrip(".")
+        problem = {"field": place, "message": str(error)}
         raise PayloadInvalid(f"signal {name!r}", [problem]) from None

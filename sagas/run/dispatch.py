@@ -7,24 +7,28 @@ its worker look at the record, and the record decides.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
+from psycopg.errors import ReadOnlySqlTransaction
 
 from sagas import record, transitions
 from sagas.conf import conf
 from sagas.define import plan, registry
-from sagas.define.draft import Draft
+from sagas.define.draft import Change, Draft
 from sagas.define.outcome import Done, Outcome, RetryLater, Unknown, Wait
 from sagas.define.plan import Worker, time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun, UnknownSaga
+from sagas.identity import identity
 from sagas.run import heartbeat, limits, mailbox
 from sagas.run.canvas import Links
 from sagas.run.context import condition
@@ -68,7 +72,7 @@ def claim(message: Message) -> Draft | None:
 
     With nothing to take, the message's links are dropped too, so that copies never multiply.
     """
-    heartbeat.ensure()
+    insist(heartbeat.ensure)
     if (draft := _first_claim(message)) is not None:
         return _go_on(message, registry.get(draft.view.saga, draft.view.version), draft)
     try:
@@ -89,9 +93,8 @@ def claim(message: Message) -> Draft | None:
     if not draft:
         message.links.clear()
         return None
-    if not insist(lambda: transitions.write(draft)):  # moved meanwhile: look again
-        return claim(message)
-    return _go_on(message, saga, draft)
+    written = _written(draft)
+    return claim(message) if written is None else _go_on(message, saga, written)
 
 
 def attempt(message: Message, draft: Draft) -> Draft | None:
@@ -119,25 +122,22 @@ def recorded(
     fence, step = (view.epoch, row.attempt), saga.steps[row.name]
     if not (isinstance(outcome, Wait) and outcome.signal):
         draft = plan.settle(saga, view, row, outcome, worker(saga, view, message, step))
-        if insist(lambda: transitions.write(draft)):
-            return draft
+        if (written := _written(draft)) is not None:
+            return written
     return insist(lambda: _recorded_locked(message, saga, view.id, row, fence, outcome))
 
 
 def definition_of(view: RunView) -> Definition | None:
-    """The definition that the run pins, or None: this code has none, or another one.
+    """The definition that the run pins, or None: this code has none, or one that does not fit.
 
     Then the run needs attention, unless it is so young that newer code may be on its way here.
     """
-    try:
-        saga = registry.get(view.saga, view.version)
-        if saga.fingerprint == view.fingerprint:
-            return saga
-        reason = f"{saga!r} has other steps than when this run started"
-    except UnknownSaga as error:
-        reason = str(error)
+    with suppress(UnknownSaga):
+        return registry.pinned(view.saga, view.version, view.fingerprint)
     young = view.lifetime < conf().DEPLOY_SECONDS
     if not young and not view.over and not view.attention:
+        started = [row.name for row in view.rows(Direction.FORWARD)]
+        reason = registry.mismatch(view.saga, view.version, view.fingerprint, started)
         draft = Draft(view)
         draft.park(f"The code that runs this saga does not fit the run: {reason}")
         insist(lambda: transitions.write(draft))
@@ -157,8 +157,14 @@ def worker(saga: Definition, view: RunView, message: Message, current: Step) -> 
     return Worker(carries, condition(saga, view), conf().POISON_ATTEMPTS)
 
 
-def insist(action: Callable[[], T]) -> T:
-    """Do something in the database, and again on a new connection while it cannot be reached.
+class Repeats:
+    """How often something had to be done again: its first answers may only have been lost."""
+
+    count = 0
+
+
+def insist(action: Callable[[], T], repeats: Repeats | None = None) -> T:
+    """Do something in the database, and again on a new connection while it cannot serve.
 
     Safe for writes: each names the revision it was planned on, so one whose answer was lost
     changes nothing when repeated. Gives up after one lease: then a sweep takes over.
@@ -170,14 +176,24 @@ def insist(action: Callable[[], T]) -> T:
     while True:
         try:
             return action()
-        except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block or time.monotonic() + pause > until:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            late = connection.in_atomic_block or time.monotonic() + pause > until
+            if late or not _passes(error):
                 raise
             logger.warning("Database: %s; trying again.", type(error).__name__)
             limits.release()  # the step has answered; ending the process would lose that
             connection.close()
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
+            if repeats is not None:
+                repeats.count += 1
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it may go by itself: a server that is away, full, read-only, or was too busy."""
+    return not isinstance(error, InternalError) or isinstance(
+        error.__cause__, ReadOnlySqlTransaction
+    )
 
 
 # --- helpers -------------------------------------------------------------------------------
@@ -188,7 +204,35 @@ def _first_claim(message: Message) -> Draft | None:
     saga = registry.find(message.saga)
     if saga is None or message.epoch != 1 or message.step not in saga.steps:
         return None
-    return insist(lambda: transitions.take_first(saga, message.run_id, message.step))
+    repeats = Repeats()
+    draft = insist(lambda: transitions.take_first(saga, message.run_id, message.step), repeats)
+    if draft is None and repeats.count:
+        expected = StepView(None, message.step, Direction.FORWARD, 0, attempt=1)
+        return _claimed_after_all(message.run_id, expected)
+    return draft
+
+
+def _written(draft: Draft) -> Draft | None:
+    """Write a draft and give it; None: the run has moved since it was planned."""
+    repeats = Repeats()
+    if insist(lambda: transitions.write(draft), repeats):
+        return draft
+    if not repeats.count or draft.claimed is None:
+        return None
+    found = _claimed_after_all(draft.view.id, draft.claimed)
+    if found is not None:  # with what else it moved, to be sent
+        found.changes = {key: Change(found.view.steps[key]) for key in draft.changes}
+    return found
+
+
+def _claimed_after_all(run_id: UUID, expected: StepView) -> Draft | None:
+    """A claim of ours of which only the answer was lost: nobody else has that attempt."""
+    view = insist(lambda: record.read(run_id))
+    row = view.step(expected.name, expected.direction)
+    mine = (StepStatus.IN_FLIGHT, expected.attempt, identity(), os.getpid())
+    if row is None or (row.status, row.attempt, row.worker, row.pid) != mine:
+        return None
+    return Draft(view, claimed=row)
 
 
 def _next_of(message: Message, saga: Definition, view: RunView) -> Step | None:

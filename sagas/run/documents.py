@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100  # pydantic reads no JSON beyond 200
+_SAFE_BITS = 14_000  # Python writes no integer of more than 4300 digits
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class NotADocument(ValueError):
-    """The value cannot be stored as JSON; the message says why."""
+    """The value cannot be stored as JSON; the message says why and, where it is one place, where.
+
+    Attributes:
+        field: the place within the value, as in ``items.0.name``; empty: the whole.
+    """
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        self.field = field
+        super().__init__(f"{reason}, at {field!r}" if field else reason)
 
 
 def encode(value: Any, limit: int) -> str:
@@ -29,9 +42,9 @@ def encode(value: Any, limit: int) -> str:
     except RecursionError:
         raise NotADocument("it is nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise NotADocument(str(error)) from None
-    if "\\u0000" in text and any("\x00" in found for found in _strings(value)):
-        raise NotADocument("it contains a NUL character")
+        raise NotADocument(*_culprit(value, str(error))) from None
+    if _LONE_SURROGATE.search(text) or "\\u0000" in text:
+        _demand_text(value)
     if _LONE_SURROGATE.search(text):
         raise NotADocument("it contains a lone surrogate")
     if len(text) > limit or len(text.encode()) > limit:
@@ -41,9 +54,28 @@ def encode(value: Any, limit: int) -> str:
     return text
 
 
+def reference(value: Any, reason: str) -> str:
+    """A JSON text that stands for plain data that cannot be stored: its size and its hash.
+
+    Enough to tell whether what a partner holds is what it answered. Never raises.
+    """
+    fingerprint = sha256()
+    size = 0
+    for piece in _pieces(value):
+        size += len(piece)
+        fingerprint.update(piece)
+    stands_for = {
+        "truncated": True,
+        "reason": clean(reason, 200),
+        "bytes": size,
+        "sha256": fingerprint.hexdigest(),
+    }
+    return json.dumps(stands_for, ensure_ascii=False, separators=(",", ":"))
+
+
 def clean(text: str, limit: int = 2000) -> str:
     """A reason or error that PostgreSQL accepts: cut, without NUL and lone surrogates."""
-    return _LONE_SURROGATE.sub("�", text.replace("\x00", "�"))[:limit]
+    return _LONE_SURROGATE.sub("�", text[:limit].replace("\x00", "�"))
 
 
 def addressable(name: str, correlation: str) -> bool:
@@ -52,18 +84,62 @@ def addressable(name: str, correlation: str) -> bool:
     return fits and clean(name + correlation) == name + correlation
 
 
-def _strings(value: Any) -> list[str]:
-    found, stack = [], [value]
+def _demand_text(value: Any) -> None:
+    for field, item in _leaves(value):
+        if isinstance(item, str) and "\x00" in item:
+            raise NotADocument("it contains a NUL character", field)
+        if isinstance(item, str) and _LONE_SURROGATE.search(item):
+            raise NotADocument("it contains a lone surrogate", field)
+
+
+def _culprit(value: Any, reason: str) -> tuple[str, str]:
+    """The reason with the place of what JSON cannot write."""
+    if "Circular" in reason:
+        return reason, ""
+    for field, item in _leaves(value):
+        if isinstance(item, float) and not math.isfinite(item):
+            return f"{item} is no number in JSON (not JSON compliant)", field
+        if item is None or isinstance(item, str | bool | float):
+            continue
+        if isinstance(item, int) and item.bit_length() < _SAFE_BITS:
+            continue
+        return reason, field
+    return reason, ""
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """Keys and values that hold no others, each with its place."""
+    stack, seen = [("", value)], set()
     while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, dict):
-            stack.extend(item.keys())
-            stack.extend(item.values())
+        field, item = stack.pop()
+        if isinstance(item, dict | list | tuple):
+            if id(item) in seen:  # it may contain itself
+                continue
+            seen.add(id(item))
+        if isinstance(item, dict):
+            stack.extend((_place(field, key), child) for key, child in item.items())
+            yield from ((_place(field, key), key) for key in item)
         elif isinstance(item, list | tuple):
-            stack.extend(item)
-    return found
+            stack.extend((_place(field, number), child) for number, child in enumerate(item))
+        else:
+            yield field, item
+
+
+def _place(field: str, key: Any) -> str:
+    if isinstance(key, str):
+        name = clean(key, 40)
+    else:
+        name = str(key) if isinstance(key, int) and key.bit_length() < 64 else type(key).__name__
+    return f"{field}.{name}"[-200:].lstrip(".") if field else name
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """A JSON text in bytes, piece by piece; where that cannot be written, what Python says."""
+    try:
+        for piece in _ENCODER.iterencode(value):
+            yield piece.encode("utf-8", "surrogatepass")
+    except (TypeError, ValueError, RecursionError) as error:
+        yield type(error).__name__.encode()
 
 
 def _depth(value: Any) -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterable
 from uuid import UUID
+
+from celery import current_app
+from django.db import InterfaceError, OperationalError
 
 from sagas import record, transitions
 from sagas.conf import conf
@@ -12,6 +16,7 @@ from sagas.define.plan import past_pivot
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
+from sagas.run.depth import depth
 from sagas.run.dispatch import definition_of
 from sagas.run.send import send
 from sagas.states import ACTIVE_RUNS, Direction, RunStatus, StepStatus
@@ -28,9 +33,17 @@ def sweep() -> int:
     never a storm.
     """
     woken = [seen for run_id in transitions.wake(conf().SWEEP_BATCH) if (seen := _seen(run_id))]
-    transitions.look_again((view, next_look(saga, view)) for saga, view in woken)
-    sent = [view for saga, view in woken if (rows := claimable(view)) and send(saga, view, rows)]
-    return len(sent)
+    deep = bool(woken) and depth(_queues(woken)) > conf().SWEEP_BATCH
+    transitions.look_again((view, next_look(saga, view, deep=deep)) for saga, view in woken)
+    sent = 0
+    for number, (saga, view) in enumerate(woken):
+        if not (rows := claimable(view)):
+            continue
+        if not send(saga, view, rows):  # the broker is away: it would hold up each in turn
+            _try_soon(view for _, view in woken[number:])
+            break
+        sent += 1
+    return sent
 
 
 def nudge(run_id: UUID) -> bool:
@@ -43,18 +56,20 @@ def nudge(run_id: UUID) -> bool:
     return bool(rows) and send(saga, view, rows)
 
 
-def next_look(saga: Definition, view: RunView) -> float | None:
+def next_look(saga: Definition, view: RunView, *, deep: bool = False) -> float | None:
     """Seconds until a sweep must look at a run again if nobody moves it; None: never.
 
-    A message that is taken for lost may only wait in a long queue, so each is given twice the
-    time of the one before it: a backlog is not fed with copies of itself.
+    Args:
+        deep: its message is probably not lost but waits in a long queue. Then each copy is given
+            twice the time of the one before it: a backlog is not fed with copies of itself.
     """
     if view.over or view.status is RunStatus.NEEDS_ATTENTION:
         return None
     looks = [row.free_in for row in view.steps.values() if row.awaits and row.free_in is not None]
     if view.deadline is not None and not past_pivot(saga, view):
         looks.append((view.deadline - view.clock).total_seconds())
-    return min((look if look > 0 else _resend_in(-look) for look in looks), default=None)
+    waits = (look if look > 0 else _resend_in(-look if deep else 0.0) for look in looks)
+    return min(waits, default=None)
 
 
 def claimable(view: RunView) -> list[StepView]:
@@ -70,6 +85,12 @@ def claimable(view: RunView) -> list[StepView]:
     return rows
 
 
+def _queues(woken: list[tuple[Definition, RunView]]) -> set[str]:
+    """The queues that what is claimable would be sent to."""
+    default = current_app.conf.task_default_queue
+    return {saga.steps[row.name].queue or default for saga, v in woken for row in claimable(v)}
+
+
 def _seen(run_id: UUID) -> tuple[Definition, RunView] | None:
     """A run as it stands, with the definition it pins; None if nothing can be sent for it."""
     try:
@@ -77,10 +98,24 @@ def _seen(run_id: UUID) -> tuple[Definition, RunView] | None:
         saga = definition_of(view)
     except UnknownRun:
         return None
+    except (OperationalError, InterfaceError):  # no run is at fault: the database is away
+        raise
     except Exception:  # one odd run must not keep the others of this sweep waiting
         logger.exception("Run %s cannot be looked at.", run_id)
         return None
     return None if saga is None else (saga, view)
+
+
+def _try_soon(views: Iterable[RunView]) -> None:
+    """Look at runs again when the broker may be back, not when a lost message would be resent."""
+    waiting = [view for view in views if claimable(view)]
+    for view in waiting:
+        view.revision += 1  # by the look that was set before
+    soon = min(conf().RESEND_SECONDS, _BROKER_SECONDS)
+    transitions.look_again((view, soon * random.uniform(0.5, 1)) for view in waiting)
+
+
+_BROKER_SECONDS = 5.0
 
 
 def _resend_in(overdue: float) -> float:

@@ -90,7 +90,7 @@ def _document(saga: Definition, payload: BaseModel) -> str:
         document = encode(saga.plain(payload), conf().MAX_DOCUMENT_BYTES)
     except ValueError as error:
         raise PayloadInvalid(
-            f"saga {saga.name!r}", [{"field": "", "message": str(error)}]
+            f"saga {saga.name!r}", [{"field": getattr(error, "field", ""), "message": str(error)}]
         ) from None
     saga.restored(document)
     return document

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import math
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sagas.define.step import Action, Errors, Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import PayloadInvalid, StepTimeout
 from sagas.run.context import restored, run_context, stored
-from sagas.run.documents import NotADocument, addressable, clean, encode
+from sagas.run.documents import NotADocument, addressable, clean, encode, reference
 from sagas.run.limits import limited
 from sagas.states import Direction
 
@@ -80,14 +80,38 @@ def _verdict(step: Step, answer: Any) -> Outcome:
 
 def _result(step: Step, result: Any) -> Outcome:
     try:
-        text = encode(stored(step, result), conf().MAX_DOCUMENT_BYTES)
+        plain = stored(step, result)
+        text = encode(plain, conf().MAX_DOCUMENT_BYTES)
         restored(step, text)  # later steps must be able to read it
         return Done(text)
     except NotADocument as error:
-        return Unknown(f"the result of {step.name!r} cannot be stored: {error}")
+        return _unfit(step, plain, str(error))
     except Exception as error:  # a validator's; its text may quote personal data
         # Never refused: the effect is there, only its description is unfit.
         return Unknown(f"the result does not fit {step.name!r}: {type(error).__name__}")
+
+
+def _unfit(step: Step, plain: Any, reason: str) -> Outcome:
+    """The effect is there, and its description cannot be stored: keep what identifies it.
+
+    Never a part of it or a mended one, which a compensation might take for the whole.
+    """
+    stand_in = reference(plain, reason)
+    kept = json.loads(stand_in)
+    if _takes_anything(step, stand_in, kept):
+        return Done(stand_in)
+    return Unknown(
+        f"the result of {step.name!r} cannot be stored: {clean(reason, 300)} "
+        f"({kept['bytes']} bytes, sha256 {kept['sha256']})"
+    )
+
+
+def _takes_anything(step: Step, text: str, value: Any) -> bool:
+    """Whether later steps get just this from a step that declares no more than: some data."""
+    try:
+        return bool(restored(step, text) == value)
+    except Exception:
+        return False
 
 
 def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
@@ -134,7 +158,8 @@ def presentable(outcome: Outcome) -> Outcome:
 
 def _bounded(wait: Wait) -> Outcome:
     seconds = _seconds(wait.seconds)
-    if wait.signal and not addressable(wait.signal, wait.correlation):
+    texts = isinstance(wait.signal, str) and isinstance(wait.correlation, str)
+    if not texts or (wait.signal and not addressable(wait.signal, wait.correlation)):
         return Refused("it waits for a signal that nobody can send: name or correlation unfit")
     if not wait.signal and seconds is None:
         return Refused("it waits for neither a signal nor a time, so for ever")
@@ -144,16 +169,19 @@ def _bounded(wait: Wait) -> Outcome:
 
 
 def _words(reason: Any) -> str:
-    return clean(str(reason), 500)
+    try:
+        return clean(str(reason), 500)
+    except Exception:  # an integer of very many digits; its own code is broken
+        return f"a {type(reason).__name__} that has no text"
 
 
 def _seconds(value: Any) -> float | None:
     """A number of seconds that an interval can hold; what is no number means none."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if not isinstance(value, int | float) or math.isnan(value):
+    if not isinstance(value, int | float) or value != value:  # isnan takes no large integer
         return None
-    return min(max(float(value), 0.0), _CENTURY)
+    return float(min(max(value, 0), _CENTURY))
 
 
 def _log(view: RunView, row: StepView, error: Exception) -> None:

@@ -26,6 +26,16 @@ def audit(saga: Definition, key: str, ledger: Ledger, lost_calls: int) -> list[s
     return [*_record(runs[0]), *_effects(saga, runs[0], ledger), *_calls(ledger, lost_calls)]
 
 
+def before(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    """Every pair of steps of which the first must come first."""
+    for index, node in enumerate(nodes):
+        later = [s.name for s in walk(nodes[index + 1 :])]
+        yield from ((s.name, name) for s in walk([node]) for name in later)
+        if isinstance(node, Parallel):
+            for branch in node.branches:
+                yield from before(branch)
+
+
 def _record(run: Run) -> Iterator[str]:
     if run.status not in _AT_REST:
         yield f"I1: the run came to rest as {run.status}"
@@ -80,7 +90,7 @@ def _undone(saga: Definition, run: Run, counts: Counter[tuple[str, str]]) -> Ite
 
 def _disorder(saga: Definition, effects: Sequence[Entry]) -> Iterator[str]:
     seen = {(e.direction, e.step): e.seq for e in effects}
-    for first, second in _before(saga.tree):
+    for first, second in before(saga.tree):
         for direction, (early, late) in (
             (Direction.FORWARD, (first, second)),
             (Direction.BACKWARD, (second, first)),
@@ -99,13 +109,3 @@ def _calls(ledger: Ledger, lost_calls: int) -> Iterator[str]:
     repeated = sum(count - 1 for count in calls.values())
     if repeated > lost_calls:
         yield f"I10: {repeated} calls were repeated, and only {lost_calls} can have been lost"
-
-
-def _before(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
-    """Every pair of steps of which the first must come first."""
-    for index, node in enumerate(nodes):
-        later = [s.name for s in walk(nodes[index + 1 :])]
-        yield from ((s.name, name) for s in walk([node]) for name in later)
-        if isinstance(node, Parallel):
-            for branch in node.branches:
-                yield from _before(branch)

@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 import yaml
 
+from project.celery import app
 from project.queues import WORKER_GROUPS
+from sagas.conf import conf
+from sagas.define import registry
+from sagas.define.plan import time_limit
+from sagas.states import Direction
 from tests.project.processes import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -51,3 +56,18 @@ def test_nothing_starts_before_the_database_is_migrated() -> None:
     for name in ("web", "worker-steps", "worker-payments"):
         migrated = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert migrated == "service_completed_successfully"
+
+
+def test_a_worker_is_given_the_time_that_its_longest_step_takes_to_stop() -> None:
+    longest = max(
+        time_limit(step, direction)
+        for saga in registry.all_sagas()
+        for step in saga.steps.values()
+        for direction in Direction
+    )
+    # It finishes what it can, hands back the rest, and a step that hangs is ended.
+    needed = app.conf.worker_soft_shutdown_timeout + longest + conf().GRACE_SECONDS
+    for name in WORKER_GROUPS:
+        worker = SERVICES[f"worker-{name}"]
+        assert float(worker["stop_grace_period"].removesuffix("s")) > needed
+        assert worker["restart"] == "unless-stopped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
 
 from sagas import checks
-from sagas.checks import check_sagas, routed_queues
+from sagas.checks import check_broker, check_sagas, refuse_unfit_broker, routed_queues
 from sagas.define import registry
+from tests.project.private_redis import PrivateRedis, private_redis
+from tests.project.rabbitmq import virtual_host
 from tests.sagas.flows import flow, simple
 from tests.sagas.stage import Known
 
@@ -36,7 +39,7 @@ def _only_ours(monkeypatch: pytest.MonkeyPatch, known: Known) -> None:
 @pytest.fixture(autouse=True)
 def celery() -> Iterator[Any]:
     """Celery's settings without limits of time, as they were again afterwards."""
-    before = {name: current_app.conf[name] for name in _SOUND}
+    before = {name: current_app.conf[name] for name in (*_SOUND, "broker_url")}
     current_app.conf.update(_SOUND)
     yield current_app.conf
     current_app.conf.update(before)
@@ -96,6 +99,27 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
         {"celery": {"broker_transport_options": {"visibility_timeout": 60}}},
     ),
     (
+        "sagas.W109",
+        False,
+        "Celery lets a task run for 300 s, but Redis hands its message out again after 250 s.",
+        "Raise visibility_timeout in CELERY_BROKER_TRANSPORT_OPTIONS above CELERY_TASK_TIME_LIMIT.",
+        {
+            "celery": {
+                "broker_transport_options": {"visibility_timeout": 250},
+                "task_time_limit": 300,
+            }
+        },
+    ),
+    (
+        "sagas.W110",
+        False,
+        "Saga 'flow': the message of step 'b' may be worked on for 5005 s, but RabbitMQ by default "
+        "cuts off a worker that holds one for 1800 s.",
+        "Raise consumer_timeout in rabbitmq.conf, or lower the step's timeout and "
+        "SAGAS['CARRY_SECONDS'].",
+        {"step": {"timeout": 5000}, "celery": {"broker_url": "amqp://there"}},
+    ),
+    (
         "sagas.E104",
         True,
         "Celery accepts pickle, which runs whatever a message says.",
@@ -124,6 +148,10 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
         {"settings": {"NONSENSE": 1}},
     ),
 ]
+
+
+#: What only the broker itself can tell; tested below, on a real one.
+ASKED = {"sagas.E107", "sagas.W108"}
 
 
 def found_in(
@@ -172,7 +200,7 @@ def test_a_broken_project_is_told_what_and_how_to_mend_it(
 
 def test_every_check_is_tried_here() -> None:
     source = Path(checks.__file__).read_text()
-    assert set(re.findall(r'id="(sagas\.[EW]\d+)"', source)) == {case[0] for case in CASES}
+    assert set(re.findall(r'id="(sagas\.[EW]\d+)"', source)) == {case[0] for case in CASES} | ASKED
 
 
 def test_no_id_is_also_a_definitions() -> None:
@@ -195,3 +223,67 @@ def test_a_queue_that_the_settings_name_is_known() -> None:
 def test_django_runs_the_checks() -> None:
     with override_settings(SAGAS={"NONSENSE": 1}):
         assert "sagas.E100" in {message.id for message in run_checks(tags=["sagas"])}
+
+
+# --- the broker itself ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def broker(tmp_path: Path, celery: Any) -> Iterator[PrivateRedis]:
+    """A Redis that the test may spoil, as the broker."""
+    with private_redis(tmp_path) as server:
+        celery.broker_url = server.url()
+        yield server
+
+
+def set_policy(server: PrivateRedis, policy: str) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory-policy", policy)
+
+
+def test_a_redis_that_evicts_nothing_is_a_fit_broker(broker: PrivateRedis) -> None:
+    assert check_broker() == []
+    refuse_unfit_broker()
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_redis_that_evicts_is_no_broker(broker: PrivateRedis, policy: str) -> None:
+    set_policy(broker, policy)
+    (found,) = check_broker()
+    assert (found.id, found.is_serious()) == ("sagas.E107", True)
+    assert policy in found.msg
+    assert found.hint is not None
+    assert "CONFIG SET maxmemory-policy noeviction" in found.hint
+    with pytest.raises(SystemExit, match=r"does not start.*E107.*CONFIG SET"):
+        refuse_unfit_broker()
+
+
+def test_a_broker_that_is_away_is_no_reason_not_to_start(
+    broker: PrivateRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.kill()
+    (found,) = check_broker()
+    assert (found.id, found.is_serious()) == ("sagas.W108", False)
+    refuse_unfit_broker()
+    assert "sagas.W108: The broker does not answer" in caplog.text
+
+
+def test_a_silent_broker_does_not_hold_a_check_up(broker: PrivateRedis) -> None:
+    broker.freeze()
+    started = time.monotonic()
+    assert [message.id for message in check_broker()] == ["sagas.W108"]
+    assert time.monotonic() - started < 10
+    broker.thaw()
+
+
+def test_a_broker_that_is_no_redis_has_no_such_policy(celery: Any) -> None:
+    with virtual_host() as host:
+        celery.broker_url = host.url()
+        assert check_broker() == []
+
+
+def test_only_a_deployment_asks_the_broker(broker: PrivateRedis) -> None:
+    set_policy(broker, "allkeys-lru")
+    deployed = run_checks(tags=["sagas"], include_deployment_checks=True)
+    assert "sagas.E107" in {message.id for message in deployed}
+    assert "sagas.E107" not in {message.id for message in run_checks(tags=["sagas"])}

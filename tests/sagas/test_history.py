@@ -106,3 +106,27 @@ def test_flags_and_late_answers_move_nothing() -> None:
     told = replay([*_BEGIN, *flags])
     assert told.problems == []
     assert (told.status, told.steps["forward", "a"]) == ("pending", "ready")
+
+
+def test_the_events_tell_the_epoch_and_each_steps_attempts() -> None:
+    again = [
+        Fact("a", "forward", "ready", "in_flight", 1, 1),
+        Fact("a", "forward", "in_flight", "ready", 1, 1),
+        Fact("a", "forward", "ready", "in_flight", 1, 2),
+        Fact("a", "forward", "", "", 1, 1),  # the first attempt's late answer
+        Fact("a", "forward", "in_flight", "succeeded", 1, 2),
+    ]
+    told = replay([*_BEGIN, _CLAIM[0], *again, *_BACK])
+    assert told.epoch == 2
+    assert told.attempts == {("forward", "a"): 2, ("backward", "a"): 0}
+    assert replay([]).epoch == 0
+
+
+def test_words_that_no_engine_writes_are_no_legal_moves() -> None:
+    assert problems(*_BEGIN, Fact("a", "forward", "ready", "lost", 1)) == [
+        "a (forward) went ready → lost: no legal move"
+    ]
+    assert problems(*_BEGIN, *[Fact("a", "forward", "lost", "lost", 1)] * 2) == [
+        "a (forward) went from lost when it was ready",
+        "a (forward) went lost → lost: no legal move",
+    ]

@@ -1,14 +1,17 @@
-"""``manage.py sagas``: look at sagas and their runs, start, cancel and signal them."""
+"""``manage.py sagas``: look at sagas and their runs, act on them, and keep the record."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from sagas.errors import SagaError
+from sagas.management.console import Console
+from sagas.management.times import moment, span
 from sagas.management.verbs import VERBS
 from sagas.states import RunStatus
 
@@ -18,7 +21,7 @@ _PAYLOAD = "JSON, @FILE, or - for standard input"
 class Command(BaseCommand):
     """Parses the command line, calls the verb, and tells an error in one line."""
 
-    help = "Look at sagas and their runs, start, cancel and signal them. Without a word: list."
+    help = "Look at sagas and their runs, act on them, and keep the record. Without a word: list."
 
     def add_arguments(self, parser: CommandParser) -> None:
         words = parser.add_subparsers(dest="word", metavar="WORD")
@@ -30,12 +33,20 @@ class Command(BaseCommand):
         _id(words.add_parser("cancel", help="ask a run to undo itself"))
         _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
         _token(words.add_parser("token", help="make a token for the API"))
+        _verify(words.add_parser("verify", help="compare runs with their own history"))
+        _archive(words.add_parser("archive", help="move runs that are long over into a file"))
+        _check_deploy(words.add_parser("check-deploy", help="can this code continue what runs?"))
 
     def handle(self, *args: Any, **options: Any) -> str:
+        console = Console(self.stdout, self.stderr)
         try:
-            return VERBS[options["word"] or "list"](options)
+            return VERBS[options["word"] or "list"]({**options, "console": console})
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted.", returncode=130) from None
         except (SagaError, DatabaseError, ValueError, RecursionError) as error:
             raise CommandError(_line(error)) from None
+        finally:
+            console.clear()
 
 
 def _start(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +76,25 @@ def _signal(parser: argparse.ArgumentParser) -> None:
 def _token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user")
     parser.add_argument("--days", type=_positive, default=30, help="how long it is good")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="*", help="only these runs: their ids or unique parts of them")
+    parser.add_argument("--saga", help="only this one's runs")
+    parser.add_argument("--since", type=moment, metavar="DATE", help="only runs created since then")
+
+
+def _archive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--older-than", type=span, required=True, metavar="SPAN", help="over for longer than 90d"
+    )
+    parser.add_argument("--to", type=Path, metavar="FILE.jsonl.gz", help="a file to be made")
+    parser.add_argument("--batch", type=_positive, default=100, help="runs removed at once")
+    parser.add_argument("--dry-run", action="store_true", help="only count them")
+
+
+def _check_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as data")
 
 
 def _id(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,12 @@
 import gzip
 import json
 import socket
+import threading
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from integrations.errors import PartnerUnavailable, PartnerUnknown
 from integrations.http import Call, Reply, parse, send
@@ -105,6 +109,13 @@ def test_a_slow_answer_ends_with_the_call(sandbox: RunningSandbox, reference: st
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, id="endless header"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}", id="digits"
+        ),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 5000, id="never a last answer"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX\x00: 1\r\n\r\n",
     ],
 )
 def test_what_is_no_http_answer_leaves_a_write_unknown_and_a_read_unavailable(
@@ -115,6 +126,41 @@ def test_what_is_no_http_answer_leaves_a_write_unknown_and_a_read_unavailable(
             send(write(), "POST", address, content=b"{}")
         with pytest.raises(PartnerUnavailable):
             send(read(), "GET", address)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=100).map(b"HTTP/1.1 200 OK\r\n".__add__)
+    | st.binary(max_size=100).map(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".__add__)
+)
+def test_whatever_bytes_come_back_they_are_an_answer_or_a_partners_failure(answer: bytes) -> None:
+    call = write()
+    with answering(answer) as address, suppress(PartnerUnknown):
+        assert isinstance(parse(call, send(call, "POST", address, content=b"{}")), dict)
+
+
+def test_a_body_of_a_gigabyte_is_left_where_it_is() -> None:
+    """It is refused while it is read; the sender, who has sent a little of it, goes on."""
+    read_of_it = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            nonlocal read_of_it
+            peer, _ = server.accept()
+            with peer, suppress(OSError):
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+                while read_of_it < 1_000_000_000:
+                    read_of_it += peer.send(b"x" * 65536)
+
+        sender = threading.Thread(target=serve)
+        sender.start()
+        with pytest.raises(PartnerUnknown, match="more than 1000000 bytes"):
+            send(write(), "POST", f"http://127.0.0.1:{server.getsockname()[1]}/", content=b"{}")
+        sender.join(10)
+    assert not sender.is_alive()
+    assert read_of_it < 50_000_000
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sagas.define import registry
 from sagas.errors import DefinitionError, UnknownSaga
-from tests.sagas.flows import flow
+from tests.sagas.flows import flow, simple
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,41 @@ def test_a_run_gets_the_saga_that_it_was_started_with_or_none() -> None:
         registry.pinned("flow", 2, old.fingerprint)
     with pytest.raises(UnknownSaga, match="no version 3"):
         registry.pinned("flow", 3, old.fingerprint)
+
+
+def test_a_run_goes_on_with_a_definition_that_promises_more() -> None:
+    old, new = flow([simple("a", harmless=True), "b"]), flow(["a", "b"])
+    registry.register(new)
+    assert registry.pinned("flow", 1, old.fingerprint) is new
+    assert registry.mismatch("flow", 1, old.fingerprint, ["a", "b"]) == ""
+
+
+def test_a_mismatch_is_put_into_words() -> None:
+    old, new = flow(["a", "b"]), flow(["a", "x"])
+    registry.register(new)
+    assert registry.mismatch("flow", 1, old.fingerprint, ["a", "b"]) == (
+        "<Saga flow v1> has other steps than when this run started: "
+        "step 'b' is gone; step 'x' is new after 'a'."
+    )
+
+
+def test_a_version_that_is_gone_is_compared_with_the_newest() -> None:
+    old, new = flow(["a", "b"]), flow(["a"], version=3)
+    registry.register(flow(["z"], version=2))
+    registry.register(new)
+    assert registry.mismatch("flow", 1, old.fingerprint, ["a", "b"]) == (
+        "Saga 'flow' has no version 1; it has 2, 3. Compared with <Saga flow v3>: step 'b' is gone."
+    )
+    same = flow(["a"])
+    assert registry.mismatch("flow", 1, same.fingerprint, ["a"]) == (
+        "Saga 'flow' has no version 1; it has 2, 3."
+    )
+
+
+def test_a_saga_that_is_gone_is_only_named() -> None:
+    assert registry.mismatch("flow", 1, "f", ["a"]) == (
+        "No saga is named 'flow'. Known sagas: none."
+    )
 
 
 def test_all_sagas_are_listed_by_name_and_version() -> None:

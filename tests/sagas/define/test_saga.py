@@ -75,26 +75,6 @@ def test_a_steps_errors_come_before_the_sagas() -> None:
     assert saga.errors_of(saga.steps["b"]) is own
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        ["a", "b"],
-        ["b", "a", "c"],
-        ["a", fork("b", "c")],
-        [pivot(simple("a")), "b", "c"],
-        [simple("a", harmless=True), "b", "c"],
-        [simple("a", optional=True), "b", "c"],
-    ],
-)
-def test_the_fingerprint_tells_incompatible_steps_apart(changed: list[Node | str]) -> None:
-    assert flow(changed).fingerprint != flow(["a", "b", "c"]).fingerprint
-
-
-def test_what_runs_under_way_do_not_mind_keeps_the_fingerprint() -> None:
-    changed = simple("a", timeout=99, retry=Retry(attempts=9), queue="other")
-    assert flow([changed, "b"]).fingerprint == flow(["a", "b"]).fingerprint
-
-
 def test_a_definition_names_itself() -> None:
     assert repr(flow(["a"], version=3)) == "<Saga flow v3>"
 

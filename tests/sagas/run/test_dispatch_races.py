@@ -12,11 +12,12 @@ from unittest.mock import MagicMock, patch
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
+from psycopg.errors import ReadOnlySqlTransaction
 
 from sagas import db
 from sagas.define.outcome import Refused
-from sagas.models import Event
+from sagas.models import Event, Step
 from sagas.run import dispatch
 from sagas.run.dispatch import insist
 from sagas.testing.post import Post
@@ -203,18 +204,66 @@ def test_an_answer_whose_commit_was_not_acknowledged_is_recorded_once(
     assert told(run_id).problems == []
 
 
-@pytest.mark.parametrize(("nth", "step"), [(1, "a"), (2, "b")])
-def test_a_claim_whose_commit_was_not_acknowledged_is_taken_over_after_its_lease(
-    known: Known, actor: Actor, nth: int, step: str
+@pytest.mark.parametrize("saga", ["flow/1", ""], ids=["first claim", "planned claim"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_claim_whose_commit_was_not_acknowledged_is_gone_on_with(
+    known: Known, actor: Actor, nth: int, saga: str
 ) -> None:
-    run_id = begun(known(flow(actor.steps("ab"))))
+    run_id = begun(known(flow(actor.steps("abc"))))
     with unacknowledged(nth):
-        carried(run_id, "a")
-    assert states(run_id)[step] == "in_flight"
-    lapse(run_id)
-    carried(run_id, step)
-    assert actor.calls == ["do a", "do b"]
+        carried(run_id, "a", saga=saga)
+    assert actor.calls == ["do a", "do b", "do c"]
     assert status(run_id) == "succeeded"
+    assert [row(run_id, name).attempt for name in "abc"] == [1, 1, 1]
+    assert told(run_id).problems == []
+
+
+def test_what_such_a_commit_made_ready_for_others_is_sent(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = begun(known(flow([*actor.steps("a"), fork(*actor.steps("bc"))])))
+    post.drop_all()
+    with unacknowledged(2):
+        carried(run_id, "a")
+    assert actor.calls == ["do a", "do b"]
+    while post.deliver():
+        pass
+    assert status(run_id) == "succeeded"
+
+
+def test_anothers_claim_is_not_taken_for_an_own_one(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    real, writes = db.execute, count(1)
+
+    def execute(sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
+        rows = real(sql, params)
+        if "UPDATE sagas_run" in sql and next(writes) == 1:
+            Step.objects.filter(run=run_id, name="a").update(pid=4_000_001)
+            raise OperationalError("the connection was closed")
+        return rows
+
+    with patch.object(db, "execute", execute):
+        carried(run_id, "a")
+    assert actor.calls == []
+    assert states(run_id)["a"] == "in_flight"
+
+
+def test_a_read_only_database_is_waited_for(known: Known, actor: Actor) -> None:
+    answers: list[Any] = [InternalError("read-only"), 7]
+    answers[0].__cause__ = ReadOnlySqlTransaction()
+
+    def act() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert insist(act) == 7
+
+
+def test_any_other_internal_error_is_not(known: Known) -> None:
+    with pytest.raises(InternalError):
+        insist(MagicMock(side_effect=[InternalError("corrupt"), 7]))
 
 
 def test_a_database_that_stays_away_is_given_up_after_a_lease() -> None:

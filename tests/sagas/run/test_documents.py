@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sagas import db
-from sagas.run.documents import NotADocument, addressable, clean, encode
+from sagas.run.documents import NotADocument, addressable, clean, encode, reference
 
 _LIMIT = 10_000
 _LEAVES = (
@@ -102,6 +103,47 @@ def test_a_value_that_contains_itself_is_refused() -> None:
     value.append(value)
     with pytest.raises(NotADocument, match="Circular"):
         encode(value, _LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"items": [{"name": "a"}, {"name": "b\x00"}]}, "items.1.name"),
+        ({"a": {"b": math.nan}}, "a.b"),
+        ({"a": [1, 10**5000]}, "a.1"),
+        ({"a": [0, {"b": object()}]}, "a.1.b"),
+        ({"a": {"\ud800": 1}}, "a.�"),
+        ("\x00", ""),
+        ({"n": {10**5000: 1}}, "n.int"),
+    ],
+)
+def test_a_refusal_names_the_place(value: Any, field: str) -> None:
+    with pytest.raises(NotADocument) as refused:
+        encode(value, _LIMIT)
+    assert refused.value.field == field
+    assert repr(field) in str(refused.value) or not field
+
+
+def test_a_value_that_contains_itself_beside_what_is_no_json_is_refused() -> None:
+    value: list[Any] = [object()]
+    value.append(value)
+    with pytest.raises(NotADocument):
+        encode(value, _LIMIT)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_TREES, st.text(st.characters(codec=None)))
+def test_a_reference_to_anything_can_be_stored(value: Any, reason: str) -> None:
+    stand_in = json.loads(encode(json.loads(reference(value, reason)), _LIMIT))
+    assert stand_in["truncated"] is True
+    assert len(stand_in["sha256"]) == 64
+
+
+def test_a_reference_tells_values_apart_and_their_size() -> None:
+    one, other = (json.loads(reference("x" * n, "large")) for n in (1000, 1001))
+    assert (one["bytes"], other["bytes"]) == (1002, 1003)
+    assert one["sha256"] == sha256(b'"' + b"x" * 1000 + b'"').hexdigest()
+    assert one["sha256"] != other["sha256"]
 
 
 def test_a_number_of_very_many_digits_is_refused() -> None:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError
 from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
@@ -320,11 +321,18 @@ def test_a_message_that_may_wait_in_a_long_queue_is_given_twice_the_time(
 ) -> None:
     """A backlog must not be fed with copies of itself."""
     run_id = begun(known(flow(actor.steps("ab"))))
-    for overdue, least, most in ((5, 30, 60), (100, 100, 200), (9000, 300, 600)):
+    for waiting, overdue, least, most in (
+        (0, 9000, 30, 60),
+        (100, 9000, 30, 60),
+        (101, 5, 30, 60),
+        (101, 100, 100, 200),
+        (101, 9000, 300, 600),
+    ):
         past = timezone.now() - overdue * _SECOND
         Step.objects.filter(name="a").update(due_at=past)
         Run.objects.update(wake_at=past, revision=F("revision") + 1)
-        assert sweep() == 1
+        with patch("sagas.run.recover.depth", return_value=waiting):
+            assert sweep() == 1
         assert least - 2 <= wake_in(run_id) <= most
 
 
@@ -432,3 +440,33 @@ def test_of_many_who_find_a_worker_lost_one_takes_its_step_over(known: Known, ac
         outcomes = at_once(*[partial(carried, run_id, "a")] * 4)
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)], outcomes
         assert (row(run_id, "a").attempt, actor.calls) == (2, ["do a"])
+
+
+def test_a_database_that_goes_away_ends_the_sweep_and_blames_no_run(
+    known: Known, actor: Actor, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = begun(known(flow(actor.steps("a"))))
+    lapse(run_id)
+    with (
+        patch("sagas.run.recover.record.read", side_effect=OperationalError("gone")),
+        pytest.raises(OperationalError),
+    ):
+        sweep()
+    assert "cannot be looked at" not in caplog.text
+    assert wake_in(run_id) > 0
+
+
+def test_a_broker_that_is_away_holds_up_one_send_and_the_others_are_tried_soon(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    saga = known(flow(actor.steps("a")))
+    runs = [begun(saga) for _ in range(5)]
+    post.drop_all()
+    for run_id in runs:
+        lapse(run_id)
+    with patch("sagas.run.send.canvas", side_effect=OSError("no route")) as tried:
+        assert sweep() == 0
+    assert tried.call_count == 1
+    assert all(wake_in(run_id) <= 5 for run_id in runs)
+    Run.objects.update(wake_at=timezone.now() - _SECOND)
+    assert sweep() == 5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -125,10 +128,10 @@ def test_done_may_be_said_explicitly_and_must_fit_too() -> None:
         (int, "many"),
         (None, 5),
         (Any, object()),
-        (Any, "nul\x00"),
+        (str, "nul\x00"),
         (float, math.nan),
         (str, "half \ud800"),
-        (Any, "x" * 300_000),
+        (str, "x" * 300_000),
     ],
 )
 def test_a_result_that_cannot_be_stored_is_unknown_and_never_refused(
@@ -136,6 +139,43 @@ def test_a_result_that_cannot_be_stored_is_unknown_and_never_refused(
 ) -> None:
     """The effect is there; only its description is unfit."""
     assert isinstance(performed(lambda run: answer, returns=returns), Unknown)
+
+
+@pytest.mark.parametrize("returns", [Any, dict[str, Any]])
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("nul\x00", "a NUL character, at 'what'"),
+        (10**5000, "4300 digits"),
+        ("x" * 300_000, "larger than 262144 bytes"),
+    ],
+    ids=["nul", "digits", "large"],
+)
+def test_of_a_result_of_any_type_that_cannot_be_stored_its_size_and_hash_are_kept(
+    returns: Any, what: Any, reason: str
+) -> None:
+    outcome = performed(lambda run: {"what": what}, returns=returns)
+    assert isinstance(outcome, Done)
+    kept = json.loads(outcome.result or "")
+    assert kept["truncated"] is True
+    assert reason in kept["reason"]
+    if what == "x" * 300_000:
+        whole = json.dumps({"what": what}, separators=(",", ":")).encode()
+        assert (kept["bytes"], kept["sha256"]) == (len(whole), sha256(whole).hexdigest())
+
+
+def test_no_declared_type_is_given_a_stand_in_for_what_cannot_be_stored() -> None:
+    """A compensation would take it for the whole."""
+
+    class Lenient(BaseModel):
+        model_config = ConfigDict(extra="allow")
+        id: str = ""
+
+    outcome = performed(lambda run: Lenient(id="x" * 300_000), returns=Lenient)
+    assert isinstance(outcome, Unknown)
+    assert re.search(
+        r"larger than 262144 bytes \(300009 bytes, sha256 [0-9a-f]{64}\)", outcome.reason
+    )
 
 
 def test_an_unfit_result_does_not_quote_what_the_partner_said() -> None:
@@ -287,6 +327,30 @@ def test_a_reason_that_is_no_text_becomes_one(reason: Any) -> None:
 )
 def test_a_wait_for_a_signal_that_nobody_could_send_is_refused(answer: Wait) -> None:
     assert isinstance(performed(lambda run: answer), Refused)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Wait(signal=5, correlation="c"),  # type: ignore[arg-type]
+        Wait(signal="s", correlation=None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wait_for_what_is_no_name_is_refused(answer: Wait) -> None:
+    assert isinstance(performed(lambda run: answer), Refused)
+
+
+@pytest.mark.parametrize("reason", [10**5000, Spiteful()], ids=["digits", "broken"])
+def test_a_reason_that_has_no_text_breaks_nothing(reason: Any) -> None:
+    outcome = performed(lambda run: Refused(reason))
+    assert isinstance(outcome, Refused)
+    assert type(reason).__name__ in outcome.reason
+
+
+def test_a_time_beyond_any_float_is_a_long_one() -> None:
+    outcome = performed(lambda run: RetryLater("busy", 10**400))
+    assert isinstance(outcome, RetryLater)
+    assert outcome.after == 100 * 365 * 86_400
 
 
 def test_a_wait_for_nothing_is_refused() -> None:

@@ -1,0 +1,186 @@
+"""A campaign: calm, chaos, heal, quiesce, judge."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import psycopg
+
+from project.chaos.fate import Fate
+from project.chaos.load import Accepted, Load
+from project.chaos.nemesis import Nemesis
+from project.chaos.verdict import Verdict, judge
+from project.chaos.world import ChaosWorld, Plan
+from sagas.define.saga import Definition
+
+QUIESCE = 60.0  #: seconds after the heal by which every run must be at rest
+_CALM = 0.1  # share of the runs that have come to rest before the first fault
+_LONGEST = 3600.0
+_AT_REST = """
+SELECT count(*) FILTER (WHERE status IN ('succeeded', 'compensated', 'needs_attention')), count(*)
+FROM sagas_run"""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a campaign is asked to do.
+
+    Attributes:
+        runs: how many runs to start.
+        seconds: how long the faults go on at least.
+        faults: names of the nemesis's kinds.
+    """
+
+    plan: Plan
+    runs: int
+    seconds: float
+    faults: tuple[str, ...]
+    sagas: dict[str, Definition]
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it. Times are seconds, rates runs per second."""
+
+    verdict: Verdict
+    accepted: Accepted
+    injected: dict[str, int]
+    vacuous: list[str]
+    quiesced: float | None = None  # after the heal; None: not in time
+    calm_rate: float = 0.0
+    chaos_rate: float = 0.0
+    web_memory: tuple[int, int] = (0, 0)  # bytes at the start and at the end
+    web_files: tuple[int, int] = (0, 0)
+    log: list[str] = field(default_factory=list)
+
+
+def run(campaign: Campaign, var: Path, echo: IO[str], say: Callable[[str], None]) -> Outcome:
+    """Do all of it in a private world under `var`; `say` is told how it goes on."""
+    with ChaosWorld(var, campaign.plan, echo) as world:
+        return _Course(campaign, world, say).run()
+
+
+class _Course:
+    def __init__(self, campaign: Campaign, world: ChaosWorld, say: Callable[[str], None]) -> None:
+        self._campaign = campaign
+        self._world = world
+        self._say = say
+        self._log: list[str] = []
+        self._began = time.monotonic()
+        self._load = Load(world, campaign.runs, list(campaign.sagas), campaign.payload)
+        self._nemesis = Nemesis(world, campaign.faults, self._note)
+        self._rested = 0
+        self._said = 0.0
+
+    def run(self) -> Outcome:
+        try:
+            return self._run()
+        finally:
+            self._load.stop()
+            self._nemesis.heal()
+
+    def _run(self) -> Outcome:
+        web = self._world.main_process("web")
+        before = _size(web)
+        loading = threading.Thread(target=self._load.run, daemon=True)
+        loading.start()
+        calm = self._until(lambda: self._rested >= self._campaign.runs * _CALM, "calm", _LONGEST)
+        self._nemesis.start()
+        faults_end = time.monotonic() + self._campaign.seconds
+        calm_runs = self._rested
+        chaos = self._until(
+            lambda: not loading.is_alive() and time.monotonic() >= faults_end, "chaos", _LONGEST
+        )
+        chaos_runs = self._rested - calm_runs
+        self._nemesis.heal()
+        self._note("healed")
+        quiesced = self._until(self._all_rest, "quiescing", QUIESCE)
+        with self._world.connect() as database:
+            verdict = judge(
+                database,
+                self._world.ledger,
+                self._load.accepted,
+                self._campaign.sagas,
+                Fate(self._campaign.plan.seed),
+            )
+        after = _size(web)
+        return Outcome(
+            verdict=verdict,
+            accepted=self._load.accepted,
+            injected=dict(self._nemesis.injected),
+            vacuous=[*self._nemesis.vacuous, *_vacuous(self._campaign, verdict)],
+            quiesced=quiesced if self._all_rest() else None,
+            calm_rate=calm_runs / max(calm, 0.001),
+            chaos_rate=chaos_runs / max(chaos, 0.001),
+            web_memory=(before[0], after[0]),
+            web_files=(before[1], after[1]),
+            log=self._log,
+        )
+
+    def _until(self, reached: Callable[[], bool], phase: str, longest: float) -> float:
+        """Look again and again until it is so, or for so long; give the seconds it took."""
+        began = time.monotonic()
+        while True:
+            self._look(phase)
+            if reached() or time.monotonic() - began > longest:
+                return time.monotonic() - began
+            time.sleep(0.3)
+
+    def _look(self, phase: str) -> None:
+        try:
+            with self._world.connect() as database:
+                found = database.execute(_AT_REST).fetchone()
+        except psycopg.Error:
+            return  # the nemesis has it
+        rested = int(str(found[0])) if found else 0
+        for _ in range(max(0, rested - self._rested)):
+            self._load.finished()
+        self._rested = max(rested, self._rested)
+        if time.monotonic() - self._said > 5:
+            self._said = time.monotonic()
+            faults = sum(self._nemesis.injected.values())
+            self._say(
+                f"{phase}: {self._rested} of {self._campaign.runs} runs at rest, "
+                f"{len(self._load.accepted.runs)} accepted, {faults} faults, "
+                f"{time.monotonic() - self._began:.0f} s"
+            )
+
+    def _all_rest(self) -> bool:
+        return self._rested >= len(self._load.accepted.runs)
+
+    def _note(self, what: str) -> None:
+        self._log.append(f"{time.monotonic() - self._began:8.2f} {what}")
+
+
+def _vacuous(campaign: Campaign, verdict: Verdict) -> list[str]:
+    """What must have been met, or the campaign has proved little."""
+    least = {
+        "unknowns": campaign.runs // 50,
+        "compensations": campaign.runs // 100,
+        "retries": campaign.runs // 50,
+        "duplicates suppressed": campaign.runs // 100,
+    }
+    if {"child", "worker"} & set(campaign.faults):
+        least["takeovers"] = max(1, campaign.runs // 100)
+    if "freeze" in campaign.faults:
+        least["late answers"] = 1
+    return [
+        f"{what}: {verdict.seen[what]} of at least {minimum}"
+        for what, minimum in least.items()
+        if verdict.seen[what] < minimum
+    ]
+
+
+def _size(process: psutil.Process | None) -> tuple[int, int]:
+    try:
+        family = [process, *process.children(recursive=True)] if process else []
+        return sum(p.memory_info().rss for p in family), sum(p.num_fds() for p in family)
+    except psutil.Error:
+        return 0, 0

@@ -1,0 +1,136 @@
+"""The words that keep the record: verify it, archive it, and check a deployment against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from sagas.define import registry
+from sagas.errors import SagaError, UnknownRun
+from sagas.management.console import Console
+from sagas.management.finding import find
+from sagas.management.text import WIDTH, duration, printable, wrapped
+from sagas.operate.archive import Tally, archive, eligible
+from sagas.operate.deploy import Group, check_deploy
+from sagas.operate.verify import verify
+
+Options = Mapping[str, Any]
+_EVERY = 200  # runs between two signs of progress
+
+
+def verify_runs(options: Options) -> str:
+    """Compare runs with their history, and print each difference as it is found.
+
+    Raises:
+        SagaError: a run differs; so the command fails.
+    """
+    console: Console = options["console"]
+    ids = sorted({find(fragment) for fragment in options["id"]})
+    checked = differing = 0
+    for verdict in verify(saga=options["saga"], since=options["since"], ids=ids or None):
+        checked += 1
+        differing += bool(verdict.differences)
+        for difference in verdict.differences:
+            console.say(printable(f"{verdict.run_id} {difference}"))
+        if checked % _EVERY == 0:
+            console.progress(f"{_counted(checked)} checked, {differing} differ")
+    _complain_of_nothing(options["saga"], ids, checked)
+    if differing:
+        raise SagaError(
+            f"Checked {_counted(checked)}: the events and the rows of {differing} differ."
+        )
+    return f"Checked {_counted(checked)}: events and rows agree."
+
+
+def archive_runs(options: Options) -> str:
+    """Move runs that are long over into a file and say how many."""
+    older = options["older_than"]
+    length = duration(older.total_seconds())
+    if options["dry_run"]:
+        found = f"{eligible(older):,}"
+        return f"Runs that have been over for {length}: {found}. Nothing was written or removed."
+    if options["to"] is None:
+        raise SagaError("Say where to: --to FILE.jsonl.gz, or only count with --dry-run.")
+    tally = Tally()
+    for tally in archive(older, options["to"], options["batch"]):
+        options["console"].progress(f"{_counted(tally.removed)} archived")
+    if not tally.exported:
+        return f"No run has been over for {length}; no file was made."
+    return (
+        f"Archived {_counted(tally.exported)} into {options['to']} ({tally.size:,} bytes)."
+        f"{_left_over(tally)}"
+    )
+
+
+def check_code(options: Options) -> str:
+    """Say which unfinished runs this code cannot continue, and why.
+
+    Raises:
+        SagaError: there are such runs; so the command fails.
+    """
+    groups = list(check_deploy())
+    broken = [group for group in groups if group.mismatch]
+    checked = sum(group.runs for group in groups)
+    if options["json"]:
+        options["console"].say(_as_json(groups, checked))
+    else:
+        for line in (line for group in broken for line in _told(group)):
+            options["console"].say(line)
+    if broken:
+        raise SagaError(
+            f"Checked {_counted(checked, 'unfinished run')}: this code cannot continue "
+            f"{sum(group.runs for group in broken):,}. Keep the old definition, and give the new "
+            "one a version of its own."
+        )
+    if options["json"]:
+        return ""
+    return f"Checked {_counted(checked, 'unfinished run')}: this code can continue each of them."
+
+
+# --- helpers -------------------------------------------------------------------------------
+
+
+def _counted(number: int, what: str = "run") -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _complain_of_nothing(saga: str | None, ids: Sequence[object], checked: int) -> None:
+    """A slip of the pen must not pass for: all is well."""
+    if ids and checked < len(ids):
+        raise UnknownRun(
+            f"Checked {_counted(checked)} of {len(ids)}: the others do not exist, or --saga or "
+            "--since leaves them out."
+        )
+    if saga is not None and not checked:
+        registry.get(saga)
+
+
+def _left_over(tally: Tally) -> str:
+    left = tally.exported - tally.removed
+    if not left:
+        return ""
+    return (
+        f" Still in the database, because somebody held or wrote to them meanwhile: {left:,}. "
+        "The next archive takes them."
+    )
+
+
+def _told(group: Group) -> Iterator[str]:
+    yield (
+        f"{group.saga} version {group.version}, fingerprint {group.fingerprint}: "
+        f"{_counted(group.runs)} cannot go on"
+    )
+    since = f"{group.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    yield f"  the oldest is {group.oldest}, created {since}"
+    yield from (f"  {line}" for line in wrapped(printable(group.mismatch), WIDTH - 2))
+
+
+def _as_json(groups: Sequence[Group], checked: int) -> str:
+    listed = [{**asdict(group), "continues": not group.mismatch} for group in groups]
+    data = {"checked": checked, "groups": listed}
+    return json.dumps(data, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)

@@ -1,0 +1,329 @@
+"""The lifecycle page as a program: how a run must stand after each thing that can happen to it.
+
+A second opinion, written from ``docs/lifecycle.md`` and never from the planner: whose turn it is
+follows here from which step stands before which, and not from walking the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sagas.define.backoff import Retry
+from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.saga import Definition, Node, Parallel, walk
+from sagas.define.step import Kind, Step
+from sagas.states import Direction, Halt, RunStatus, StepStatus
+from tests.sagas.define.stored import Place
+
+FORWARD, BACKWARD = Direction.FORWARD, Direction.BACKWARD
+_R, _S = RunStatus, StepStatus
+_GOING = (_R.PENDING, _R.RUNNING)
+
+
+@dataclass(slots=True)
+class Line:
+    """What the book says of one step in one direction."""
+
+    status: StepStatus = StepStatus.PENDING
+    doubt: bool = False
+    tries: int = 0
+    probes: int = 0
+    losses: int = 0
+
+
+class Book:
+    """A run by the book.
+
+    Args:
+        holds: whether a step's condition holds; it may raise.
+        poison: attempts in a row that may die before a person is asked.
+
+    Attributes:
+        overdue: whether the deadline has passed; the one who tells the story keeps it true.
+        taken: the step that the one who got the message takes.
+        offers: what a worker that carries on may take in the same commit, if it is due.
+    """
+
+    def __init__(self, saga: Definition, holds: Callable[[Step], bool], poison: int) -> None:
+        self.saga = saga
+        self.status, self.epoch, self.halt = RunStatus.PENDING, 1, Halt.NONE
+        self.lines: dict[Place, Line] = {(FORWARD, name): Line() for name in saga.steps}
+        self.overdue = False
+        self.taken: Place | None = None
+        self.offers: set[Place] = set()
+        self._holds, self._poison = holds, poison
+        self._before = set(before(saga.tree))
+
+    # --- what can happen -------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The run is started, by somebody who performs no step."""
+        self._forward()
+        self.offers.clear()
+
+    def message(self, place: Place, claimable: bool) -> None:
+        """A worker gets a message for a step, which is due or not."""
+        self._next()
+        way, _ = place
+        if self.status not in (_GOING if way is FORWARD else (_R.COMPENSATING,)):
+            return
+        if way is FORWARD and self._halting():
+            self._turn_if_still()
+            if self.status not in _GOING:
+                return
+        line = self.lines.get(place)
+        if line is None or not claimable or line.status not in _TAKEABLE:
+            return
+        if self.halt and way is FORWARD and line.status not in (_S.IN_FLIGHT, _S.UNKNOWN):
+            return
+        if line.status is _S.IN_FLIGHT:
+            self._lost(place, line)
+        else:
+            self.take(place)
+
+    def answer(self, place: Place, outcome: Outcome) -> None:
+        """The attempt in flight answers, or the signal comes that the step waits for."""
+        self._next()
+        line = self.lines[place]
+        line.losses = 0
+        if self._asks(place) and not isinstance(outcome, Done):
+            self._verdict(place, line, outcome)
+        else:
+            self._outcome(place, line, outcome)
+        self._go_on()
+
+    def cancel(self) -> None:
+        """A person asks the run to turn back."""
+        self._next()
+        self.halt = self.halt or Halt.CANCELLED
+        self._turn_if_still()
+
+    def take(self, place: Place) -> None:
+        """The step is claimed."""
+        line, self.taken = self.lines[place], place
+        if self._asks(place):
+            line.probes += 1
+        else:
+            line.tries += 1
+        line.status = _S.IN_FLIGHT
+        if self.status is _R.PENDING:
+            self.status = _R.RUNNING
+
+    def _next(self) -> None:
+        self.taken = None
+        self.offers.clear()
+
+    # --- what an outcome leads to ----------------------------------------------------------
+
+    def _outcome(self, place: Place, line: Line, outcome: Outcome) -> None:
+        match outcome:
+            case Done():
+                line.status, line.doubt = _S.SUCCEEDED, False
+            case Wait():
+                line.status = _S.WAITING
+                line.tries -= 1
+            case Refused():
+                self._give_up(place, line)
+            case RetryLater() | NotApplied():
+                self._again(place, line, _S.UNKNOWN if line.doubt else _S.READY)
+            case Unknown():
+                line.doubt = True
+                if self._asks(place):
+                    line.status = _S.UNKNOWN
+                elif self._may_repeat(place, line):
+                    self._again(place, line, _S.UNKNOWN)
+                else:
+                    self._give_up(place, line)
+
+    def _verdict(self, place: Place, line: Line, outcome: Outcome) -> None:
+        if not isinstance(outcome, NotApplied):
+            self._again(place, line, _S.UNKNOWN)
+            return
+        line.doubt, line.probes = False, 0
+        if self._spent(place, line):
+            self._give_up(place, line)
+        else:
+            line.status = _S.READY
+            self.offers.add(place)
+
+    def _lost(self, place: Place, line: Line) -> None:
+        step = self.saga.steps[place[1]]
+        line.losses += 1
+        line.doubt = line.doubt or not (step.atomic or step.waits)
+        if line.losses >= self._poison:
+            self.status = _R.NEEDS_ATTENTION
+        elif line.doubt and not self._asks(place) and not self._may_repeat(place, line):
+            self._give_up(place, line)
+        elif not line.doubt and self.halt and place[0] is FORWARD:
+            line.status = _S.READY
+        else:
+            self.take(place)
+            return
+        self._go_on()
+
+    def _again(self, place: Place, line: Line, to: StepStatus) -> None:
+        if self._spent(place, line):
+            self._give_up(place, line)
+            return
+        line.status = to
+        if to is _S.READY:
+            self.offers.add(place)
+
+    def _give_up(self, place: Place, line: Line) -> None:
+        step = self.saga.steps[place[1]]
+        if place[0] is BACKWARD:
+            line.status = _S.FAILED
+            self.status = _R.NEEDS_ATTENTION
+        elif step.optional:
+            line.status = _S.FAILED
+        elif line.doubt and not tolerates_doubt(step):
+            line.status = _S.UNKNOWN
+            self.status = _R.NEEDS_ATTENTION
+        else:
+            line.status = _S.FAILED
+            if self.passed_pivot:
+                self.status = _R.NEEDS_ATTENTION
+            else:
+                self.halt = self.halt or Halt.FAILED
+
+    def _asks(self, place: Place) -> bool:
+        verifies = self.saga.steps[place[1]].verifier is not None
+        return place[0] is FORWARD and verifies and self.lines[place].doubt
+
+    def _may_repeat(self, place: Place, line: Line) -> bool:
+        if place[0] is FORWARD and (self.halt or not self.saga.steps[place[1]].idempotent):
+            return False
+        return not self._spent(place, line)
+
+    def _spent(self, place: Place, line: Line) -> bool:
+        step = self.saga.steps[place[1]]
+        budget: Retry = self.saga.retry_of(step)
+        tries = line.tries
+        if place[0] is BACKWARD:
+            assert step.compensation is not None
+            budget = step.compensation.retry
+        elif self._asks(place):
+            budget, tries = step.verify_retry, line.probes
+        return budget.attempts is not None and tries >= budget.attempts
+
+    # --- going on, and turning back --------------------------------------------------------
+
+    @property
+    def passed_pivot(self) -> bool:
+        """Whether the point of no return was passed."""
+        pivot = self.saga.pivot
+        return pivot is not None and self.lines[FORWARD, pivot.name].status is _S.SUCCEEDED
+
+    def _halting(self) -> bool:
+        if self.passed_pivot:
+            self.halt = Halt.NONE
+        elif self.overdue:
+            self.halt = self.halt or Halt.DEADLINE
+        return bool(self.halt)
+
+    def _go_on(self) -> None:
+        if self.status is _R.COMPENSATING:
+            self._backward()
+        elif self.status in _GOING:
+            if self._halting():
+                self.offers.clear()
+                self._turn_if_still()
+            else:
+                self._forward()
+        if self.status not in (*_GOING, _R.COMPENSATING):
+            self.offers.clear()
+
+    def _forward(self) -> None:
+        while turn := self._turn(FORWARD):
+            fresh = [p for p in turn if self.lines[p].status is _S.PENDING]
+            try:
+                left_out = [p for p in fresh if not self._holds(self.saga.steps[p[1]])]
+            except LookupError:
+                self.status = _R.NEEDS_ATTENTION
+                return
+            for place in left_out:
+                self.lines[place].status = _S.SKIPPED
+            if not left_out:
+                self._offer(fresh)
+                return
+        self.status = _R.SUCCEEDED
+
+    def _backward(self) -> None:
+        turn = self._turn(BACKWARD)
+        self._offer(p for p in turn if self.lines[p].status is _S.PENDING)
+        if not turn:
+            self.status = _R.COMPENSATED
+
+    def _offer(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self.lines[place].status = _S.READY
+            self.offers.add(place)
+
+    def _turn(self, way: Direction) -> list[Place]:
+        """Steps that are not through, with nothing before them that is not through."""
+        todo = [p for p, line in self.lines.items() if p[0] is way and not self._through(p, line)]
+        return [p for p in todo if not any(self._comes_before(q, p) for q in todo)]
+
+    def _through(self, place: Place, line: Line) -> bool:
+        given_up = line.status is _S.FAILED and self.saga.steps[place[1]].optional
+        return line.status in (_S.SUCCEEDED, _S.SKIPPED) or (place[0] is FORWARD and given_up)
+
+    def _comes_before(self, one: Place, other: Place) -> bool:
+        pair = (one[1], other[1]) if one[0] is FORWARD else (other[1], one[1])
+        return pair in self._before
+
+    def _turn_if_still(self) -> None:
+        """Back, once nothing is in flight and no question is open."""
+        forward = {p: line for p, line in self.lines.items() if p[0] is FORWARD}
+        for place, line in forward.items():
+            paused = line.status in (_S.UNKNOWN, _S.WAITING)
+            if paused and line.doubt and self.saga.steps[place[1]].verifier is None:
+                self._give_up(place, line)
+        if self.status is _R.NEEDS_ATTENTION:
+            return
+        if any(line.status in (_S.IN_FLIGHT, _S.UNKNOWN) for line in forward.values()):
+            return
+        for line in forward.values():
+            if line.status in (_S.READY, _S.WAITING):
+                line.status = _S.PENDING
+        if self.status is _R.PENDING:
+            self.status = _R.COMPENSATED
+        elif any(self._hopeless(*item) for item in forward.items()):
+            self.status = _R.NEEDS_ATTENTION
+        else:
+            self._turn_back(forward)
+
+    def _hopeless(self, place: Place, line: Line) -> bool:
+        doubtful = line.status is _S.FAILED and line.doubt
+        return doubtful and not tolerates_doubt(self.saga.steps[place[1]])
+
+    def _turn_back(self, forward: dict[Place, Line]) -> None:
+        self.status, self.epoch = _R.COMPENSATING, self.epoch + 1
+        for (_, name), line in forward.items():
+            undoable = self.saga.steps[name].kind is Kind.COMPENSATABLE
+            may_be = line.status is _S.SUCCEEDED or (line.status is _S.FAILED and line.doubt)
+            if undoable and may_be:
+                self.lines[BACKWARD, name] = Line()
+        self._backward()
+
+
+_TAKEABLE = (_S.READY, _S.UNKNOWN, _S.WAITING, _S.IN_FLIGHT)
+
+
+def tolerates_doubt(step: Step) -> bool:
+    """Whether a step can be left, or undone, without knowing whether it happened."""
+    if step.kind is Kind.COMPENSATABLE and step.compensation is not None:
+        return step.compensation.tolerates_nothing
+    return step.kind is Kind.HARMLESS
+
+
+def before(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    """Every pair of steps of which the first must be through before the second begins."""
+    for index, node in enumerate(nodes):
+        later: list[Any] = list(walk(nodes[index + 1 :]))
+        yield from ((one.name, other.name) for one in walk([node]) for other in later)
+        if isinstance(node, Parallel):
+            for branch in node.branches:
+                yield from before(branch)

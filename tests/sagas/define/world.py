@@ -1,0 +1,294 @@
+"""A run, its partners and its workers: what can be done to it, and what must hold afterwards.
+
+The planner moves it; the invariants (``truth.py``) and the lifecycle page (``book.py``) judge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sagas.define import plan
+from sagas.define.draft import Draft
+from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.step import Kind, Step
+from sagas.history import replay
+from sagas.states import ACTIVE_RUNS, Halt, RunStatus, StepStatus
+from tests.sagas.define.book import BACKWARD, FORWARD, Book
+from tests.sagas.define.stored import Place, Stored
+from tests.sagas.define.truth import Truth
+
+POISON = 3
+_R, _S = RunStatus, StepStatus
+_AT_REST = (_R.SUCCEEDED, _R.COMPENSATED, _R.NEEDS_ATTENTION)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One claim, as its worker remembers it."""
+
+    place: Place
+    epoch: int
+    number: int
+    asks: bool  # whether the step happened, instead of doing it
+    happened: bool = False  # the call had its effect, though it has not answered yet
+
+
+class World:
+    """One run of a saga, with all that can befall it.
+
+    Attributes:
+        counts: what happened, over all worlds of the class.
+        moves: the moves that the planner made, likewise.
+        reads_the_book: whether the run's state is compared with the lifecycle page's.
+        deadline: seconds until the run is overdue.
+        broken: steps whose condition raises.
+        calm: moves during which nothing bad comes from outside.
+    """
+
+    counts: ClassVar[Counter[str]] = Counter()
+    moves: ClassVar[set[tuple[str, str]]] = set()
+    reads_the_book: ClassVar[bool] = True
+
+    saga: Definition
+    deadline: float | None
+    broken: list[str]
+    calm: int
+
+    def begin(self, calm: int) -> None:
+        """Start a run."""
+        self.calm = calm
+        self.stored = Stored(self.saga, self.deadline)
+        self.truth = Truth(self.saga)
+        self.book = Book(self.saga, self.holds, POISON)
+        self.flying: list[Attempt] = []
+        self.grounds: set[str] = set()
+        self.misdeeds: list[str] = []
+        self.tell("run")
+        draft = plan.begin(self.saga, self.stored.read(), self.worker(False))
+        self.absorb(draft, Book.begin)
+
+    def deliver(self, place: Place, carries: bool) -> Draft:
+        """Hand a worker a message for a step."""
+        self.tell("message")
+        due = self.stored.claimable(place)
+        way, name = place
+        draft = plan.claim(self.saga, self.stored.read(), name, way, self.worker(carries))
+        self.absorb(draft, lambda book: book.message(place, due), carries, place if due else None)
+        return draft
+
+    def answer(self, attempt: Attempt, outcome: Outcome, carries: bool, happens: bool) -> None:
+        """An attempt answers; the record refuses it if it was taken over."""
+        self.tell("answer")
+        self.flying.remove(attempt)
+        if self.stale(attempt):
+            self.tell("late answer")
+            return
+        if isinstance(outcome, Done) or (isinstance(outcome, Unknown) and happens):
+            self.call(attempt)
+        self.note_grounds(attempt, outcome)
+        self.settle(attempt.place, outcome, carries)
+
+    def signal(self, place: Place) -> None:
+        """A waiting step gets what it waits for: so it happened."""
+        self.tell("signal")
+        self.truth.effects[place] = max(self.truth.effects[place], 1)
+        self.settle(place, Done(), carries=False)
+
+    def settle(self, place: Place, outcome: Outcome, carries: bool) -> None:
+        view = self.stored.read()
+        draft = plan.settle(self.saga, view, view.steps[place], outcome, self.worker(carries))
+        self.absorb(draft, lambda book: book.answer(place, outcome), carries)
+
+    def cancel(self) -> None:
+        self.tell("cancel")
+        draft = plan.halt(self.saga, self.stored.read(), Halt.CANCELLED, self.worker(False))
+        self.absorb(draft, Book.cancel)
+
+    def one_good_move(self) -> bool:
+        """Let the next thing happen, and go well. False: nothing can happen any more."""
+        if self.flying:
+            attempt = self.flying[0]
+            self.answer(attempt, self.good_answer(attempt), carries=False, happens=True)
+        elif self.due():
+            draft = self.deliver(self.due()[0], carries=False)
+            assert draft, "stuck: the step is due and nobody can claim it"
+        elif self.at_rest:
+            return False
+        elif self.later():
+            self.stored.now = min(self.stored.due[place] for place in self.later())
+        elif self.waiting():
+            self.signal(self.waiting()[0])
+        else:
+            return False
+        return True
+
+    def close(self) -> None:
+        """The run is at rest: in exactly one of three states, by a legal history."""
+        self.tell(f"ended {self.run.status}")
+        self.tell(f"halted {self.run.halt}")
+        assert self.run.status in _AT_REST, f"I1: it came to rest as {self.run.status}"
+        assert not self.run.attention or self.grounds, "I11: a person is asked for nothing"
+        told = replay(self.stored.facts)
+        assert told.problems == [], f"I9: {told.problems}"
+        assert told.status == self.run.status, "I9: the log tells another end"
+
+    # --- what must hold --------------------------------------------------------------------
+
+    def check(self) -> None:
+        self.safe()
+        self.not_stuck()
+        self.by_the_book()
+
+    def safe(self) -> None:
+        wrongs = [*self.misdeeds, *self.truth.wrongs(self.run)]
+        assert not wrongs, "; ".join(wrongs)
+
+    def not_stuck(self) -> None:
+        coming = self.flying or self.due() or self.stored.lapsed or self.later() or self.waiting()
+        assert coming or self.at_rest, f"stuck: the run is {self.run.status} and nothing will come"
+
+    def by_the_book(self) -> None:
+        if not self.reads_the_book:
+            return
+        run, book = self.run, self.book
+        assert (run.status, run.epoch) == (book.status, book.epoch), "not the run of the book"
+        said = {place: line.status for place, line in book.lines.items()}
+        assert {place: row.status for place, row in run.steps.items()} == said, "not its steps"
+        if run.status in (_R.PENDING, _R.RUNNING):
+            assert run.halt == book.halt, "not its reason to turn back"
+        if run.status is not _R.NEEDS_ATTENTION:
+            doubts = {place for place, line in book.lines.items() if line.doubt}
+            assert {p for p, row in run.steps.items() if row.in_doubt} == doubts, "not its doubts"
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def absorb(
+        self,
+        draft: Draft,
+        tell: Callable[[Book], None],
+        carries: bool = False,
+        due: Place | None = None,
+    ) -> None:
+        """Judge a draft, store it, and let its worker begin what it claimed."""
+        self.calm -= 1
+        self.moves.update((event.old, event.new) for event in draft.events)
+        self.misdeeds += self.truth.misdeeds(self.run, draft, due)
+        self.book.overdue = self.stored.overdue
+        self.stored.write(draft)
+        row = draft.claimed
+        claimed = None if row is None else (row.direction, row.name)
+        if self.reads_the_book:
+            tell(self.book)
+            self.compare(claimed, carries)
+        if row is not None and claimed is not None:
+            asks = plan.probing(self.saga.steps[row.name], row)
+            self.flying.append(Attempt(claimed, draft.view.epoch, row.attempt, asks))
+
+    def compare(self, claimed: Place | None, carries: bool) -> None:
+        """What the worker claimed is what the book says, or what it offers."""
+        book = self.book
+        if book.taken is not None:
+            assert claimed == book.taken, f"{claimed} was claimed, by the book {book.taken}"
+        elif claimed is not None:
+            assert carries, f"{claimed} was claimed by a worker that does not carry on"
+            assert claimed in book.offers, f"by the book {claimed} cannot be claimed"
+            book.take(claimed)
+        else:
+            left = [p for p in book.offers if carries and self.stored.claimable(p)]
+            assert not left, f"a worker that carries on has left {left} lying"
+
+    # --- the partners ----------------------------------------------------------------------
+
+    def answers(self, attempt: Attempt) -> Iterator[Outcome]:
+        """What the attempt may answer, the best first."""
+        step = self.saga.steps[attempt.place[1]]
+        yield self.good_answer(attempt)
+        if attempt.asks:
+            yield from (Unknown("?"), Unknown("?", after=5.0), Refused("?"), Wait(5.0))
+            return
+        if not attempt.happened:
+            yield self.good_answer(attempt)
+            yield from (Refused("no"), Wait(5.0), Wait(None, "told", "k"), NotApplied())
+            if not step.waits:
+                yield from (RetryLater("busy"), RetryLater("busy", after=20.0))
+        if not (step.waits or step.atomic):
+            yield from (Unknown("reset"), Unknown("reset", after=5.0))
+
+    def good_answer(self, attempt: Attempt) -> Outcome:
+        if attempt.asks and not self.truth.effects[attempt.place]:
+            return NotApplied()
+        return Done()
+
+    def call(self, attempt: Attempt) -> None:
+        """The attempt's call has its effect, once; none if the partner knows the key."""
+        place, step = attempt.place, self.saga.steps[attempt.place[1]]
+        if attempt.asks or attempt.happened or step.waits:
+            return
+        attempt.happened = True
+        known = place[0] is BACKWARD or step.idempotent
+        self.truth.effects[place] += 0 if known and self.truth.effects[place] else 1
+
+    def note_grounds(self, attempt: Attempt, outcome: Outcome) -> None:
+        way, name = attempt.place
+        if isinstance(outcome, Unknown) or attempt.asks:
+            self.grounds.add("something is in doubt")
+        if way is BACKWARD and not isinstance(outcome, Done):
+            self.grounds.add("a compensation did not work")
+        if self.saga.steps[name].kind is Kind.RETRIABLE and isinstance(outcome, Refused):
+            self.grounds.add("refused after the pivot")
+
+    # --- looking ---------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Any:
+        return self.stored.run
+
+    @property
+    def at_rest(self) -> bool:
+        return self.run.status in _AT_REST
+
+    def due(self) -> list[Place]:
+        """What a worker can take now."""
+        return [p for p in self.wanted() if self.stored.claimable(p)]
+
+    def later(self) -> list[Place]:
+        """What a worker can take when its time has come."""
+        return [p for p in self.wanted() if p in self.stored.due]
+
+    def wanted(self) -> Iterable[Place]:
+        run = self.run
+        for place, row in run.steps.items():
+            called_off = run.halt and place[0] is FORWARD and row.status in (_S.READY, _S.WAITING)
+            if run.status in ACTIVE_RUNS[place[0]] and not called_off:
+                yield place
+
+    def waiting(self) -> list[Place]:
+        return [p for p, row in self.run.steps.items() if row.status is _S.WAITING]
+
+    def stale(self, attempt: Attempt) -> bool:
+        """Whether the record refuses the attempt's answer."""
+        row = self.run.steps[attempt.place]
+        mine = (attempt.epoch, attempt.number, _S.IN_FLIGHT)
+        return (self.run.epoch, row.attempt, row.status) != mine
+
+    def cancellable(self) -> bool:
+        forward = self.run.status in ACTIVE_RUNS[FORWARD]
+        return forward and not plan.past_pivot(self.saga, self.run)
+
+    def worker(self, carries: bool) -> Worker:
+        return Worker(lambda step, way: carries, self.holds, POISON)
+
+    def holds(self, step: Step) -> bool:
+        if step.name in self.broken:
+            self.grounds.add("a condition raised")
+            raise LookupError
+        condition: Callable[[Any], bool] | None = step.when
+        return condition is None or condition(None)
+
+    def tell(self, what: str) -> None:
+        type(self).counts[what] += 1
