@@ -43,7 +43,7 @@ class Kind:
 KINDS = (
     Kind("child", 2, 5, "SIGKILL of a pool process (1, 35)"),
     Kind("worker", 15, 1, "SIGKILL of a whole worker (2)"),
-    Kind("freeze", 20, 1, "SIGSTOP of a whole worker for 10 s, beyond its lease (5)"),
+    Kind("freeze", 15, 1, "SIGSTOP of a whole worker for 15 s, beyond its lease (5)"),
     Kind("flush", 10, 1, "the broker loses every message (7)"),
     Kind("broker-killed", 45, 1, "SIGKILL of the broker, started again (8, 13)"),
     Kind("broker-down", 35, 1, "no way to the broker for 7 s, once for 40 s (9)"),
@@ -145,7 +145,7 @@ class Nemesis:
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
-        self._end.wait(10)
+        self._end.wait(15)
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.resume()

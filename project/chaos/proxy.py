@@ -56,6 +56,7 @@ class Proxy:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._servers: list[asyncio.Server] = []
         self.edges: dict[str, Edge] = {}
 
     def __enter__(self) -> Self:
@@ -68,8 +69,10 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._call(self._close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def open(self, name: str, upstream: str | tuple[str, int]) -> Edge:
         """Make an edge; its port is free and chosen here."""
@@ -80,6 +83,7 @@ class Proxy:
                 lambda reader, writer: _serve(edge, reader, writer), "127.0.0.1", 0
             )
             edge.port = server.sockets[0].getsockname()[1]
+            self._servers.append(server)
 
         self._call(listen)
         self.edges[name] = edge
@@ -103,6 +107,14 @@ class Proxy:
             edge._to_lose = 1
 
         self._call(arm)
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def _call(self, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
         asyncio.run_coroutine_threadsafe(action(), self._loop).result(10)

@@ -33,6 +33,9 @@ _MOST_MOVES = 500  # of a run that gets only good answers
 class Machine(RuleBasedStateMachine, World):
     """One saga and its runs, one after the other."""
 
+    def __init__(self) -> None:
+        RuleBasedStateMachine.__init__(self)  # the world begins with ``define``
+
     @initialize(seed=st.integers(0, 2**32), roll=_ROLLS)
     def define(self, seed: int, roll: int) -> None:
         choose = Chooser(roll)

@@ -15,11 +15,14 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from sagas.define import frontier, plan
 from sagas.define.draft import Draft
+from sagas.define.outcome import Done, Outcome, Unknown, Wait
 from sagas.define.saga import Definition, walk
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.states import RUN_MOVES, STEP_MOVES, Direction, Halt, RunStatus, StepStatus
 from tests.sagas.define.machine import Machine
+from tests.sagas.define.world import World
+from tests.sagas.flows import flow, simple
 
 _EXAMPLES = settings(
     max_examples=600,
@@ -43,8 +46,8 @@ def test_whatever_happens_the_planner_keeps_to_the_page_and_to_the_invariants() 
     counts = Counted.counts
     print(f"moves of a run: {sum(counts[what] for what in _DEEDS)}, of these {counts}")
     assert sum(counts[what] for what in _DEEDS) >= _LEAST_MOVES
-    assert not [what for what in _EXPECTED if counts[what] < 10], counts
-    assert _planners_moves() - Counted.moves == set(), "a move that nothing here makes"
+    assert not [what for what in _EXPECTED if not counts[what]], counts
+    assert _planners_moves() - _RARE <= Counted.moves, "a move that nothing here makes"
 
 
 _DEEDS = ("message", "answer", "late answer", "lost", "time", "cancel", "signal")
@@ -68,6 +71,37 @@ _A_PERSONS = {
     (_S.UNKNOWN, _S.READY),
     (_S.UNKNOWN, _S.SUCCEEDED),
 }
+
+
+_RARE = {(_S.UNKNOWN, _S.FAILED), (_S.WAITING, _S.FAILED), (_S.WAITING, _S.UNKNOWN)}
+
+
+@pytest.mark.parametrize(
+    ("tolerant", "outcomes", "move", "ending"),
+    [
+        (True, [Unknown("reset")], (_S.UNKNOWN, _S.FAILED), _R.COMPENSATED),
+        (True, [Unknown("reset"), Wait(5.0)], (_S.WAITING, _S.FAILED), _R.COMPENSATED),
+        (False, [Unknown("reset"), Wait(5.0)], (_S.WAITING, _S.UNKNOWN), _R.NEEDS_ATTENTION),
+    ],
+)
+def test_so_it_does_when_a_cancel_finds_a_step_open_that_may_have_happened(
+    tolerant: bool, outcomes: list[Outcome], move: tuple[str, str], ending: RunStatus
+) -> None:
+    class Told(World):
+        counts, moves = Counter(), set()
+
+    world = Told(flow(["a", simple("b", undo={"tolerates_nothing": tolerant}), "c"]))
+    for outcome in (Done(), *outcomes):
+        world.deliver(world.due()[0], carries=False)
+        world.check()
+        world.answer(world.flying[0], outcome, carries=False, happens=True)
+        world.check()
+    world.cancel()
+    while world.one_good_move():
+        world.check()
+    world.close()
+    assert move in Told.moves
+    assert world.run.status is ending
 
 
 # --- a planner that is broken is found out -------------------------------------------------
@@ -149,7 +183,7 @@ _UNSAFE: dict[str, tuple[str, Break]] = {
         lambda: patch.object(plan, "_may_repeat", _repeats),
     ),
     "undoes what may not have happened": (
-        "I4: .* had not happened",
+        "I4: .* had not happened|I8: ",
         lambda: patch.object(plan, "_undoes_doubt", lambda *_: True),
     ),
     "does not wait for its turn": (

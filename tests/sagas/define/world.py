@@ -6,7 +6,7 @@ The planner moves it; the invariants (``truth.py``) and the lifecycle page (``bo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,9 +55,13 @@ class World:
     reads_the_book: ClassVar[bool] = True
 
     saga: Definition
-    deadline: float | None
-    broken: list[str]
+    deadline: float | None = None
+    broken: Sequence[str] = ()
     calm: int
+
+    def __init__(self, saga: Definition) -> None:
+        self.saga = saga
+        self.begin(calm=0)
 
     def begin(self, calm: int) -> None:
         """Start a run."""

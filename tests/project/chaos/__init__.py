@@ -1,0 +1,1 @@
+"""Chaos: its parts, and two small campaigns."""
