@@ -212,7 +212,9 @@ def _attention(verdict: Verdict, run: _Run, fate: Fate) -> None:
         (direction, name, status) == ("backward", stuck_step, "failed")
         for direction, name, status, _ in run.steps
     )
-    if run.status == "needs_attention" and not (doubt or refused or "died" in run.attention):
+    stray = any("stray" in event[-1] for event in run.events)
+    reasons = (doubt, refused, stray, "died" in run.attention)
+    if run.status == "needs_attention" and not any(reasons):
         verdict.add("I11", "attention", f"{run.business}, for no good reason: {run.attention}")
     undone = ("backward", stuck_step) in {(d, n) for d, n, status, _ in run.steps}
     if run.status == "compensated" and stuck_step and undone:

@@ -105,11 +105,14 @@ class Draft:
         """Whether the run itself moves, or one of its flags does."""
         return any(not event.step for event in self.events)
 
-    def late(self, row: StepView, attempt: int, outcome: str) -> None:
-        """Log an answer that came after its attempt had been taken over."""
-        self.events.append(
-            Happening(row.name, row.direction, "", "", attempt, {"late_answer": outcome})
-        )
+    def late(self, row: StepView, attempt: int, outcome: str, *, stray: bool = False) -> None:
+        """Log an answer that came after its attempt had been taken over.
+
+        Args:
+            stray: it tells of an effect that nothing else accounts for.
+        """
+        data: dict[str, Any] = {"late_answer": outcome} | ({"stray": True} if stray else {})
+        self.events.append(Happening(row.name, row.direction, "", "", attempt, data))
 
     @property
     def to_send(self) -> list[StepView]:

@@ -84,6 +84,39 @@ def settle(
     return draft
 
 
+def late(
+    saga: Definition, view: RunView, row: StepView, attempt: int, outcome: Outcome, *, acted: bool
+) -> Draft:
+    """Note an answer of an attempt that had been taken over. An effect that is new needs a person.
+
+    Args:
+        row: the step as the attempt saw it.
+        attempt: which one answers.
+        acted: it called the action, not the verify.
+    """
+    draft = Draft(view)
+    stray = acted and isinstance(outcome, Done) and _strays(saga, view, row)
+    draft.late(row, attempt, type(outcome).__name__, stray=stray)
+    if stray and not view.over:
+        draft.park(
+            f"Attempt {attempt} of {_named(row)} was given up and then succeeded: "
+            "its effect may be a second one, or one that nobody undoes."
+        )
+    return draft
+
+
+def _strays(saga: Definition, view: RunView, row: StepView) -> bool:
+    """Whether nothing accounts for the effect: no key made it one, or the run has turned back."""
+    if row.direction is Direction.BACKWARD:  # repeated with the same key until it answers
+        return False
+    if not saga.steps[row.name].idempotent:
+        return True
+    current, turned = view.step(row.name), view.status not in ACTIVE_RUNS[Direction.FORWARD]
+    undone = view.step(row.name, Direction.BACKWARD)
+    given_up = current is not None and current.status is not StepStatus.SUCCEEDED
+    return turned and given_up and (undone is None or undone.status is StepStatus.SUCCEEDED)
+
+
 def halt(saga: Definition, view: RunView, reason: Halt, worker: Worker) -> Draft:
     """Ask a run to turn back; it does so at once if no step is in flight."""
     draft = Draft(view)

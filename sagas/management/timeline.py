@@ -87,7 +87,17 @@ def _told(event: Event) -> str:
 
 
 _SAID = frozenset(
-    {"because", "halting", "ignored", "late_answer", "not_applied", "reason", "took_over", "verify"}
+    {
+        "because",
+        "halting",
+        "ignored",
+        "late_answer",
+        "not_applied",
+        "reason",
+        "stray",
+        "took_over",
+        "verify",
+    }
 )
 
 
@@ -104,7 +114,8 @@ def _run_words(event: Event) -> str:
 def _step_words(event: Event) -> str:
     data = event.data
     if "late_answer" in data:
-        return f"answered too late, ignored: {data['late_answer']}"
+        ignored = "its effect may be one too many" if data.get("stray") else "ignored"
+        return f"answered too late, {ignored}: {data['late_answer']}"
     if event.new == StepStatus.IN_FLIGHT:
         lost = ", the worker before was lost" if data.get("took_over") else ""
         return _doing(event.direction, data) + lost

@@ -119,7 +119,8 @@ def recorded(
     message: Message, saga: Definition, view: RunView, row: StepView, outcome: Outcome
 ) -> Draft | None:
     """Phase 4, record: the outcome, the next moves and the next claim. None: it came too late."""
-    fence, step = (view.epoch, row.attempt), saga.steps[row.name]
+    step = saga.steps[row.name]
+    fence = _Fence(view.epoch, row.attempt, acted=not plan.probing(step, row))
     if not (isinstance(outcome, Wait) and outcome.signal):
         draft = plan.settle(saga, view, row, outcome, worker(saga, view, message, step))
         if (written := _written(draft)) is not None:
@@ -259,7 +260,7 @@ def _recorded_locked(
     saga: Definition,
     run_id: UUID,
     row: StepView,
-    fence: tuple[int, int],
+    fence: _Fence,
     outcome: Outcome,
 ) -> Draft | None:
     """Record under the run's lock: somebody moved it since it was read, or a signal matters."""
@@ -269,7 +270,7 @@ def _recorded_locked(
         view = record.read_locked(run_id)
         current = view.step(row.name, row.direction)
         if current is None or not _mine(view, current, fence):
-            _note_late(view, row, fence, outcome)
+            _note_late(saga, view, row, fence, outcome)
             return None
         if isinstance(outcome, Wait) and outcome.signal:
             early = mailbox.take(outcome.signal, outcome.correlation, current.id)
@@ -280,17 +281,28 @@ def _recorded_locked(
         return draft
 
 
-def _mine(view: RunView, current: StepView, fence: tuple[int, int]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Fence:
+    """Which attempt answers, as it was when it was claimed."""
+
+    epoch: int
+    attempt: int
+    acted: bool  # it called the action or the compensation, not the verify
+
+
+def _mine(view: RunView, current: StepView, fence: _Fence) -> bool:
     flying = current.status is StepStatus.IN_FLIGHT
-    return flying and (view.epoch, current.attempt) == fence
+    return flying and (view.epoch, current.attempt) == (fence.epoch, fence.attempt)
 
 
-def _note_late(view: RunView, row: StepView, fence: tuple[int, int], outcome: Outcome) -> None:
+def _note_late(
+    saga: Definition, view: RunView, row: StepView, fence: _Fence, outcome: Outcome
+) -> None:
     current = view.step(row.name, row.direction)
-    if current is not None and current.attempt == fence[1]:
+    given_up = isinstance(outcome, Done) and current and current.status is not StepStatus.SUCCEEDED
+    if current is not None and current.attempt == fence.attempt and not given_up:
         return  # this attempt's own record, whose answer was lost
-    draft = Draft(view)
-    draft.late(row, fence[1], type(outcome).__name__)
+    draft = plan.late(saga, view, row, fence.attempt, outcome, acted=fence.acted)
     transitions.write(draft)
 
 
@@ -301,7 +313,7 @@ class _RolledBack(Exception):
 
 def _atomically(message: Message, saga: Definition, view: RunView, row: StepView) -> Draft | None:
     """Perform and record in one transaction: the step's ORM writes commit with its outcome."""
-    fence = (view.epoch, row.attempt)
+    fence = _Fence(view.epoch, row.attempt, acted=False)  # what comes too late is rolled back
     try:
         with transaction.atomic():
             outcome = perform(saga, view, row)

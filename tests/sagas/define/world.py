@@ -6,7 +6,7 @@ The planner moves it; the invariants (``truth.py``) and the lifecycle page (``bo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -264,12 +264,17 @@ class World:
         """What a worker can take when its time has come."""
         return [p for p in self.wanted() if p in self.stored.due]
 
-    def wanted(self) -> Iterable[Place]:
-        run = self.run
-        for place, row in run.steps.items():
-            called_off = run.halt and place[0] is FORWARD and row.status in (_S.READY, _S.WAITING)
-            if run.status in ACTIVE_RUNS[place[0]] and not called_off:
-                yield place
+    def wanted(self) -> list[Place]:
+        active = (p for p in self.run.steps if self.run.status in ACTIVE_RUNS[p[0]])
+        return [place for place in active if not self._called_off(place)]
+
+    def called_off(self) -> list[Place]:
+        """What would be due, were the run not about to turn back."""
+        return [p for p in self.run.steps if self._called_off(p) and self.stored.claimable(p)]
+
+    def _called_off(self, place: Place) -> bool:
+        idle = self.run.steps[place].status in (_S.READY, _S.WAITING)
+        return bool(self.run.halt) and place[0] is FORWARD and idle
 
     def waiting(self) -> list[Place]:
         return [p for p, row in self.run.steps.items() if row.status is _S.WAITING]

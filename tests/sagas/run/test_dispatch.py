@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from sagas.define import registry
 from sagas.define.backoff import Retry
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
 from sagas.models import Event, Run, Step
+from sagas.operate.cancel import cancel
 from sagas.run import heartbeat
 from sagas.run.recover import nudge
 from sagas.testing.post import Post
@@ -350,6 +352,75 @@ def test_the_late_answer_of_a_lost_attempt_is_refused_and_logged(
     assert (late.step, late.attempt, late.data) == ("a", 1, {"late_answer": "Done"})
     assert row(run_id, "a").attempt == 2
     assert told(run_id).problems == []
+
+
+def frozen_meanwhile(actor: Actor, step: str, meanwhile: Callable[[], object]) -> None:
+    """The step's first attempt is frozen after its call; something happens; then it answers."""
+
+    def freeze(run: object) -> None:
+        actor.answers[f"do {step}"] = None
+        meanwhile()
+
+    actor.answers[f"do {step}"] = freeze
+
+
+def test_a_late_success_of_what_is_not_deduplicated_needs_a_person(
+    known: Known, actor: Actor
+) -> None:
+    saga = known(
+        flow([actor.step("a", verified=True, idempotent=False), actor.step("b")], hop=True)
+    )
+    run_id = begun(saga)
+    actor.answers["verify a"] = NotApplied()
+
+    def take_over() -> None:
+        lapse(run_id)
+        carried(run_id, "a")  # not found ...
+        carried(run_id, "a")  # ... so done: its effect stands twice
+
+    frozen_meanwhile(actor, "a", take_over)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "verify a", "do a"]
+    assert status(run_id) == "needs_attention"
+    assert "Attempt 1 of 'a' was given up and then succeeded" in run_of(run_id).attention
+    stray = Event.objects.get(run=run_id, data__has_key="late_answer")
+    assert stray.data == {"late_answer": "Done", "stray": True}
+    assert told(run_id).problems == []
+
+
+def test_a_late_success_in_a_run_that_has_undone_it_is_marked(known: Known, actor: Actor) -> None:
+    """Its effect came after the undoing, or stands for good: the run is over, so the log tells."""
+    saga = known(flow([actor.step("a", undo={"tolerates_nothing": True})]))
+    run_id = begun(saga)
+
+    def turn_back() -> None:
+        cancel(run_id)
+        lapse(run_id)
+        carried(run_id, "a")
+
+    frozen_meanwhile(actor, "a", turn_back)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "undo a"]
+    assert status(run_id) == "compensated"
+    stray = Event.objects.get(run=run_id, data__has_key="late_answer")
+    assert stray.data == {"late_answer": "Done", "stray": True}
+
+
+def test_a_late_success_with_a_key_that_is_deduplicated_is_nothing_new(
+    known: Known, actor: Actor
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+
+    def take_over() -> None:
+        lapse(run_id)
+        carried(run_id, "a")
+
+    frozen_meanwhile(actor, "a", take_over)
+    carried(run_id, "a")
+    assert status(run_id) == "running"
+    assert Event.objects.get(run=run_id, data__has_key="late_answer").data == {
+        "late_answer": "Done"
+    }
 
 
 def test_a_late_answer_leaves_a_finished_run_as_it_was(known: Known, actor: Actor) -> None:
