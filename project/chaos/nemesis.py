@@ -269,8 +269,12 @@ class Nemesis:
 
 
 def _grown(process: psutil.Process) -> bool:
-    """Whether a process is past its start: Celery gives up a worker that loses a child before."""
-    return time.time() - process.create_time() > _START
+    """Whether a process may be killed: past its start, and not one that is to wake as a zombie.
+
+    Celery gives up a worker that loses a child before it is ready.
+    """
+    young = time.time() - process.create_time() <= _START
+    return not young and process.status() != psutil.STATUS_STOPPED
 
 
 def _publish(connection: kombu.Connection, task: str, arguments: list[object]) -> None:

@@ -55,8 +55,9 @@ def _bare(name: str) -> Step:
 
 def _last(*, deduplicated: bool, asked: bool) -> tuple[Step, Step]:
     """The pivot, and a step after it that must succeed in the end."""
+    limit = _LONG if deduplicated else _TIMEOUT
     steps = [
-        step(name=name, timeout=_TIMEOUT, retry=retry, idempotent=deduplicated)(_nothing)
+        step(name=name, timeout=limit, retry=retry, idempotent=deduplicated)(_nothing)
         for name, retry in (("d", _RETRY), ("e", _FOR_EVER))
     ]
     for made in steps:
