@@ -23,9 +23,15 @@ from sagas.errors import (
     StepTimeout,
     UnknownRun,
     UnknownSaga,
+    VerbRefused,
 )
 from sagas.operate.cancel import cancel
+from sagas.operate.compensate import compensate
+from sagas.operate.mark import mark
+from sagas.operate.resolve import resolve
+from sagas.operate.retry import retry
 from sagas.operate.signal import send_signal
+from sagas.operate.skip import skip
 from sagas.run.canvas import canvas
 from sagas.run.recover import claimable
 from sagas.run.start import Started, start
@@ -49,11 +55,17 @@ __all__ = [
     "Unknown",
     "UnknownRun",
     "UnknownSaga",
+    "VerbRefused",
     "Wait",
     "cancel",
+    "compensate",
+    "mark",
     "parallel",
     "pivot",
+    "resolve",
+    "retry",
     "send_signal",
+    "skip",
     "start",
     "step",
     "wait_for",

@@ -53,6 +53,10 @@ class CancelRefused(SagaError):
     """The run cannot be cancelled any more; the message says in which state it is."""
 
 
+class VerbRefused(SagaError):
+    """An operator's verb does not fit the run's state; the message says in which state it is."""
+
+
 class IllegalMove(SagaError):
     """A move that the table of allowed moves does not contain: a bug, never user input."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -21,7 +22,7 @@ from sagas.define.draft import Change, Draft, Happening
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.identity import identity
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.states import SETTLED_STEPS, Direction, RunStatus, StepStatus
 
 
 def write(draft: Draft) -> bool:
@@ -36,6 +37,8 @@ def write(draft: Draft) -> bool:
     params = _params(draft, kept, wake)
     if new:
         params["added"] = _added(new)
+    if draft.claimed is not None:
+        draft.claimed.claimed_at = time.monotonic()
     rows = db.execute(sql, params)
     if not rows:
         return False
@@ -65,11 +68,13 @@ def take_first(saga: Definition, run_id: UUID, name: str) -> Draft | None:
         "limit": step.timeout + 2 * conf().GRACE_SECONDS,
         "lease": conf().LEASE_SECONDS,
     }
+    claimed_at = time.monotonic()
     rows = db.execute(_TAKE_FIRST, params)
     if not rows:
         return None
     view = record.view_of(run_id, rows)
     view.status = RunStatus.PENDING  # as it was; its steps were read as they were
+    view.steps[Direction.FORWARD, name].claimed_at = claimed_at
     return plan.first_claim(saga, view, name)
 
 
@@ -254,7 +259,8 @@ moved AS (
     signal = m.signal, correlation = m.correlation,
     result = coalesce(m.result, s.result), error = coalesce(m.error, s.error),
     started_at = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}'
-                 THEN coalesce(s.started_at, clock_timestamp()) ELSE s.started_at END,
+                 THEN coalesce(s.started_at, clock_timestamp())
+                 WHEN m.generation = s.generation THEN s.started_at END,
     finished_at = CASE WHEN m.finished THEN clock_timestamp() END
   FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, in_doubt, generation,
     due_in, limit_in, signal, correlation, result, error, finished)
@@ -384,7 +390,7 @@ def _image(change: Change) -> dict[str, Any]:
         "limit_in": _limit_in(change),
         "signal": change.signal,
         "correlation": change.correlation,
-        "result": row.result if row.status is StepStatus.SUCCEEDED else None,
+        "result": row.result if row.status in SETTLED_STEPS else None,
         "error": change.error,
         "finished": row.status in _FINISHED,
     }
@@ -413,6 +419,8 @@ def _wake(draft: Draft) -> float | None:
     looks = [look for change in draft.changes.values() if (look := _look(change)) is not None]
     if view.deadline is not None and view.now is not None:
         looks += [left] if (left := (view.deadline - view.clock).total_seconds()) > 0 else []
+    if any(event.old == RunStatus.NEEDS_ATTENTION and not event.step for event in draft.events):
+        looks.append(conf().RESEND_SECONDS)  # its other steps go on too, and nobody looked
     soonest = min(looks, default=None)
     if soonest is None or (view.wake_in is not None and view.wake_in <= view.age + soonest):
         return None

@@ -87,6 +87,12 @@ class Draft:
         self.view.status = to
         self.events.append(Happening("", None, old, to, 0, data))
 
+    def hasten(self, row: StepView) -> None:
+        """Make a step due now that waits for its next try; its state stays as it is."""
+        row.free_in = 0
+        self.changes[row.direction, row.name] = Change(row, 0)
+        self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"now": True}))
+
     def park(self, reason: str) -> None:
         """Stop the run until a person decides; what was scheduled stays where it is."""
         self.claimed = None

@@ -80,7 +80,7 @@ def settle(
     draft = Draft(view)
     row.losses = 0
     _answer(saga, draft, row, outcome)
-    _advance(saga, draft, worker)
+    advance(saga, draft, worker)
     return draft
 
 
@@ -109,12 +109,19 @@ def _strays(saga: Definition, view: RunView, row: StepView) -> bool:
     """Whether nothing accounts for the effect: no key made it one, or the run has turned back."""
     if row.direction is Direction.BACKWARD:  # repeated with the same key until it answers
         return False
-    if not saga.steps[row.name].idempotent:
-        return True
     current, turned = view.step(row.name), view.status not in ACTIVE_RUNS[Direction.FORWARD]
+    if not saga.steps[row.name].idempotent and not _found(current, row):
+        return True
     undone = view.step(row.name, Direction.BACKWARD)
     given_up = current is not None and current.status is not StepStatus.SUCCEEDED
     return turned and given_up and (undone is None or undone.status is StepStatus.SUCCEEDED)
+
+
+def _found(current: StepView | None, row: StepView) -> bool:
+    """Whether a verify has found this very effect: the step succeeded without another call."""
+    if current is None or current.status is not StepStatus.SUCCEEDED:
+        return False
+    return current.tries == row.tries
 
 
 def halt(saga: Definition, view: RunView, reason: Halt, worker: Worker) -> Draft:
@@ -149,7 +156,7 @@ def time_limit(step: Step, direction: Direction) -> float:
 def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None:
     lost = row.status is StepStatus.IN_FLIGHT
     if lost and _settled_without_a_call(saga, draft, row, worker):
-        _advance(saga, draft, worker)
+        advance(saga, draft, worker)
     else:
         _claim(saga, draft, row, lost=lost)
 
@@ -320,7 +327,8 @@ def _undoes_doubt(step: Step) -> bool:
 # --- going on ------------------------------------------------------------------------------
 
 
-def _advance(saga: Definition, draft: Draft, worker: Worker) -> None:
+def advance(saga: Definition, draft: Draft, worker: Worker) -> None:
+    """Make ready what comes next, turn back, or end the run."""
     view = draft.view
     if view.status in ACTIVE_RUNS[Direction.BACKWARD]:
         _backward(saga, draft, worker)
@@ -429,6 +437,12 @@ def _open(saga: Definition, row: StepView) -> bool:
     if row.status is StepStatus.READY:
         return row.in_doubt
     return row.status in (StepStatus.IN_FLIGHT, StepStatus.UNKNOWN)
+
+
+def turn_back(saga: Definition, draft: Draft, reason: Halt, worker: Worker) -> None:
+    """Turn back a run of which no step is in flight or in question."""
+    _set_halt(draft, reason)
+    _turn_back(saga, draft, worker)
 
 
 def _turn_back(saga: Definition, draft: Draft, worker: Worker) -> None:

@@ -31,6 +31,7 @@ class StepView:
     result: str | None = None  # JSON
     worker: str = ""  # who has it in flight ...
     pid: int | None = None  # ... and in which of its processes
+    claimed_at: float | None = None  # the monotonic time before this process wrote its claim
 
     @property
     def awaits(self) -> bool:

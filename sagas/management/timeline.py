@@ -81,9 +81,19 @@ def _offset(since: timedelta) -> str:
 
 
 def _told(event: Event) -> str:
+    if "why" in event.data:
+        return printable(_asked(event))
     words = _step_words(event) if event.step else _run_words(event)
     left = ", ".join(f"{key}: {value}" for key, value in event.data.items() if key not in _SAID)
     return printable(f"{words} ({left})" if left else words)
+
+
+def _asked(event: Event) -> str:
+    """What an operator asked for."""
+    data = event.data
+    verdict = {True: " as happened", False: " as not happened"}.get(data.get("happened"), "")
+    which = f" {data['of']}" if "of" in data else ""
+    return f"{data.get('by')} asked to {event.new}{which}{verdict}: {data['why']}"
 
 
 _SAID = frozenset(
@@ -93,6 +103,7 @@ _SAID = frozenset(
         "ignored",
         "late_answer",
         "not_applied",
+        "now",
         "reason",
         "stray",
         "took_over",
@@ -116,6 +127,8 @@ def _step_words(event: Event) -> str:
     if "late_answer" in data:
         ignored = "its effect may be one too many" if data.get("stray") else "ignored"
         return f"answered too late, {ignored}: {data['late_answer']}"
+    if data.get("now"):
+        return "due now"
     if event.new == StepStatus.IN_FLIGHT:
         lost = ", the worker before was lost" if data.get("took_over") else ""
         return _doing(event.direction, data) + lost

@@ -16,7 +16,7 @@ from django.db.models import Count
 
 from sagas.define import registry
 from sagas.errors import SagaError
-from sagas.management import upkeep
+from sagas.management import operator, upkeep
 from sagas.management.drawing import draw
 from sagas.management.finding import find
 from sagas.management.text import table
@@ -108,6 +108,11 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "run": show_run,
     "runs": list_runs,
     "cancel": cancel_run,
+    "retry": operator.retry_step,
+    "skip": operator.skip_step,
+    "mark": operator.mark_step,
+    "compensate": operator.compensate_run,
+    "resolve": operator.resolve_run,
     "signal": signal,
     "token": token,
     "verify": upkeep.verify_runs,

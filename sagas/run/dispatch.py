@@ -161,7 +161,9 @@ def worker(saga: Definition, view: RunView, message: Message, current: Step) -> 
 class Repeats:
     """How often something had to be done again: its first answers may only have been lost."""
 
-    count = 0
+    def __init__(self) -> None:
+        self.count = 0
+        self.began = time.monotonic()
 
 
 def insist(action: Callable[[], T], repeats: Repeats | None = None) -> T:
@@ -209,7 +211,7 @@ def _first_claim(message: Message) -> Draft | None:
     draft = insist(lambda: transitions.take_first(saga, message.run_id, message.step), repeats)
     if draft is None and repeats.count:
         expected = StepView(None, message.step, Direction.FORWARD, 0, attempt=1)
-        return _claimed_after_all(message.run_id, expected)
+        return _claimed_after_all(message.run_id, expected, repeats)
     return draft
 
 
@@ -220,19 +222,20 @@ def _written(draft: Draft) -> Draft | None:
         return draft
     if not repeats.count or draft.claimed is None:
         return None
-    found = _claimed_after_all(draft.view.id, draft.claimed)
+    found = _claimed_after_all(draft.view.id, draft.claimed, repeats)
     if found is not None:  # with what else it moved, to be sent
         found.changes = {key: Change(found.view.steps[key]) for key in draft.changes}
     return found
 
 
-def _claimed_after_all(run_id: UUID, expected: StepView) -> Draft | None:
+def _claimed_after_all(run_id: UUID, expected: StepView, repeats: Repeats) -> Draft | None:
     """A claim of ours of which only the answer was lost: nobody else has that attempt."""
     view = insist(lambda: record.read(run_id))
     row = view.step(expected.name, expected.direction)
     mine = (StepStatus.IN_FLIGHT, expected.attempt, identity(), os.getpid())
     if row is None or (row.status, row.attempt, row.worker, row.pid) != mine:
         return None
+    row.claimed_at = repeats.began
     return Draft(view, claimed=row)
 
 

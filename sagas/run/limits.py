@@ -8,6 +8,7 @@ that needs no GIL: it logs where the step hung and ends the process, whose lease
 from __future__ import annotations
 
 import faulthandler
+import math
 import signal
 import threading
 import time
@@ -21,11 +22,13 @@ _bites_at = 0.0  # when the watchdog ends this process; 0: it sleeps
 
 
 @contextmanager
-def limited(seconds: float, grace: float) -> Iterator[None]:
+def limited(seconds: float, grace: float, ends_at: float = math.inf) -> Iterator[None]:
     """Bound the time of what runs inside. Call ``release`` after the last of a series.
 
     Args:
         seconds: until ``StepTimeout`` is raised inside.
+        ends_at: the monotonic time at which it must be raised in any case: a process may be
+            frozen after ``seconds`` was reckoned, and wake when another has taken over.
         grace: from then until the process ends, which it does within twice that time.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -36,6 +39,8 @@ def limited(seconds: float, grace: float) -> Iterator[None]:
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, seconds)
+            if time.monotonic() >= ends_at:
+                raise StepTimeout("the step was held up beyond its time limit")
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)  # here too the limit may strike

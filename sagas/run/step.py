@@ -26,15 +26,22 @@ _CENTURY = 100 * 365 * 86_400.0
 
 
 def perform(saga: Definition, view: RunView, row: StepView) -> Outcome:
-    """Do, verify or undo a claimed step. It never raises for what the step's code does."""
+    """Do, verify or undo a claimed step. It never raises for what the step's code does.
+
+    Its time limit counts from the claim: a worker that is frozen in between must not act when it
+    wakes, if its lease may be over by then.
+    """
     step = saga.steps[row.name]
-    seconds = time_limit(step, row.direction)
+    ends_at = (row.claimed_at or time.monotonic()) + time_limit(step, row.direction)
+    left = ends_at - time.monotonic()
+    if left <= 0:  # this process was frozen since its claim, and another may have taken over
+        return RetryLater("the worker was held up before it began")
     try:
-        context = run_context(saga, view, row, time.monotonic() + seconds)
+        context = run_context(saga, view, row, ends_at)
     except (ValueError, PayloadInvalid) as error:  # stored by older code; nothing was called
         return RetryLater(f"what is stored does not fit this code: {type(error).__name__}")
     try:
-        with limited(seconds, conf().GRACE_SECONDS):
+        with limited(left, conf().GRACE_SECONDS, ends_at):
             answer = action_of(step, row)(context)
     except Exception as error:
         _log(view, row, error)

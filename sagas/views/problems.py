@@ -139,6 +139,7 @@ _ANSWERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     errors.UnknownRun: _told(404),
     errors.KeyConflict: _told(409),
     errors.CancelRefused: _told(409),
+    errors.VerbRefused: _told(409),
     PermissionDenied: _told(403),
     RequestDataTooBig: _told(413),
     ValidationError: _invalid_parameters,

@@ -91,6 +91,7 @@ class RunState(Schema):
     version: int
     key: str
     status: RunStatus
+    revision: int = Field(description="raised by every move")
     halt: Halt = Field(description="why the run turns back")
     attention: str = Field(description="why a person is needed")
     created_at: datetime
@@ -175,6 +176,7 @@ def _run_state(sight: Sight) -> RunState:
         version=run.version,
         key=run.business_key,
         status=RunStatus(run.status),
+        revision=run.revision,
         halt=Halt(run.halt),
         attention=run.attention,
         created_at=run.created_at,

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         _run(words.add_parser("run", help="what happened in a run, and what happens next"))
         _runs(words.add_parser("runs", help="the newest runs"))
         _id(words.add_parser("cancel", help="ask a run to undo itself"))
+        _verbs(words)
         _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
         _token(words.add_parser("token", help="make a token for the API"))
         _verify(words.add_parser("verify", help="compare runs with their own history"))
@@ -64,6 +65,26 @@ def _runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--saga", help="only this one's")
     parser.add_argument("--status", choices=[status.value for status in RunStatus])
     parser.add_argument("--limit", type=_positive, default=20)
+
+
+def _verbs(words: Any) -> None:
+    """What a person does to a run that needs one."""
+    result = {"default": "null", "help": "JSON: what the step would have answered"}
+    retry = words.add_parser("retry", help="do a step again, or now")
+    skip = words.add_parser("skip", help="go on without a step that gave up")
+    mark = words.add_parser("mark", help="say whether a step happened")
+    for parser in (retry, skip, mark):
+        _id(parser)
+        parser.add_argument("step")
+    mark.add_argument("verdict", choices=["happened", "not-happened"])
+    skip.add_argument("--result", **result)
+    mark.add_argument("--result", **result)
+    compensate = words.add_parser("compensate", help="undo a run that stopped before its pivot")
+    resolve = words.add_parser("resolve", help="close a run that was dealt with elsewhere")
+    for parser in (compensate, resolve):
+        _id(parser)
+    for parser in (retry, skip, mark, compensate, resolve):
+        parser.add_argument("--reason", required=True, help="why; kept in the run's log")
 
 
 def _signal(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from sagas.define.backoff import Retry
 from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
 from sagas.define.saga import Definition, Node, Parallel, walk
 from sagas.define.step import Kind, Step
-from sagas.states import Direction, Halt, RunStatus, StepStatus
+from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
 from tests.sagas.define.stored import Place
 
 FORWARD, BACKWARD = Direction.FORWARD, Direction.BACKWARD
@@ -93,6 +93,18 @@ class Book:
         else:
             self._outcome(place, line, outcome)
         self._go_on()
+
+    def late(self, place: Place, tries: int, done: bool) -> None:
+        """An attempt that was taken over, the call of that number, says if it happened."""
+        self._next()
+        line, undo = self.lines[place], self.lines.get((BACKWARD, place[1]))
+        found = line.status is _S.SUCCEEDED and line.tries == tries  # by a verify: one effect
+        twice = not self.saga.steps[place[1]].idempotent and not found
+        turned, settled = self.status not in _GOING, line.status is _S.SUCCEEDED
+        stands = turned and not settled and (undo is None or undo.status is _S.SUCCEEDED)
+        over = self.status in TERMINAL_RUNS
+        if done and place[0] is FORWARD and (twice or stands) and not over:
+            self.status = _R.NEEDS_ATTENTION
 
     def cancel(self) -> None:
         """A person asks the run to turn back."""

@@ -23,7 +23,7 @@ from sagas.define.view import RunView, StepView
 from sagas.states import RUN_MOVES, STEP_MOVES, Direction, Halt, RunStatus, StepStatus
 from tests.sagas.define.machine import Machine
 from tests.sagas.define.world import World
-from tests.sagas.flows import flow, simple
+from tests.sagas.flows import flow, simple, verified
 
 _EXAMPLES = settings(
     max_examples=600,
@@ -102,6 +102,33 @@ def test_so_it_does_when_a_cancel_finds_a_step_open_that_may_have_happened(
         world.check()
     world.close()
     assert move in Told.moves
+    assert world.run.status is ending
+
+
+@pytest.mark.parametrize(
+    ("found", "ending"), [(True, _R.SUCCEEDED), (False, _R.NEEDS_ATTENTION)], ids=["found", "again"]
+)
+def test_a_late_success_needs_a_person_only_if_the_step_was_done_once_more(
+    found: bool, ending: RunStatus
+) -> None:
+    """What its verify has found is the very effect that the late answer tells of."""
+    world = World(flow([verified("a", idempotent=False), "b"]))
+    world.deliver(world.due()[0], carries=False)
+    frozen = world.flying.pop()
+    world.stored.lapsed.add(frozen.place)
+    world.grounds.add("a worker fell silent")
+    if found:
+        world.call(frozen)
+    world.deliver(world.due()[0], carries=False)
+    world.one_good_move()  # verify answers
+    if not found:  # it happens only now, and the step is done again
+        frozen.happened = True
+        world.deliver(world.due()[0], carries=False)
+        world.one_good_move()
+    world.flying.append(frozen)
+    world.answer(frozen, Done(), carries=False, happens=True)
+    while world.one_good_move():
+        world.check()
     assert world.run.status is ending
 
 

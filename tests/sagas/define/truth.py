@@ -46,7 +46,7 @@ class Truth:
         Args:
             due: the step whose message the worker got, if it may be claimed now.
         """
-        if run.status in TERMINAL_RUNS and draft:
+        if run.status in TERMINAL_RUNS and any(event.new for event in draft.events):
             yield f"I9: something moved after the run was {run.status}"
         turned = any(not e.step and e.new == _R.COMPENSATING for e in draft.events)
         if draft.view.epoch != run.epoch + turned:

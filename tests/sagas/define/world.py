@@ -16,6 +16,7 @@ from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater,
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
+from sagas.define.view import StepView
 from sagas.history import replay
 from sagas.states import ACTIVE_RUNS, Halt, RunStatus, StepStatus
 from tests.sagas.define.book import BACKWARD, FORWARD, Book
@@ -34,6 +35,7 @@ class Attempt:
     place: Place
     epoch: int
     number: int
+    tries: int
     asks: bool  # whether the step happened, instead of doing it
     happened: bool = False  # the call had its effect, though it has not answered yet
 
@@ -90,12 +92,25 @@ class World:
         self.tell("answer")
         self.flying.remove(attempt)
         if self.stale(attempt):
-            self.tell("late answer")
+            self.answer_late(attempt, outcome)
             return
         if isinstance(outcome, Done) or (isinstance(outcome, Unknown) and happens):
             self.call(attempt)
         self.note_grounds(attempt, outcome)
         self.settle(attempt.place, outcome, carries)
+
+    def answer_late(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The answer of an attempt that was taken over; "done" only if it was before that."""
+        self.tell("late answer")
+        if isinstance(outcome, Done) and not attempt.happened:
+            outcome = Unknown("it was too late")
+        way, name = attempt.place
+        seen = StepView(None, name, way, 0, attempt=attempt.number, tries=attempt.tries)
+        acted = not (attempt.asks or self.saga.steps[name].atomic)
+        number = attempt.number
+        draft = plan.late(self.saga, self.stored.read(), seen, number, outcome, acted=acted)
+        done = acted and isinstance(outcome, Done)
+        self.absorb(draft, lambda book: book.late(attempt.place, attempt.tries, done))
 
     def signal(self, place: Place) -> None:
         """A waiting step gets what it waits for: so it happened."""
@@ -191,7 +206,7 @@ class World:
             self.compare(claimed, carries)
         if row is not None and claimed is not None:
             asks = plan.probing(self.saga.steps[row.name], row)
-            self.flying.append(Attempt(claimed, draft.view.epoch, row.attempt, asks))
+            self.flying.append(Attempt(claimed, draft.view.epoch, row.attempt, row.tries, asks))
 
     def compare(self, claimed: Place | None, carries: bool) -> None:
         """What the worker claimed is what the book says, or what it offers."""

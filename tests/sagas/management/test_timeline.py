@@ -119,6 +119,8 @@ def test_retries_doubts_and_verifies_are_told_with_their_reasons() -> None:
 
 
 _LOST = {"new": "in_flight", "data": {"took_over": True}}
+_ASKED = {"step": "", "direction": "", "old": "", "new": "mark"}
+_MARKED = {"by": "ann", "why": "statement 7", "of": "b", "happened": True}
 _LATE = {"data": {"late_answer": "Done"}}
 _MORE = {"new": "failed", "data": {"reason": "no", "by": "ada"}}
 _VAIN = {"step": "", "old": "cancelled", "data": {"ignored": "it was too late"}}
@@ -130,6 +132,7 @@ _VAIN = {"step": "", "old": "cancelled", "data": {"ignored": "it was too late"}}
         (_LOST, "being done, the worker before was lost"),
         (_LATE, "answered too late, ignored: Done"),
         (_MORE, "failed: no (by: ada)"),
+        (_ASKED | {"data": _MARKED}, "ann asked to mark b as happened: statement 7"),
         (_VAIN, "run cancelled ignored: it was too late"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from sagas.define.backoff import Retry
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
 from sagas.models import Event, Run, Step
 from sagas.operate.cancel import cancel
-from sagas.run import heartbeat
+from sagas.run import heartbeat, points
 from sagas.run.recover import nudge
 from sagas.testing.post import Post
 from tests.sagas.flows import flow, fork, pivot
@@ -362,6 +363,29 @@ def frozen_meanwhile(actor: Actor, step: str, meanwhile: Callable[[], object]) -
         meanwhile()
 
     actor.answers[f"do {step}"] = freeze
+
+
+def test_a_worker_that_is_frozen_before_its_call_does_not_make_it(
+    known: Known, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it wakes another has the step: its own call would be a second effect."""
+    unsafe = actor.step("a", verified=True, idempotent=False, timeout=0.05)
+    run_id = begun(known(flow([unsafe])))
+    actor.answers["verify a"] = NotApplied()
+
+    def freeze(point: str, step: str, direction: str) -> None:
+        if point == "K1":
+            monkeypatch.setattr(points, "on_reached", None)
+            lapse(run_id)
+            carried(run_id, "a")
+            time.sleep(0.06)
+
+    monkeypatch.setattr(points, "on_reached", freeze)
+    carried(run_id, "a")
+    assert actor.calls == ["verify a", "do a"]
+    assert status(run_id) == "succeeded"
+    late = Event.objects.get(run=run_id, data__has_key="late_answer")
+    assert late.data == {"late_answer": "RetryLater"}
 
 
 def test_a_late_success_of_what_is_not_deduplicated_needs_a_person(

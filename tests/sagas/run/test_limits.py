@@ -54,6 +54,14 @@ def test_the_soft_limit_raises_inside_the_code() -> None:
     assert ended
 
 
+def test_code_whose_time_was_over_before_it_began_does_not_begin() -> None:
+    began = False
+    with pytest.raises(StepTimeout, match="held up"), limited(_LONG, _LONG, time.monotonic()):
+        began = True
+    assert not began
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 def test_code_that_ends_in_time_is_left_alone() -> None:
     with limited(_LONG, _LONG):
         remaining, _ = signal.getitimer(signal.ITIMER_REAL)

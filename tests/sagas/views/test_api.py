@@ -22,6 +22,11 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
         ("post", "/api/sagas/{name}/runs"),
         ("get", "/api/runs/{run_id}"),
         ("post", "/api/runs/{run_id}/cancel"),
+        ("post", "/api/runs/{run_id}/retry"),
+        ("post", "/api/runs/{run_id}/skip"),
+        ("post", "/api/runs/{run_id}/mark"),
+        ("post", "/api/runs/{run_id}/compensate"),
+        ("post", "/api/runs/{run_id}/resolve"),
         ("post", "/api/signals/{name}/{correlation}"),
     }
 

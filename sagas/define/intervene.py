@@ -1,0 +1,175 @@
+"""What a person may do to a run, as moves: pure, like the planner whose rules it keeps.
+
+Each function drafts an operator's verb or refuses it; a refusal names the actual state.
+"""
+
+from __future__ import annotations
+
+from sagas.define import plan
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker, past_pivot
+from sagas.define.saga import Definition
+from sagas.define.view import RunView, StepView
+from sagas.errors import VerbRefused
+from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
+
+
+def retry(saga: Definition, view: RunView, name: str, worker: Worker) -> Draft:
+    """Do a step again now, with a new budget: one that gave up, or that waits for its next try.
+
+    If an earlier attempt may have had its effect, its key stays the same (or it is verified
+    first); if it surely had none, the key is a new one, so that no partner repeats its refusal.
+    """
+    row = _current(view, name)
+    if row.status is StepStatus.READY and view.status in ACTIVE_RUNS[row.direction]:
+        return _hastened(view, row)
+    _demand_attention(view, "retried")
+    _demand(row, {StepStatus.FAILED, StepStatus.UNKNOWN}, "retried")
+    draft = Draft(view)
+    _reactivate(draft, row.direction)
+    _renew(draft, row)
+    plan.advance(saga, draft, worker)
+    return draft
+
+
+def skip(saga: Definition, view: RunView, name: str, result: str | None, worker: Worker) -> Draft:
+    """Go on without a step that gave up; later steps see the result that is given, if any.
+
+    Args:
+        result: JSON, in place of what the step would have answered.
+    """
+    _demand_attention(view, "skipped")
+    row = _current(view, name)
+    _demand(row, {StepStatus.FAILED}, "skipped")
+    draft = Draft(view)
+    _reactivate(draft, row.direction)
+    row.result = result
+    draft.step(row, StepStatus.SKIPPED)
+    plan.advance(saga, draft, worker)
+    return draft
+
+
+def mark(
+    saga: Definition,
+    view: RunView,
+    name: str,
+    result: str | None,
+    worker: Worker,
+    *,
+    happened: bool,
+) -> Draft:
+    """Settle an open question: a person knows whether a step happened.
+
+    Args:
+        result: JSON, what the step would have answered; only if it happened.
+    """
+    _demand_attention(view, "marked")
+    row = _current(view, name)
+    _demand(row, {StepStatus.UNKNOWN}, "marked")
+    draft = Draft(view)
+    _reactivate(draft, row.direction)
+    row.in_doubt = False
+    if happened:
+        row.result = result
+        draft.step(row, StepStatus.SUCCEEDED)
+    else:
+        _renew(draft, row)
+    plan.advance(saga, draft, worker)
+    return draft
+
+
+def compensate(saga: Definition, view: RunView, worker: Worker) -> Draft:
+    """Undo what was done, in a run that stopped before its pivot."""
+    _demand_attention(view, "undone")
+    if _backward(view):
+        raise VerbRefused(f"Run {view.id} is being undone already; retry or skip what gave up.")
+    if past_pivot(saga, view):
+        raise VerbRefused(f"Run {view.id} cannot be undone: it has passed its pivot.")
+    open_rows = [r.name for r in view.rows(Direction.FORWARD) if r.status in _OPEN]
+    if open_rows:
+        raise VerbRefused(
+            f"Run {view.id} cannot be undone yet: nobody knows whether {open_rows[0]!r} happened. "
+            "Mark it as happened or not first."
+        )
+    draft = Draft(view)
+    _reactivate(draft, Direction.FORWARD)
+    plan.turn_back(saga, draft, Halt.CANCELLED, worker)
+    return draft
+
+
+def resolve(view: RunView) -> Draft:
+    """Close a run that needs a person: it is dealt with, and nothing more happens to it."""
+    _demand_attention(view, "resolved")
+    flying = [row.name for row in view.steps.values() if row.status is StepStatus.IN_FLIGHT]
+    if flying:
+        raise VerbRefused(
+            f"Run {view.id} cannot be resolved yet: {flying[0]!r} is in flight and will answer."
+        )
+    draft = Draft(view)
+    draft.run(RunStatus.RESOLVED)
+    return draft
+
+
+_OPEN = frozenset({StepStatus.UNKNOWN, StepStatus.IN_FLIGHT})
+
+
+def _hastened(view: RunView, row: StepView) -> Draft:
+    draft = Draft(view)
+    if row.needs_worker:
+        raise VerbRefused(f"Step {row.name!r} of run {view.id} is due already.")
+    draft.hasten(row)
+    return draft
+
+
+def _renew(draft: Draft, row: StepView) -> None:
+    """Give a step its budget anew, and a new key if its effect is surely not there."""
+    row.tries = row.probes = row.losses = 0
+    if not row.in_doubt:
+        row.generation += 1
+    if row.status is StepStatus.UNKNOWN and row.in_doubt:
+        draft.hasten(row)
+    else:
+        draft.step(row, StepStatus.READY, due_in=0)
+
+
+def _reactivate(draft: Draft, direction: Direction) -> None:
+    view = draft.view
+    view.attention = ""
+    backward = direction is Direction.BACKWARD
+    draft.run(RunStatus.COMPENSATING if backward else RunStatus.RUNNING)
+    if not backward and view.halt is Halt.FAILED:
+        view.halt = Halt.NONE  # what had failed is done again
+
+
+def _current(view: RunView, name: str) -> StepView:
+    """The step's row in the direction in which the run goes."""
+    direction = Direction.BACKWARD if _backward(view) else Direction.FORWARD
+    row = view.step(name, direction)
+    if row is None:
+        known = ", ".join(row.name for row in view.rows(direction))
+        raise VerbRefused(f"Run {view.id} has no step {name!r} going {direction}. It has: {known}.")
+    return row
+
+
+def _backward(view: RunView) -> bool:
+    return bool(view.rows(Direction.BACKWARD))
+
+
+def _demand_attention(view: RunView, verb: str) -> None:
+    if view.status is not RunStatus.NEEDS_ATTENTION:
+        raise VerbRefused(
+            f"Run {view.id} is {_words(view.status)}; only what needs attention can be {verb}."
+        )
+
+
+def _demand(row: StepView, wanted: set[StepStatus], verb: str) -> None:
+    if row.status not in wanted:
+        which = " or ".join(sorted(_words(status) for status in wanted))
+        raise VerbRefused(
+            f"Step {row.name!r} ({row.direction}) is {_words(row.status)}; "
+            f"only a step that is {which} can be {verb}."
+        )
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")

@@ -1,0 +1,362 @@
+"""The operator's verbs on the real record: what each moves, refuses, notes and sends."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from sagas.api import Retry as Budget
+from sagas.api import compensate, mark, resolve, retry, skip
+from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
+from sagas.errors import PayloadInvalid, VerbRefused
+from sagas.models import Event
+from sagas.run.recover import sweep
+from sagas.testing.post import Post
+from tests.sagas.flows import flow, fork, pivot
+from tests.sagas.stage import (
+    BACKWARD,
+    Actor,
+    Known,
+    at_once,
+    begun,
+    carried,
+    lapse,
+    row,
+    run_of,
+    states,
+    status,
+    told,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)  # messages go when it has committed
+
+
+class Person:
+    """An operator, who may or may not."""
+
+    def __init__(self, name: str = "ann", *, may: bool = True) -> None:
+        self._name, self._may = name, may
+
+    def has_perm(self, perm: str) -> bool:
+        return self._may
+
+    def get_username(self) -> str:
+        return self._name
+
+
+ANN = Person()
+WHY: dict[str, Any] = {"by": ANN, "reason": "ticket 7"}
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return Actor()
+
+
+@pytest.fixture(autouse=True)
+def _private(post: Post, known: Known) -> None:
+    """Every test has a post office and a registry of its own."""
+
+
+def delivered(post: Post) -> None:
+    while post.deliver():
+        pass
+
+
+def settled(post: Post, run_id: UUID) -> None:
+    """Let time pass and workers work until nothing is left to do."""
+    for _ in range(20):
+        delivered(post)
+        lapse(run_id)
+        if not sweep():
+            return
+    raise AssertionError("it does not come to rest")
+
+
+def stopped_past_the_pivot(known: Known, actor: Actor) -> UUID:
+    """A run whose step after the pivot was refused."""
+    actor.answers["do b"] = Refused("no stock")
+    run_id = begun(known(flow([pivot(actor.step("p")), *actor.steps("bc")])))
+    carried(run_id, "p")
+    assert (status(run_id), states(run_id)["b"]) == ("needs_attention", "failed")
+    return run_id
+
+
+def stopped_in_doubt(known: Known, actor: Actor) -> UUID:
+    """A run of which nobody knows whether its second step happened."""
+    actor.answers["do b"] = Unknown("reset")
+    steps = [actor.step("a"), actor.step("b", idempotent=False), actor.step("c")]
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "a")
+    assert (status(run_id), states(run_id)["b"]) == ("needs_attention", "unknown")
+    return run_id
+
+
+def stopped_undoing(known: Known, actor: Actor) -> UUID:
+    """A run that turned back, and of which a compensation was refused."""
+    actor.answers |= {"do c": Refused("no"), "undo b": Refused("too late")}
+    run_id = begun(known(flow(actor.steps("abc"))))
+    carried(run_id, "a")
+    assert status(run_id) == "needs_attention"
+    return run_id
+
+
+# --- retry ---------------------------------------------------------------------------------
+
+
+def test_a_retry_does_the_step_again_with_a_new_key_and_goes_on(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    keys: list[str] = []
+    actor.answers["do b"] = lambda run: keys.append(run.key)
+    before = row(run_id, "b").generation
+    assert retry(run_id, "b", **WHY) == "running"
+    assert (run_of(run_id).attention, row(run_id, "b").started_at) == ("", None)
+    delivered(post)
+    assert status(run_id) == "succeeded"
+    assert actor.calls == ["do p", "do b", "do b", "do c"]
+    assert row(run_id, "b").generation == before + 1
+    assert told(run_id).problems == []
+
+
+def test_a_retry_of_what_may_have_happened_keeps_its_key(known: Known, actor: Actor) -> None:
+    run_id = stopped_in_doubt(known, actor)
+    assert retry(run_id, "b", **WHY) == "running"
+    found = row(run_id, "b")
+    assert (found.status, found.generation, found.in_doubt) == ("unknown", 1, True)
+    assert found.due_at is not None
+    assert found.due_at <= timezone.now()
+
+
+def test_a_retry_of_a_compensation_goes_on_undoing(known: Known, actor: Actor, post: Post) -> None:
+    run_id = stopped_undoing(known, actor)
+    actor.answers["undo b"] = None
+    assert retry(run_id, "b", **WHY) == "compensating"
+    delivered(post)
+    assert status(run_id) == "compensated"
+    assert actor.calls[-2:] == ["undo b", "undo a"]
+    assert told(run_id).problems == []
+
+
+def test_a_retry_has_its_budget_anew(known: Known, actor: Actor, post: Post) -> None:
+    actor.answers |= {"do b": Refused("no"), "undo a": RetryLater("busy", 0.0)}
+    undo = {"retry": Budget(attempts=2, base=0.0, total=60)}
+    run_id = begun(known(flow([actor.step("a", undo=undo), actor.step("b")])))
+    carried(run_id, "a")
+    settled(post, run_id)
+    assert (status(run_id), actor.calls.count("undo a")) == ("needs_attention", 2)
+    retry(run_id, "a", **WHY)
+    settled(post, run_id)
+    assert (status(run_id), actor.calls.count("undo a")) == ("needs_attention", 4)
+
+
+def test_what_waits_for_its_next_try_is_done_now(known: Known, actor: Actor, post: Post) -> None:
+    actor.answers["do a"] = RetryLater("busy", 3600.0)
+    run_id = begun(known(flow(actor.steps("ab"))))
+    carried(run_id, "a")
+    actor.answers["do a"] = None
+    assert retry(run_id, "a", **WHY) == "running"
+    delivered(post)
+    assert status(run_id) == "succeeded"
+    assert told(run_id).problems == []
+
+
+def test_what_is_due_already_is_not_hastened(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    with pytest.raises(VerbRefused, match="is due already"):
+        retry(run_id, "a", **WHY)
+
+
+def test_branches_that_went_on_meanwhile_are_gone_on_with(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    actor.answers["do b"] = Unknown("reset")
+    branches = fork([actor.step("b", idempotent=False)], actor.steps("cd"))
+    run_id = begun(known(flow([branches, actor.step("e")], hop=True)))
+    carried(run_id, "b")
+    carried(run_id, "c")
+    assert states(run_id) == {"b": "unknown", "c": "ready", "d": "pending", "e": "pending"}
+    mark(run_id, "b", happened=True, **WHY)
+    delivered(post)
+    carried(run_id, "c")
+    delivered(post)
+    assert status(run_id) == "succeeded"
+    assert told(run_id).problems == []
+
+
+# --- skip and mark -------------------------------------------------------------------------
+
+
+def test_a_skipped_step_is_passed_over_and_its_substitute_is_what_others_see(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    seen: list[Any] = []
+    run_id = stopped_past_the_pivot(known, actor)
+    actor.answers["do c"] = lambda run: seen.append(run.results["b"])
+    skip(run_id, "b", result={"id": "by hand"}, **WHY)
+    delivered(post)
+    assert (status(run_id), states(run_id)["b"]) == ("succeeded", "skipped")
+    assert seen == [{"id": "by hand"}]
+    assert told(run_id).problems == []
+
+
+def test_a_skipped_compensation_lets_the_others_go_on(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_undoing(known, actor)
+    assert skip(run_id, "b", **WHY) == "compensating"
+    delivered(post)
+    assert (status(run_id), states(run_id, BACKWARD)["b"]) == ("compensated", "skipped")
+    assert actor.calls[-1] == "undo a"
+
+
+def test_what_happened_is_gone_on_from(known: Known, actor: Actor, post: Post) -> None:
+    run_id = stopped_in_doubt(known, actor)
+    mark(run_id, "b", happened=True, result={"id": "ch_1"}, **WHY)
+    delivered(post)
+    assert (status(run_id), row(run_id, "b").result) == ("succeeded", {"id": "ch_1"})
+    assert actor.calls == ["do a", "do b", "do c"]
+    assert not row(run_id, "b").in_doubt
+
+
+def test_what_did_not_happen_is_done_with_a_new_key(known: Known, actor: Actor, post: Post) -> None:
+    run_id = stopped_in_doubt(known, actor)
+    actor.answers["do b"] = None
+    mark(run_id, "b", happened=False, **WHY)
+    delivered(post)
+    assert (status(run_id), row(run_id, "b").generation) == ("succeeded", 2)
+    assert actor.calls == ["do a", "do b", "do b", "do c"]
+
+
+def test_a_substitute_must_fit_what_the_step_declares(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(PayloadInvalid, match="the result of step 'b'"):
+        skip(run_id, "b", result={"bad": "\x00"}, **WHY)
+    assert status(run_id) == "needs_attention"
+
+
+# --- compensate and resolve ----------------------------------------------------------------
+
+
+def test_a_run_that_stopped_before_its_pivot_is_undone(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_in_doubt(known, actor)
+    with pytest.raises(VerbRefused, match="nobody knows whether 'b' happened"):
+        compensate(run_id, **WHY)
+    actor.answers["do b"] = NotApplied()
+    mark(run_id, "b", happened=True, **WHY)
+    delivered(post)
+    assert status(run_id) == "succeeded"
+
+
+def test_a_run_past_its_pivot_cannot_be_undone(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(VerbRefused, match="it has passed its pivot"):
+        compensate(run_id, **WHY)
+
+
+def test_a_run_that_is_being_undone_is_not_undone_twice(known: Known, actor: Actor) -> None:
+    run_id = stopped_undoing(known, actor)
+    with pytest.raises(VerbRefused, match="is being undone already"):
+        compensate(run_id, **WHY)
+
+
+def test_a_run_whose_condition_broke_can_be_undone(known: Known, actor: Actor, post: Post) -> None:
+    def breaks(run: object) -> bool:
+        raise ValueError("odd")
+
+    run_id = begun(known(flow([actor.step("a"), actor.step("b", when=breaks)])))
+    carried(run_id, "a")
+    assert status(run_id) == "needs_attention"
+    assert compensate(run_id, **WHY) == "compensating"
+    delivered(post)
+    assert (status(run_id), actor.calls) == ("compensated", ["do a", "undo a"])
+    assert told(run_id).problems == []
+
+
+def test_a_resolved_run_is_over(known: Known, actor: Actor, post: Post) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    assert resolve(run_id, **WHY) == "resolved"
+    run = run_of(run_id)
+    assert run.finished_at is not None
+    assert run.wake_at is None
+    assert post.count() == 1
+    with pytest.raises(VerbRefused, match="is resolved; only what needs attention can be retried"):
+        retry(run_id, "b", **WHY)
+
+
+# --- what all share ------------------------------------------------------------------------
+
+
+def test_who_asked_what_and_why_is_the_first_thing_logged(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    last = Event.objects.filter(run=run_id).latest("id").pk
+    retry(run_id, "b", **WHY)
+    first = Event.objects.filter(run=run_id, id__gt=last).earliest("id")
+    assert (first.step, first.new) == ("", "retry")
+    assert first.data == {"by": "ann", "why": "ticket 7", "of": "b"}
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\n"])
+def test_a_verb_without_a_reason_is_refused(known: Known, actor: Actor, reason: str) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(VerbRefused, match="needs a reason"):
+        retry(run_id, "b", by=ANN, reason=reason)
+
+
+def test_the_right_is_asked_for_here_and_not_only_at_the_door(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(PermissionDenied, match="change_run"):
+        retry(run_id, "b", by=Person(may=False), reason="x")
+    assert status(run_id) == "needs_attention"
+
+
+def test_who_looked_at_an_older_revision_is_told_how_it_stands(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    seen = run_of(run_id).revision
+    retry(run_id, "b", revision=seen, **WHY)
+    with pytest.raises(VerbRefused, match=f"it is running now, at revision {seen + 1}"):
+        resolve(run_id, revision=seen, **WHY)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [("p", "is succeeded; only a step that is failed or unknown"), ("z", "has no step 'z'")],
+)
+def test_a_step_that_does_not_fit_is_named_with_its_state(
+    known: Known, actor: Actor, step: str, message: str
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(VerbRefused, match=message):
+        retry(run_id, step, **WHY)
+
+
+def test_of_twenty_who_click_retry_one_wins_and_the_others_are_told(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    actor.answers["do b"] = None
+    outcomes = at_once(*[partial(retry, run_id, "b", **WHY)] * 20)
+    refused = [o for o in outcomes if isinstance(o, VerbRefused)]
+    assert (outcomes.count("running"), len(refused)) == (1, 19), outcomes
+    assert all("is due already" in str(o) for o in refused), refused
+    delivered(post)
+    assert (status(run_id), actor.calls.count("do b")) == ("succeeded", 2)
+    assert told(run_id).problems == []
+
+
+def test_of_a_retry_and_a_resolve_one_wins_and_the_other_is_told(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    outcomes = at_once(partial(retry, run_id, "b", **WHY), partial(resolve, run_id, **WHY))
+    refused = [o for o in outcomes if isinstance(o, VerbRefused)]
+    assert len(refused) == 1, outcomes
+    assert told(run_id).problems == []
