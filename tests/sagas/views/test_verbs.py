@@ -1,0 +1,100 @@
+"""The operator's verbs through the API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from sagas.define.outcome import Refused
+from sagas.models import Event
+from sagas.operate.access import Right
+from tests.sagas.flows import flow, pivot
+from tests.sagas.stage import Actor, Known, begun, carried, row, run_of, status
+from tests.sagas.views.callers import Caller, MakeCaller
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
+BODIES: dict[str, dict[str, Any]] = {
+    "retry": {"step": "b"},
+    "skip": {"step": "b", "result": {"id": 7}},
+    "mark": {"step": "b", "happened": True},
+    "compensate": {},
+    "resolve": {},
+}
+
+
+@pytest.fixture
+def run_id(known: Known) -> UUID:
+    """A run that needs a person: its step after the pivot was refused."""
+    actor = Actor()
+    actor.answers["do b"] = Refused("no")
+    run_id = begun(known(flow([pivot(actor.step("p")), actor.step("b")])))
+    carried(run_id, "p")
+    assert status(run_id) == "needs_attention"
+    return run_id
+
+
+def asked(caller: Caller, run_id: UUID, verb: str, **more: Any) -> Any:
+    return caller.post(f"/api/runs/{run_id}/{verb}", {"reason": "r", **BODIES[verb], **more})
+
+
+@pytest.mark.parametrize(
+    ("verb", "then"), [("retry", "running"), ("skip", "succeeded"), ("resolve", "resolved")]
+)
+def test_a_verb_is_done_and_told(caller: Caller, run_id: UUID, verb: str, then: str) -> None:
+    answer = asked(caller, run_id, verb)
+    assert answer.status_code == 202, answer.content
+    assert (answer.json()["status"], status(run_id)) == (then, then)
+    assert answer["Location"] == f"/api/runs/{run_id}"
+    by = Event.objects.get(run=run_id, new=verb).data["by"]
+    assert caller.user is not None
+    assert by == caller.user.username
+
+
+def test_a_substitute_is_stored(caller: Caller, run_id: UUID) -> None:
+    asked(caller, run_id, "skip")
+    assert row(run_id, "b").result == {"id": 7}
+
+
+@pytest.mark.parametrize("verb", ["mark", "compensate"])
+def test_what_does_not_fit_the_state_is_a_conflict_that_names_it(
+    caller: Caller, run_id: UUID, verb: str
+) -> None:
+    answer = asked(caller, run_id, verb)
+    assert answer.status_code == 409
+    assert answer["Content-Type"] == "application/problem+json"
+    assert str(run_id) in answer.json()["detail"] or "'b'" in answer.json()["detail"]
+    assert status(run_id) == "needs_attention"
+
+
+def test_who_saw_an_older_revision_is_refused(caller: Caller, run_id: UUID) -> None:
+    seen = caller.get(f"/api/runs/{run_id}").json()["revision"]
+    assert seen == run_of(run_id).revision
+    assert asked(caller, run_id, "retry", revision=seen - 1).status_code == 409
+    assert asked(caller, run_id, "retry", revision=seen).status_code == 202
+
+
+@pytest.mark.parametrize("verb", BODIES)
+@pytest.mark.parametrize("wrong", [{"reason": ""}, {"reason": None}, {"odd": 1}])
+def test_a_body_that_does_not_fit_is_refused_by_field(
+    caller: Caller, run_id: UUID, verb: str, wrong: dict[str, Any]
+) -> None:
+    answer = asked(caller, run_id, verb, **wrong)
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.json()["errors"][0]["field"]
+
+
+@pytest.mark.parametrize("verb", BODIES)
+def test_every_verb_asks_for_the_right_to_change(
+    caller_with: MakeCaller, run_id: UUID, verb: str
+) -> None:
+    answer = asked(caller_with(Right.READ, Right.START), run_id, verb)
+    assert answer.status_code == 403
+    assert "sagas.change_run" in answer.json()["detail"]
+    assert status(run_id) == "needs_attention"
+
+
+@pytest.mark.parametrize("verb", BODIES)
+def test_an_unknown_run_is_not_found(caller: Caller, verb: str) -> None:
+    assert asked(caller, UUID(int=7), verb).status_code == 404
