@@ -167,7 +167,10 @@ def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worke
     row.losses += 1
     row.in_doubt = row.in_doubt or not (step.atomic or step.waits)
     if row.losses >= worker.poison:
-        draft.park(f"{row.losses} attempts of {_named(row)} died without an answer.")
+        reason = f"{row.losses} attempts of {_named(row)} died without an answer"
+        to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.FAILED
+        draft.step(row, to, error=reason)
+        draft.park(f"{reason}.")
     elif row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
         _give_up(saga, draft, row, "the worker was lost before it answered")
     elif not row.in_doubt and draft.view.halt and row.direction is Direction.FORWARD:

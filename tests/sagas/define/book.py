@@ -165,6 +165,7 @@ class Book:
         line.losses += 1
         line.doubt = line.doubt or not (step.atomic or step.waits)
         if line.losses >= self._poison:
+            line.status = _S.UNKNOWN if line.doubt else _S.FAILED
             self.status = _R.NEEDS_ATTENTION
         elif line.doubt and not self._asks(place) and not self._may_repeat(place, line):
             self._give_up(place, line)

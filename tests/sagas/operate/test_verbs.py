@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.test import override_settings
 from django.utils import timezone
 
 from sagas.api import Retry as Budget
@@ -154,6 +156,22 @@ def test_a_retry_has_its_budget_anew(known: Known, actor: Actor, post: Post) -> 
     retry(run_id, "a", **WHY)
     settled(post, run_id)
     assert (status(run_id), actor.calls.count("undo a")) == ("needs_attention", 4)
+
+
+@override_settings(SAGAS={"POISON_ATTEMPTS": 2})
+def test_a_step_whose_workers_kept_dying_can_be_tried_again(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    with patch("sagas.run.dispatch.attempt", return_value=None):  # it dies in its call
+        for _ in range(3):
+            carried(run_id, "a")
+            lapse(run_id)
+    assert (status(run_id), states(run_id)["a"]) == ("needs_attention", "unknown")
+    assert retry(run_id, "a", **WHY) == "running"
+    settled(post, run_id)
+    assert status(run_id) == "succeeded"
+    assert told(run_id).problems == []
 
 
 def test_what_waits_for_its_next_try_is_done_now(known: Known, actor: Actor, post: Post) -> None:
