@@ -28,7 +28,8 @@ class WorkerAdmin(HistoryAdmin):
         """By the database's clock, which is the one that leases go by."""
         lives = When(lease_until__gte=Now(), then=Value(True))
         state = Case(lives, default=Value(False), output_field=BooleanField())
-        return super().get_queryset(request).annotate(lives=state)
+        workers: QuerySet[Any] = super().get_queryset(request).annotate(lives=state)
+        return workers
 
     @admin.display(boolean=True, description="alive", ordering="lease_until")
     def alive(self, worker: Worker) -> bool:
