@@ -25,6 +25,9 @@ from project.queues import DEFAULT_QUEUE
 
 _START = 8.0
 _POINTS = "SELECT id, epoch, saga, version FROM sagas_run WHERE finished_at IS NULL LIMIT 50"
+_LONG_STEP = """
+SELECT 1 FROM sagas_step s JOIN sagas_worker w ON w.name = s.worker
+WHERE s.status = 'in_flight' AND w.pid = %s AND s.limit_at > now() + interval '20 seconds'"""
 _STEPS = "SELECT name, direction FROM sagas_step WHERE run_id = %s"
 _TASKS = {"forward": "sagas.step", "backward": "sagas.compensate"}
 
@@ -141,6 +144,7 @@ class Nemesis:
         main = self._world.main_process(worker)
         if main is None:
             return ""
+        self._await_a_step(main.pid)
         frozen = [main, *main.children(recursive=True)]
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
@@ -150,6 +154,13 @@ class Nemesis:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
         return worker
+
+    def _await_a_step(self, pid: int) -> None:
+        """Until a worker is in a step that would still be allowed to answer when it wakes."""
+        with self._world.connect() as database:
+            for _ in range(100):
+                if database.execute(_LONG_STEP, [pid]).fetchone() or self._end.wait(0.03):
+                    return
 
     # --- broker ----------------------------------------------------------------------------
 
