@@ -10,8 +10,11 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
-_RUN = """r.saga, r.version, r.fingerprint, r.business_key, r.payload::text, r.status, r.epoch,
-  r.revision, r.halt, r.attention, r.deadline_at, clock_timestamp(),
+_RUN = """r.saga, r.version, r.fingerprint, r.business_key,
+  coalesce(r.amended, r.payload)::text, r.status, r.epoch,
+  r.revision, r.halt, r.attention, r.error_group, r.owner,
+  (SELECT array_agg(h.kind || ':' || h.target) FROM sagas_hold h WHERE h.lifted_at IS NULL),
+  r.deadline_at, clock_timestamp(),
   extract(epoch FROM clock_timestamp() - r.created_at)::float8,
   extract(epoch FROM r.wake_at - clock_timestamp())::float8"""
 # An attempt is its worker's while that worker beats, but never beyond the attempt's own limit.
@@ -28,7 +31,7 @@ _READ = f"""
 SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
 WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
-_RUN_COLUMNS = 14
+_RUN_COLUMNS = 17
 
 
 def read(run_id: UUID) -> RunView:
@@ -75,10 +78,13 @@ def _run(run_id: UUID, row: tuple[Any, ...]) -> RunView:
         revision=row[7],
         halt=Halt(row[8]),
         attention=row[9],
-        deadline=row[10],
-        now=row[11],
-        lifetime=row[12],
-        wake_in=row[13],
+        error_group=row[10],
+        owner=row[11],
+        holds=frozenset(row[12] or ()),
+        deadline=row[13],
+        now=row[14],
+        lifetime=row[15],
+        wake_in=row[16],
     )
 
 

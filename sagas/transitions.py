@@ -33,8 +33,10 @@ def write(draft: Draft) -> bool:
     view, wake = draft.view, _wake(draft)
     new = _new(draft)
     kept = [change for change in draft.changes.values() if change.row.id is not None]
-    sql = _statement(draft.moves_run, wake is not None, len(kept), bool(new), len(draft.events))
-    params = _params(draft, kept, wake)
+    more = tuple(name for name in _AMENDED if getattr(draft, name) is not None)
+    shape = (draft.moves_run, wake is not None, len(kept), bool(new), len(draft.events))
+    sql = _statement(*shape, more)
+    params = _params(draft, kept, wake) | {name: getattr(draft, name) for name in more}
     if new:
         params["added"] = _added(new)
     if draft.claimed is not None:
@@ -78,12 +80,13 @@ def take_first(saga: Definition, run_id: UUID, name: str) -> Draft | None:
     return plan.first_claim(saga, view, name)
 
 
-def insert(draft: Draft, deadline: float | None) -> bool:
+def insert(draft: Draft, deadline: float | None, tags: Sequence[str] = ()) -> bool:
     """Write a new run with its steps and events. False: its key is taken.
 
     Args:
         draft: from ``plan.begin``.
         deadline: seconds from now, or None.
+        tags: words to find the run by.
     """
     view = draft.view
     wake = min((look for look in (_wake(draft), deadline) if look is not None), default=None)
@@ -100,6 +103,7 @@ def insert(draft: Draft, deadline: float | None) -> bool:
             "payload": view.payload,
             "revision": view.revision,
             "deadline": deadline,
+            "tags": list(tags),
             "added": _added(_new(draft)),
         }
     )
@@ -229,7 +233,7 @@ _WAKE_RUN = f"run AS ({_REVISE}, wake_at = least(wake_at, {_after('%(wake)s')}) 
 _UPDATE_RUN = f"""
 run AS (
   {_REVISE}, status = %(status)s::text, epoch = %(epoch)s::int, halt = %(halt)s,
-    attention = %(attention)s,
+    attention = %(attention)s, error_group = %(error_group)s::text{{}},
     wake_at = CASE WHEN %(awake)s::bool THEN least(wake_at, {_after("%(wake)s")}) END,
     started_at = CASE WHEN %(status)s::text <> '{RunStatus.PENDING}'
                  THEN coalesce(started_at, clock_timestamp()) END,
@@ -239,14 +243,17 @@ run AS (
 _INSERT_RUN = f"""
 run AS (
   INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
-    revision, halt, attention, deadline_at, wake_at, created_at, started_at, finished_at)
+    revision, halt, attention, error_group, tags, deadline_at, wake_at, created_at, started_at, finished_at)
   VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
-    {_after("%(deadline)s")}, CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
+    %(error_group)s::text, %(tags)s::varchar[], {_after("%(deadline)s")}, CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
     clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
     CASE WHEN %(over)s::bool THEN clock_timestamp() END)
   ON CONFLICT (saga, business_key) DO NOTHING
   RETURNING id)"""
+
+#: What only an operator changes of a run, by the draft's name for it.
+_AMENDED = {"owner": "owner = %(owner)s", "amended": "amended = %(amended)s::jsonb"}
 
 # Plain values: a JSON recordset costs the server and psycopg a fifth more.
 _MOVE_STEPS = f"""
@@ -303,9 +310,12 @@ _IDS = "(SELECT json_agg(json_build_array(direction, name, id)) FROM added)"
 
 
 @cache
-def _statement(moves_run: bool, wakes: bool, moved: int, adds: bool, events: int) -> str:
+def _statement(
+    moves_run: bool, wakes: bool, moved: int, adds: bool, events: int, more: tuple[str, ...]
+) -> str:
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
-    clauses = [_UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN]
+    changed = _UPDATE_RUN.format("".join(f", {_AMENDED[name]}" for name in more))
+    clauses = [changed if moves_run else _WAKE_RUN if wakes else _COUNT_RUN]
     clauses += [_MOVE_STEPS.format(_repeated(_IMAGE, moved))] if moved else []
     clauses += [_ADD_STEPS] if adds else []
     clauses += [_LOG.format(_repeated(_EVENT, events))] if events else []
@@ -346,6 +356,7 @@ def _run_image(view: RunView) -> dict[str, Any]:
         "status": view.status.value,
         "halt": view.halt.value,
         "attention": view.attention,
+        "error_group": view.error_group,
         "over": view.over,
         "awake": not _rests(view),
     }

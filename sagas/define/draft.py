@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sagas.define.cause import general
 from sagas.define.view import RunView, StepView
 from sagas.errors import IllegalMove
 from sagas.states import RUN_MOVES, STEP_MOVES, Direction, RunStatus, StepStatus
@@ -42,6 +43,8 @@ class Draft:
     changes: dict[tuple[Direction, str], Change] = field(default_factory=dict)
     events: list[Happening] = field(default_factory=list)
     claimed: StepView | None = None  # the step that this worker performs next
+    owner: str | None = None  # who looks after the run from now on
+    amended: str | None = None  # JSON: the payload from now on
 
     def __bool__(self) -> bool:
         return bool(self.events)
@@ -93,13 +96,18 @@ class Draft:
         self.changes[row.direction, row.name] = Change(row, 0)
         self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"now": True}))
 
-    def park(self, reason: str) -> None:
-        """Stop the run until a person decides; what was scheduled stays where it is."""
+    def park(self, reason: str, *, group: str = "") -> None:
+        """Stop the run until a person decides; what was scheduled stays where it is.
+
+        Args:
+            group: the reason in words that are the same for every run that it stops.
+        """
         self.claimed = None
         if self.view.status is RunStatus.NEEDS_ATTENTION:
             self.note(RunStatus.NEEDS_ATTENTION, RunStatus.NEEDS_ATTENTION, reason=reason)
             return
         self.view.attention = reason
+        self.view.error_group = group or general(reason)
         self.run(RunStatus.NEEDS_ATTENTION, reason=reason)
 
     def note(self, old: str, new: str, **data: Any) -> None:

@@ -134,7 +134,7 @@ def _renew(draft: Draft, row: StepView) -> None:
 
 def _reactivate(draft: Draft, direction: Direction) -> None:
     view = draft.view
-    view.attention = ""
+    view.attention = view.error_group = ""
     backward = direction is Direction.BACKWARD
     draft.run(RunStatus.COMPENSATING if backward else RunStatus.RUNNING)
     if not backward and view.halt is Halt.FAILED:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sagas.define.backoff import Retry
+from sagas.define.cause import error_group
 from sagas.define.draft import Draft
 from sagas.define.frontier import frontier
 from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
@@ -100,7 +101,8 @@ def late(
     if stray and not view.over:
         draft.park(
             f"Attempt {attempt} of {_named(row)} was given up and then succeeded: "
-            "its effect may be a second one, or one that nobody undoes."
+            "its effect may be a second one, or one that nobody undoes.",
+            group=error_group(row, "it was given up and then succeeded"),
         )
     return draft
 
@@ -170,7 +172,7 @@ def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worke
         reason = f"{row.losses} attempts of {_named(row)} died without an answer"
         to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.FAILED
         draft.step(row, to, error=reason)
-        draft.park(f"{reason}.")
+        draft.park(f"{reason}.", group=error_group(row, "its attempts died without an answer"))
     elif row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
         _give_up(saga, draft, row, "the worker was lost before it answered")
     elif not row.in_doubt and draft.view.halt and row.direction is Direction.FORWARD:
@@ -301,21 +303,22 @@ def _budget(saga: Definition, row: StepView) -> tuple[Retry, int]:
 
 
 def _give_up(saga: Definition, draft: Draft, row: StepView, reason: str) -> None:
-    step = saga.steps[row.name]
+    step, group = saga.steps[row.name], error_group(row, reason)
     if row.direction is Direction.BACKWARD:
         draft.step(row, StepStatus.FAILED, error=reason)
-        draft.park(f"{_named(row)} gave up: {reason}.")
+        draft.park(f"{_named(row)} gave up: {reason}.", group=group)
     elif step.optional:
         draft.step(row, StepStatus.FAILED, error=reason)
     elif row.in_doubt and not _undoes_doubt(step):
         if row.status is not StepStatus.UNKNOWN:
             draft.step(row, StepStatus.UNKNOWN, error=reason)
-        draft.park(f"Nobody can tell whether {_named(row)} happened: {reason}.")
+        draft.park(f"Nobody can tell whether {_named(row)} happened: {reason}.", group=group)
     else:
         draft.step(row, StepStatus.FAILED, error=reason)
         if past_pivot(saga, draft.view):
-            draft.park(f"{_named(row)} gave up after the pivot: {reason}.")
+            draft.park(f"{_named(row)} gave up after the pivot: {reason}.", group=group)
         else:
+            draft.view.error_group = group
             _set_halt(draft, Halt.FAILED)
 
 
@@ -387,7 +390,11 @@ def _holds(draft: Draft, step: Step, worker: Worker) -> bool:
     try:
         return worker.holds(step)
     except Exception as error:
-        draft.park(f"The condition of step {step.name!r} raised {type(error).__name__}.")
+        name = type(error).__name__
+        draft.park(
+            f"The condition of step {step.name!r} raised {name}.",
+            group=f"{step.name}: its condition raised {name}",
+        )
         return True
 
 
@@ -458,7 +465,10 @@ def _turn_back(saga: Definition, draft: Draft, worker: Worker) -> None:
         return
     stuck = [r for r in view.rows(Direction.FORWARD) if _doubtful_for_ever(saga, r)]
     if stuck:
-        draft.park(f"Nobody can tell whether {_named(stuck[0])} happened, so nothing undoes it.")
+        draft.park(
+            f"Nobody can tell whether {_named(stuck[0])} happened, so nothing undoes it.",
+            group=error_group(stuck[0], "nobody can tell whether it happened"),
+        )
         return
     view.epoch += 1
     draft.run(RunStatus.COMPENSATING, because=view.halt)

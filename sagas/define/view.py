@@ -64,6 +64,9 @@ class RunView:
     revision: int = 0
     halt: Halt = Halt.NONE
     attention: str = ""
+    error_group: str = ""  # what stopped it, in general words
+    owner: str = ""  # who looks after it
+    holds: frozenset[str] = frozenset()  # every hold that is in force, as ``kind:target``
     now: datetime | None = None  # the database's time of reading
     deadline: datetime | None = None
     lifetime: float = 0.0  # seconds since it was started, when the view was read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -46,6 +47,7 @@ def start(
     *,
     key: str,
     deadline: timedelta | None = None,
+    tags: Sequence[str] = (),
 ) -> Started:
     """Start a run in the caller's transaction: both commit, or neither does.
 
@@ -54,17 +56,21 @@ def start(
         payload: the saga's pydantic model, or data that fits it.
         key: the business key. The same key with the same payload gives the same run again.
         deadline: how long the run may take before it turns back, instead of the saga's own.
+        tags: at most 20 words to find the run by, such as ``campaign:autumn``; not of a run that
+            the key has started before.
 
     Raises:
         UnknownSaga: there is no saga of that name.
         PayloadInvalid: the payload does not fit.
         KeyConflict: the key was used with another payload.
+        SagaError: the key or a tag is empty, too long or unfit.
     """
     definition = registry.get(saga) if isinstance(saga, str) else saga
     view = _view(definition, payload, key)
     draft = plan.begin(definition, view, plan.Worker(nothing, condition(definition, view)))
     limit = deadline if deadline is not None else definition.deadline
-    if not transitions.insert(draft, limit.total_seconds() if limit is not None else None):
+    seconds = limit.total_seconds() if limit is not None else None
+    if not transitions.insert(draft, seconds, _tags(definition, tags)):
         return _existing(view)
     send_on_commit(definition, view, draft.to_send)
     return Started(view.id, view.saga, key, created=True)
@@ -82,6 +88,16 @@ def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> Ru
     if any(step.when for step in saga.steps.values()):  # a condition may look at the clock
         view.now = db.execute("SELECT clock_timestamp()")[0][0]
     return view
+
+
+def _tags(saga: Definition, tags: Sequence[str]) -> list[str]:
+    unfit = [tag for tag in tags if not tag or clean(tag, 40) != tag]
+    if isinstance(tags, str) or unfit or len(tags) > 20:
+        raise SagaError(
+            f"Saga {saga.name!r}: tags are a list of at most 20 words of 1 to 40 characters each, "
+            "without NUL and half surrogate pairs."
+        )
+    return sorted(set(tags))
 
 
 def _document(saga: Definition, payload: BaseModel) -> str:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import BooleanField, Func, Q
 from django.db.models.functions import Now
@@ -26,7 +28,8 @@ def uuid7() -> UUID:
     return UUID(int=bits & ~(0x3 << 62) | (0x2 << 62))
 
 
-def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:
+def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
+    """The choices of a field that holds one of these words."""
     return [(w.value, (w.value or "none").replace("_", " ")) for w in words]
 
 
@@ -50,12 +53,26 @@ class Run(models.Model):
     version = models.IntegerField(help_text="of the saga's definition")
     fingerprint = models.CharField(max_length=16, help_text="of the saga's structure")
     business_key = models.CharField(max_length=200)
-    payload = models.JSONField()
-    status = models.CharField(max_length=16, choices=_choices(RunStatus))
+    payload = models.JSONField(help_text="as it was given to start")
+    amended = models.JSONField(
+        null=True, blank=True, help_text="the payload as an operator changed it"
+    )
+    tags = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
+    status = models.CharField(max_length=16, choices=choices(RunStatus))
     epoch = models.IntegerField(default=1, help_text="raised when the direction changes")
     revision = models.IntegerField(default=0, help_text="raised by every move")
-    halt = models.CharField(max_length=10, blank=True, default="", choices=_choices(Halt))
+    halt = models.CharField(max_length=10, blank=True, default="", choices=choices(Halt))
     attention = models.TextField(blank=True, default="", help_text="why a person is needed")
+    error_group = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what stopped it, in words that are the same for all that it stopped",
+    )
+    owner = models.CharField(
+        max_length=150, blank=True, default="", db_default="", help_text="who looks after it"
+    )
     deadline_at = models.DateTimeField(null=True, blank=True)
     wake_at = models.DateTimeField(null=True, blank=True, help_text="a sweep looks at it then")
     created_at = models.DateTimeField(db_default=Now())
@@ -80,6 +97,29 @@ class Run(models.Model):
             models.Index(
                 fields=("wake_at",), name="sagas_run_wake", condition=Q(wake_at__isnull=False)
             ),
+            # For the console. Each costs an entry per version of a row that is not HOT: a run has
+            # two or three.
+            models.Index(fields=("saga", "id"), name="sagas_run_of_saga"),
+            models.Index(
+                fields=("business_key",),
+                name="sagas_run_key_prefix",
+                opclasses=["varchar_pattern_ops"],
+            ),
+            models.Index(
+                fields=("error_group", "id"),
+                name="sagas_run_error_group",
+                condition=~Q(error_group=""),
+            ),
+            models.Index(
+                fields=("status", "id"),
+                name="sagas_run_undone",
+                condition=Q(status__in=["compensated", "resolved"]),
+            ),
+            GinIndex(fields=("tags",), name="sagas_run_tags", condition=~Q(tags=[])),
+        ]
+        permissions: ClassVar = [
+            ("approve_run", "Can consent to what another operator asked for"),
+            ("reveal_run", "Can see redacted fields of runs"),
         ]
 
     def __str__(self) -> str:
@@ -92,9 +132,9 @@ class Step(models.Model):
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
     name = models.CharField(max_length=80)
-    direction = models.CharField(max_length=8, choices=_choices(Direction))
+    direction = models.CharField(max_length=8, choices=choices(Direction))
     position = models.SmallIntegerField(help_text="place in the saga, from 0")
-    status = models.CharField(max_length=10, choices=_choices(StepStatus))
+    status = models.CharField(max_length=10, choices=choices(StepStatus))
     attempt = models.IntegerField(default=0, help_text="claims so far")
     tries = models.IntegerField(default=0, help_text="calls that count as tries")
     probes = models.IntegerField(default=0, help_text="verifies that count as tries")
@@ -149,7 +189,7 @@ class Event(models.Model):
     )
     at = models.DateTimeField(db_default=Now())
     step = models.CharField(max_length=80, blank=True, help_text="empty: the run itself")
-    direction = models.CharField(max_length=8, blank=True, choices=_choices(Direction))
+    direction = models.CharField(max_length=8, blank=True, choices=choices(Direction))
     old = models.CharField(max_length=16, blank=True)
     new = models.CharField(max_length=16, blank=True)
     attempt = models.IntegerField(default=0)
@@ -174,6 +214,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField()
+    queues = ArrayField(models.CharField(max_length=200), default=list, db_default=[], blank=True)
+    processes = models.IntegerField(null=True, blank=True, help_text="of its pool")
 
     class Meta:
         ordering = ("name",)

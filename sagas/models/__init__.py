@@ -1,0 +1,36 @@
+"""The tables: the record that the engine keeps of runs, and what operators leave beside it."""
+
+from sagas.models.operators import (
+    Approval,
+    ApprovalStatus,
+    AuditEntry,
+    Batch,
+    BatchItem,
+    BatchStatus,
+    Hold,
+    HoldKind,
+    ItemStatus,
+    SavedView,
+    Scope,
+)
+from sagas.models.record import Event, Run, Signal, Step, Worker, uuid7
+
+__all__ = [
+    "Approval",
+    "ApprovalStatus",
+    "AuditEntry",
+    "Batch",
+    "BatchItem",
+    "BatchStatus",
+    "Event",
+    "Hold",
+    "HoldKind",
+    "ItemStatus",
+    "Run",
+    "SavedView",
+    "Scope",
+    "Signal",
+    "Step",
+    "Worker",
+    "uuid7",
+]
