@@ -12,6 +12,7 @@ from sagas.define import registry
 from sagas.define.backoff import Retry
 from sagas.define.context import Run
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
+from sagas.define.redact import Redacted
 from sagas.define.saga import Definition, parallel, pivot
 from sagas.define.step import Errors, Step, step, wait_for, wait_until
 from sagas.errors import (
@@ -43,6 +44,7 @@ __all__ = [
     "KeyConflict",
     "NotApplied",
     "PayloadInvalid",
+    "Redacted",
     "Refused",
     "Retry",
     "RetryLater",

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from string import Formatter
+from typing import Annotated
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+#: What an address in ``LINKS`` may leave open.
+PLACES = frozenset({"run_id", "saga", "business_key"})
+_REDACTED = (
+    *("password", "secret", "token", "api_key", "authorization"),
+    *("card", "card_number", "cvc", "iban", "ssn", "email", "phone", "address"),
+)
+
+
+def _address(template: str) -> str:
+    if problem := next(_wrong_with(template), None):
+        raise ValueError(problem)
+    return template
+
+
+def _wrong_with(template: str) -> Iterator[str]:
+    if not template.startswith(("https://", "http://", "/")) or template.startswith("//"):
+        yield "an address starts with https://, http:// or /"
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        yield f"its braces are wrong: {error}"
+        return
+    for _, place, form, conversion in parts:
+        if place is not None and (place not in PLACES or form or conversion):
+            yield f"{{{place}}} is none of {', '.join(f'{{{p}}}' for p in sorted(PLACES))}"
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class Conf(BaseModel):
@@ -34,6 +66,14 @@ class Conf(BaseModel):
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.
     MAX_DOCUMENT_BYTES: int = Field(262_144, gt=0)
+    #: Verbs that need a second person's consent, by the saga's name, or ``*`` for all sagas.
+    FOUR_EYES: dict[str, list[str]] = Field(default_factory=dict)
+    #: Fields whose values the admin shows only to those who may reveal them, wherever they occur
+    #: in payloads, results, signals and events; see ``sagas.define.redact``.
+    REDACT: tuple[str, ...] = _REDACTED
+    #: Links on a run's page by their text, such as ``{"trace": "https://…/{run_id}"}``; an address
+    #: may leave open {run_id}, {saga} and {business_key}.
+    LINKS: dict[str, Address] = Field(default_factory=dict)
     #: Starts, cancels and signals that one user may send through the API in a minute.
     API_WRITES_PER_MINUTE: int = Field(600, gt=0)
 

@@ -49,12 +49,16 @@ class KeyConflict(SagaError):
     """The same key was used before, with another payload."""
 
 
-class CancelRefused(SagaError):
+class VerbRefused(SagaError):
+    """An operator's verb does not fit the run's state; the message says in which state it is."""
+
+
+class CancelRefused(VerbRefused):
     """The run cannot be cancelled any more; the message says in which state it is."""
 
 
-class VerbRefused(SagaError):
-    """An operator's verb does not fit the run's state; the message says in which state it is."""
+class ApprovalNeeded(VerbRefused):
+    """The verb needs a second person's consent, which must be asked for; nothing was done."""
 
 
 class IllegalMove(SagaError):

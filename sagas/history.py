@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sagas.states import (
     ACTIVE_RUNS,
     RUN_MOVES,
+    SETTLED_STEPS,
     STEP_MOVES,
     TERMINAL_RUNS,
     Direction,
@@ -93,6 +94,8 @@ def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
         yield f"{fact.step} went forward while the run was compensating"
     elif state.status in _FORWARD and fact.direction == Direction.BACKWARD:
         yield f"{fact.step} went backward while the run was {state.status}"
+    elif fact.old in SETTLED_STEPS and state.status != RunStatus.NEEDS_ATTENTION:
+        yield f"{fact.step} was rewound while the run was {state.status}"
     elif state.status in _STILL and fact.new == StepStatus.IN_FLIGHT:
         yield f"{fact.step} was claimed while the run was {state.status}"
 

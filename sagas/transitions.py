@@ -237,7 +237,7 @@ run AS (
     wake_at = CASE WHEN %(awake)s::bool THEN least(wake_at, {_after("%(wake)s")}) END,
     started_at = CASE WHEN %(status)s::text <> '{RunStatus.PENDING}'
                  THEN coalesce(started_at, clock_timestamp()) END,
-    finished_at = CASE WHEN %(over)s::bool THEN clock_timestamp() END
+    finished_at = CASE WHEN %(over)s::bool THEN coalesce(finished_at, clock_timestamp()) END
   {_AS_PLANNED})"""
 
 _INSERT_RUN = f"""
@@ -264,7 +264,8 @@ moved AS (
     worker = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(worker)s::text ELSE '' END,
     pid = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(pid)s::int END,
     signal = m.signal, correlation = m.correlation,
-    result = coalesce(m.result, s.result), error = coalesce(m.error, s.error),
+    result = CASE WHEN m.status <> '{StepStatus.PENDING}' THEN coalesce(m.result, s.result) END,
+    error = coalesce(m.error, s.error),
     started_at = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}'
                  THEN coalesce(s.started_at, clock_timestamp())
                  WHEN m.generation = s.generation THEN s.started_at END,

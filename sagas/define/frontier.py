@@ -34,6 +34,31 @@ def segment(saga: Definition, view: RunView, direction: Direction, start: Step) 
     return steps
 
 
+def following(saga: Definition, name: str) -> list[Step]:
+    """A step and all that may only be done after it; branches beside its own are not among them.
+
+    Raises:
+        LookupError: the saga has no such step.
+    """
+    found = _following(saga.tree, name)
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
+def _following(nodes: Sequence[Node], name: str) -> list[Step] | None:
+    for place, node in enumerate(nodes):
+        rest = list(walk(nodes[place + 1 :]))
+        if isinstance(node, Step):
+            if node.name == name:
+                return [node, *rest]
+            continue
+        for branch in node.branches:
+            if (inner := _following(branch, name)) is not None:
+                return [*inner, *rest]
+    return None
+
+
 def _passed(view: RunView, direction: Direction) -> Passed:
     def forward(step: Step) -> bool:
         row = view.step(step.name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sagas.define import plan
 from sagas.define.draft import Draft
+from sagas.define.frontier import following
 from sagas.define.plan import Worker, past_pivot
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
@@ -14,18 +15,25 @@ from sagas.errors import VerbRefused
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
 
 
-def retry(saga: Definition, view: RunView, name: str, worker: Worker) -> Draft:
+def retry(
+    saga: Definition, view: RunView, name: str, worker: Worker, amended: str | None = None
+) -> Draft:
     """Do a step again now, with a new budget: one that gave up, or that waits for its next try.
 
     If an earlier attempt may have had its effect, its key stays the same (or it is verified
     first); if it surely had none, the key is a new one, so that no partner repeats its refusal.
+
+    Args:
+        amended: JSON, the run's payload from now on; None: as it is.
     """
     row = _current(view, name)
+    if amended is not None:
+        _demand_certainty(view)
     if row.status is StepStatus.READY and view.status in ACTIVE_RUNS[row.direction]:
-        return _hastened(view, row)
+        return _hastened(view, row, amended)
     _demand_attention(view, "retried")
     _demand(row, {StepStatus.FAILED, StepStatus.UNKNOWN}, "retried")
-    draft = Draft(view)
+    draft = _amended(Draft(view), amended)
     _reactivate(draft, row.direction)
     _renew(draft, row)
     plan.advance(saga, draft, worker)
@@ -97,6 +105,26 @@ def compensate(saga: Definition, view: RunView, worker: Worker) -> Draft:
     return draft
 
 
+def restart(saga: Definition, view: RunView, name: str, worker: Worker, *, again: bool) -> Draft:
+    """Go forward again from a step: it and all that follow it are done once more, with new keys.
+
+    Args:
+        again: repeat also those that happened; else they must be harmless.
+    """
+    _demand_attention(view, "restarted")
+    if _backward(view):
+        raise VerbRefused(f"Run {view.id} is being undone and cannot be restarted.")
+    first = _current(view, name)
+    rows = [view.steps[Direction.FORWARD, step.name] for step in following(saga, first.name)]
+    _demand_rewindable(saga, view, rows, again=again)
+    draft = Draft(view)
+    for row in rows:
+        _rewind(draft, row)
+    _reactivate(draft, Direction.FORWARD)
+    plan.advance(saga, draft, worker)
+    return draft
+
+
 def resolve(view: RunView) -> Draft:
     """Close a run that needs a person: it is dealt with, and nothing more happens to it."""
     _demand_attention(view, "resolved")
@@ -113,12 +141,64 @@ def resolve(view: RunView) -> Draft:
 _OPEN = frozenset({StepStatus.UNKNOWN, StepStatus.IN_FLIGHT})
 
 
-def _hastened(view: RunView, row: StepView) -> Draft:
-    draft = Draft(view)
+def _hastened(view: RunView, row: StepView, amended: str | None) -> Draft:
+    draft = _amended(Draft(view), amended)
     if row.needs_worker:
         raise VerbRefused(f"Step {row.name!r} of run {view.id} is due already.")
+    if amended is not None:
+        row.generation += 1  # a partner may have kept the old input under the old key
     draft.hasten(row)
     return draft
+
+
+def _amended(draft: Draft, amended: str | None) -> Draft:
+    if amended is not None:
+        draft.amended = draft.view.payload = amended
+    return draft
+
+
+def _demand_certainty(view: RunView) -> None:
+    """No step may be repeated with the same key and other input."""
+    for row in view.steps.values():
+        if row.in_doubt or row.status in _OPEN:
+            raise VerbRefused(
+                f"The input of run {view.id} cannot be changed yet: nobody knows whether "
+                f"{row.name!r} happened with the old one. Mark it as happened or not first."
+            )
+
+
+def _demand_rewindable(
+    saga: Definition, view: RunView, rows: list[StepView], *, again: bool
+) -> None:
+    for row in rows:
+        if row.in_doubt or row.status in _OPEN:
+            raise VerbRefused(
+                f"Run {view.id} cannot be restarted from there: nobody knows whether "
+                f"{row.name!r} happened. Mark it as happened or not first."
+            )
+    if past_pivot(saga, view) and any(row.name == saga.pivot.name for row in rows if saga.pivot):
+        raise VerbRefused(
+            f"Run {view.id} has passed its pivot; it can be restarted from a later step only."
+        )
+    twice = [r.name for r in rows if r.status is StepStatus.SUCCEEDED and _acts(saga, r)]
+    if twice and not again:
+        raise VerbRefused(
+            f"That would do once more what happened already: {', '.join(twice)}. Choose a later "
+            "step, or say that it shall be done again."
+        )
+
+
+def _acts(saga: Definition, row: StepView) -> bool:
+    return not saga.steps[row.name].harmless
+
+
+def _rewind(draft: Draft, row: StepView) -> None:
+    if row.status is StepStatus.PENDING:
+        return
+    row.tries = row.probes = row.losses = 0
+    row.generation += 1
+    row.result = None
+    draft.step(row, StepStatus.PENDING, error="")
 
 
 def _renew(draft: Draft, row: StepView) -> None:

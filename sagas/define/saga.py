@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -52,6 +52,8 @@ class Definition:
         errors: what the exceptions of the steps' code mean.
         deadline: how long a run may take before it turns back; ignored after the pivot.
         hop: send every step as a message of its own, instead of carrying on in one worker.
+        about: gives, for a business key, the address of the page of what the run is about; the
+            run's page in the admin links to it.
 
     Raises:
         DefinitionError: the definition breaks a rule; it names the rule and the cure.
@@ -67,6 +69,7 @@ class Definition:
         errors: Errors | None = None,
         deadline: timedelta | None = None,
         hop: bool = False,
+        about: Callable[[str], str] | None = None,
     ) -> None:
         from sagas.define.fingerprint import fingerprint  # these need this module
         from sagas.define.validate import validate
@@ -77,6 +80,7 @@ class Definition:
         self.errors = errors or Errors()
         self.deadline = deadline
         self.hop = hop
+        self.about = about
         self.tree = _resolved(steps)
         validate(self)
         self.steps = {step.name: step for step in walk(self.tree)}

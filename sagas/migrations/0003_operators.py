@@ -6,9 +6,10 @@ Safe while old code runs: each new column has a default in the database.
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
+from django.db import migrations, models
+
 import sagas.models.operators
 import sagas.models.record
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

@@ -1,5 +1,7 @@
 """The audit is a chain that only grows; and the groups of people who use the console."""
 
+from typing import Any
+
 from django.db import migrations
 
 # `operate/audit.py` computes the same text to verify the chain, without asking this function.
@@ -50,7 +52,7 @@ GROUPS = {
 }
 
 
-def make_groups(apps, schema_editor):
+def make_groups(apps: Any, schema_editor: object) -> None:
     """Django makes permissions only after the last migration, so those needed are made here."""
     group_model = apps.get_model("auth", "Group")
     for name, codenames in GROUPS.items():
@@ -58,7 +60,7 @@ def make_groups(apps, schema_editor):
         group.permissions.add(*(_permission(apps, codename) for codename in codenames))
 
 
-def _permission(apps, codename):
+def _permission(apps: Any, codename: str) -> Any:
     verb, _, model = codename.partition("_")
     kinds, permissions = (
         apps.get_model("contenttypes", "ContentType"),
@@ -77,7 +79,7 @@ def _permission(apps, codename):
 NAMES = {"auditentry": "audit entry", "savedview": "saved view"}
 
 
-def remove_groups(apps, schema_editor):
+def remove_groups(apps: Any, schema_editor: object) -> None:
     apps.get_model("auth", "Group").objects.filter(name__in=GROUPS).delete()
 
 

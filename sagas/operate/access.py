@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
+from django.contrib.auth.models import Group, PermissionsMixin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+
+from sagas.models import Scope
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
 class Right(StrEnum):
@@ -13,7 +19,12 @@ class Right(StrEnum):
 
     START = "sagas.add_run"
     READ = "sagas.view_run"
-    CHANGE = "sagas.change_run"  # cancel, signal
+    CHANGE = "sagas.change_run"  # every verb on one run; signal
+    BATCH = "sagas.add_batch"  # a verb on many runs
+    HOLD = "sagas.add_hold"  # stop a saga, a queue or a partner
+    APPROVE = "sagas.approve_run"  # consent to what another asked for
+    REVEAL = "sagas.reveal_run"  # see redacted fields
+    AUDIT = "sagas.view_auditentry"
 
 
 class Holder(Protocol):
@@ -22,8 +33,11 @@ class Holder(Protocol):
     def has_perm(self, perm: str) -> bool: ...
 
 
-def require(user: Holder, right: Right) -> None:
+def require(user: Holder, right: Right, saga: str | None = None) -> None:
     """Let only a user who has the right pass.
+
+    Args:
+        saga: the saga whose runs it is about; None: no particular one.
 
     Raises:
         django.core.exceptions.PermissionDenied: the message names the missing permission.
@@ -32,3 +46,53 @@ def require(user: Holder, right: Right) -> None:
         raise PermissionDenied(
             f"This needs the permission {right.value!r}; an administrator can grant it."
         )
+    if saga is not None and not within(user, right, saga):
+        raise PermissionDenied(
+            f"Your permission {right.value!r} does not hold for the saga {saga!r}; an "
+            "administrator can widen the scope of your group."
+        )
+
+
+def within(user: Holder, right: Right, saga: str) -> bool:
+    """Whether a user's right, which they have, holds for a saga."""
+    names = scope(user, right)
+    return names is None or saga in names
+
+
+def visible(user: Holder, rows: Rows, right: Right = Right.READ, field: str = "saga") -> Rows:
+    """Those rows whose saga a user's right holds for.
+
+    Args:
+        field: where the rows name their saga.
+    """
+    names = scope(user, right)
+    return rows if names is None else rows.filter(**{f"{field}__in": sorted(names)})
+
+
+def scope(user: Holder, right: Right) -> frozenset[str] | None:
+    """The sagas that a user's right holds for; None: all of them.
+
+    A right that comes from a group holds for the sagas that the group's scopes name, or for all
+    if it has none; one from elsewhere (of the user's own, of a superuser) holds for all.
+    """
+    known: dict[Right, frozenset[str] | None] = getattr(user, "_saga_scopes", {})
+    if right not in known:
+        known[right] = _scope(user, right)
+        if hasattr(user, "pk"):  # a user lives as long as a request does
+            user._saga_scopes = known  # type: ignore[attr-defined]  # as Django caches permissions
+    return known[right]
+
+
+def _scope(user: Holder, right: Right) -> frozenset[str] | None:
+    if not isinstance(user, PermissionsMixin) or user.is_superuser:
+        return None
+    if not Scope.objects.exists():
+        return None
+    app, _, codename = right.partition(".")
+    wanted = {"content_type__app_label": app, "codename": codename}
+    if user.user_permissions.filter(**wanted).exists():
+        return None
+    groups = Group.objects.filter(user=user.pk, permissions__codename=codename)
+    groups = groups.filter(permissions__content_type__app_label=app)
+    names = set(groups.values_list("saga_scopes__saga", flat=True))
+    return None if not names or None in names else frozenset(map(str, names))

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from sagas import record, transitions
 from sagas.define import plan, registry
+from sagas.define.draft import Draft
 from sagas.define.plan import Worker, past_pivot
+from sagas.define.saga import Definition
 from sagas.define.view import RunView
 from sagas.errors import CancelRefused
+from sagas.operate.verb import Operator, Verb, act
 from sagas.run.context import condition
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus
 
 
-def cancel(run_id: UUID) -> RunStatus:
-    """Ask a run to undo itself. Asking again changes nothing.
+class Cancel(Verb):
+    """Turn a run back."""
+
+    name = "cancel"
+    label = "Cancel"
+    summary = "Turn back at the next step boundary and undo what was done."
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        assert saga is not None, "it is coded"
+        if _asked_before(view):
+            raise CancelRefused(f"Run {view.id} is turning back already.")
+        return _turned(saga, view, worker)
+
+
+def cancel(run_id: UUID, *, by: Operator | None = None, reason: str = "", **how: Any) -> RunStatus:
+    """Ask a run to undo itself.
+
+    Args:
+        by: the person who asks, whose right is checked and whose reason is kept; takes and raises
+            as ``act`` then. None: the application's own code asks, and asking again changes
+            nothing.
 
     Returns:
         the run's status now: it is still ``running`` while a step is in flight.
@@ -27,16 +50,22 @@ def cancel(run_id: UUID) -> RunStatus:
         UnknownSaga: this code does not know the run's saga, or knows other steps of it.
         CancelRefused: it is past its pivot, over, or waits for a person.
     """
+    if by is not None:
+        return act(run_id, Cancel(), by=by, reason=reason, **how)
     with transaction.atomic():
         view = record.read_locked(run_id)
         if _asked_before(view):
             return view.status
         saga = registry.pinned(view.saga, view.version, view.fingerprint)
-        _refuse(view, past_pivot(saga, view))
-        draft = plan.halt(saga, view, Halt.CANCELLED, Worker(nothing, condition(saga, view)))
+        draft = _turned(saga, view, Worker(nothing, condition(saga, view)))
         transitions.write(draft)
         send_on_commit(saga, view, draft.to_send)
     return view.status
+
+
+def _turned(saga: Definition, view: RunView, worker: Worker) -> Draft:
+    _refuse(view, past_pivot(saga, view))
+    return plan.halt(saga, view, Halt.CANCELLED, worker)
 
 
 def _asked_before(view: RunView) -> bool:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sagas.define import intervene
-from sagas.operate.verb import Operator, act
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.operate.verb import Operator, Verb, act
 from sagas.states import RunStatus
 
 
-def compensate(
-    run_id: UUID, *, by: Operator, reason: str, revision: int | None = None
-) -> RunStatus:
-    """Undo what a run did that needs a person. Raises as ``act``."""
-    return act(run_id, "compensate", by, reason, intervene.compensate, revision=revision)
+class Compensate(Verb):
+    """Undo what a run did."""
+
+    name = "compensate"
+    label = "Undo"
+    summary = "Undo what was done, in reverse order. For a run that stopped before its pivot."
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        assert saga is not None, "it is coded"
+        return intervene.compensate(saga, view, worker)
+
+
+def compensate(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+    """Undo what a run did that needs a person. Takes and raises as ``act``."""
+    return act(run_id, Compensate(), by=by, reason=reason, **how)

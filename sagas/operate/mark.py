@@ -5,9 +5,32 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from sagas.define import intervene
-from sagas.operate.verb import Operator, act, document
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.operate.verb import Operator, Verb, act, document
 from sagas.states import RunStatus
+
+
+class Mark(Verb):
+    """Settle an open question."""
+
+    name = "mark"
+    label = "Mark"
+    summary = "Say whether the step happened: you have looked at the partner's side."
+
+    step: str
+    happened: bool
+    result: Any = Field(None, description="what it would have answered; only if it happened")
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        assert saga is not None, "it is coded"
+        result = document(saga, self.step, self.result)
+        return intervene.mark(saga, view, self.step, result, worker, happened=self.happened)
 
 
 def mark(
@@ -18,21 +41,8 @@ def mark(
     by: Operator,
     reason: str,
     result: Any = None,
-    revision: int | None = None,
+    **how: Any,
 ) -> RunStatus:
-    """Settle an open question, with the evidence as the reason. Raises as ``act``, and
-
-    PayloadInvalid: the result does not fit what the step declares.
-    """
-    return act(
-        run_id,
-        "mark",
-        by,
-        reason,
-        lambda saga, view, worker: intervene.mark(
-            saga, view, step, document(saga, step, result), worker, happened=happened
-        ),
-        revision=revision,
-        of=step,
-        happened=happened,
-    )
+    """Settle an open question, with the evidence as the reason. Takes and raises as ``act``."""
+    verb = Mark(step=step, happened=happened, result=result)
+    return act(run_id, verb, by=by, reason=reason, **how)

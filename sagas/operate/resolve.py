@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sagas.define import intervene
-from sagas.operate.verb import Operator, act
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.operate.verb import Operator, Verb, act
 from sagas.states import RunStatus
 
 
-def resolve(run_id: UUID, *, by: Operator, reason: str, revision: int | None = None) -> RunStatus:
-    """Close a run with a note; nothing more happens to it. Raises as ``act``."""
-    return act(
-        run_id,
-        "resolve",
-        by,
-        reason,
-        lambda saga, view, worker: intervene.resolve(view),
-        revision=revision,
-    )
+class Resolve(Verb):
+    """Close a run that was dealt with elsewhere."""
+
+    name = "resolve"
+    label = "Resolve"
+    summary = "Close the run: it was dealt with elsewhere, and nothing more happens to it."
+    coded = False  # a run whose code is gone must not stay open for ever
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        return intervene.resolve(view)
+
+
+def resolve(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+    """Close a run with a note; nothing more happens to it. Takes and raises as ``act``."""
+    return act(run_id, Resolve(), by=by, reason=reason, **how)

@@ -1,24 +1,76 @@
-"""Retry: do a step again now, with a new budget."""
+"""Retry: do a step again now, with a new budget, and if need be with other input."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
+from sagas.conf import conf
 from sagas.define import intervene
-from sagas.operate.verb import Operator, act
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import PayloadInvalid
+from sagas.operate.verb import Operator, Verb, act
+from sagas.run.documents import NotADocument, encode
 from sagas.states import RunStatus
 
 
-def retry(
-    run_id: UUID, step: str, *, by: Operator, reason: str, revision: int | None = None
-) -> RunStatus:
-    """Do a step again that gave up, or now what waits for its next try. Raises as ``act``."""
-    return act(
-        run_id,
-        "retry",
-        by,
-        reason,
-        lambda saga, view, worker: intervene.retry(saga, view, step, worker),
-        revision=revision,
-        of=step,
+class Retry(Verb):
+    """Do a step again."""
+
+    name = "retry"
+    label = "Retry"
+    summary = "Do the step again now, with a new budget of tries."
+
+    step: str
+    payload: dict[str, Any] | None = Field(
+        None, description="the run's input from now on; null: as it is"
     )
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        assert saga is not None, "it is coded"
+        amended = None if self.payload is None else _document(saga, self.payload)
+        return intervene.retry(saga, view, self.step, worker, amended)
+
+    def told(self, view: RunView) -> dict[str, Any]:
+        changed = {} if self.payload is None else _changed(json.loads(view.payload), self.payload)
+        return {"step": self.step} | ({"changed": changed} if changed else {})
+
+
+def retry(
+    run_id: UUID,
+    step: str,
+    *,
+    by: Operator,
+    reason: str,
+    payload: dict[str, Any] | None = None,
+    **how: Any,
+) -> RunStatus:
+    """Do a step again that gave up, or now what waits for its next try. Else as ``act``.
+
+    Args:
+        payload: what the run works on from now on: steps that are done keep what they did.
+    """
+    return act(run_id, Retry(step=step, payload=payload), by=by, reason=reason, **how)
+
+
+def _document(saga: Definition, payload: dict[str, Any]) -> str:
+    fit = saga.validated(payload)
+    try:
+        return encode(saga.plain(fit), conf().MAX_DOCUMENT_BYTES)
+    except ValueError as error:
+        field = error.field if isinstance(error, NotADocument) else ""
+        problem = {"field": field, "message": str(error)}
+        raise PayloadInvalid(f"saga {saga.name!r}", [problem]) from None
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    """The fields that differ, each as it was and as it is to be."""
+    names = sorted({*before, *after})
+    pairs = {name: [before.get(name), after.get(name)] for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

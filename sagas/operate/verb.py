@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django.db import transaction
+from pydantic import BaseModel, ConfigDict
 
 from sagas import record, transitions
 from sagas.conf import conf
@@ -16,14 +18,14 @@ from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView
-from sagas.errors import PayloadInvalid, VerbRefused
+from sagas.errors import ApprovalNeeded, PayloadInvalid, UnknownSaga, VerbRefused
 from sagas.operate.access import Right, require
+from sagas.operate.journal import journal
 from sagas.run.context import condition, stored
 from sagas.run.documents import clean, encode
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import RunStatus
 
-Verb = Callable[[Definition, RunView, Worker], Draft]
 _LONGEST = 1000
 
 
@@ -35,53 +37,137 @@ class Operator(Protocol):
     def get_username(self) -> str: ...
 
 
+class Verb(BaseModel):
+    """Something that an operator does to one run; its fields are what it must be told.
+
+    Attributes:
+        name: as every door calls it.
+        label: as a button says it.
+        summary: what it does, in a sentence.
+        coded: whether it needs the saga's definition, which may be gone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    summary: ClassVar[str]
+    coded: ClassVar[bool] = True
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        """The verb as moves of this run. It may write to the view that it is given.
+
+        Args:
+            saga: the definition that the run pins; None only for a verb that is not ``coded``.
+
+        Raises:
+            VerbRefused: it does not fit the run's state.
+            PayloadInvalid: what it was told does not fit the saga.
+        """
+        raise NotImplementedError
+
+    def told(self, view: RunView) -> dict[str, Any]:
+        """What the log keeps of what was asked; from the run as it was before."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def done(self, view: RunView, by: Operator, reason: str) -> None:
+        """Called in the same transaction when the moves are written."""
+
+
 def act(
     run_id: UUID,
-    name: str,
-    by: Operator,
-    reason: str,
     verb: Verb,
     *,
+    by: Operator,
+    reason: str,
     revision: int | None = None,
-    **details: Any,
+    approver: Operator | None = None,
+    batch: UUID | None = None,
 ) -> RunStatus:
     """Do what a person asks of a run, in the caller's transaction, and note who, what and why.
 
     Args:
-        name: the verb's, as the log keeps it.
         reason: why; it is required.
-        verb: drafts the moves from the run as it is now.
         revision: of the run as the person saw it; None: whatever it is now.
-        details: what else the log keeps of what was asked.
+        approver: the second person who has consented.
+        batch: the batch that this is a part of.
 
     Returns:
         the run's status now.
 
     Raises:
-        django.core.exceptions.PermissionDenied: the operator may not change runs.
+        django.core.exceptions.PermissionDenied: the operator may not change runs of this saga.
         UnknownRun: there is no such run.
         UnknownSaga: this code does not know the run's saga, or knows other steps of it.
         VerbRefused: it does not fit the run's state, the run has moved since it was seen, or
             there is no reason.
+        ApprovalNeeded: a second person must consent; nothing was done.
+        PayloadInvalid: what the verb was told does not fit the saga.
     """
     require(by, Right.CHANGE)
-    why = clean(reason, _LONGEST).strip()
-    if not why:
-        raise VerbRefused(f"To {name} needs a reason: say why, for those who come after you.")
+    why = because(verb, reason)
     with transaction.atomic():
         view = record.read_locked(run_id)
-        if revision is not None and view.revision != revision:
-            raise VerbRefused(
-                f"Run {run_id} has moved since you looked: it is {_words(view.status)} now, at "
-                f"revision {view.revision}, not {revision}. Look again."
+        require(by, Right.CHANGE, view.saga)
+        if approver is None and needs_approval(verb, view.saga):
+            raise ApprovalNeeded(
+                f"To {verb.name} a run of {view.saga!r} needs a second person's consent. "
+                "Nothing was done: ask for it."
             )
-        saga = registry.pinned(view.saga, view.version, view.fingerprint)
-        draft = verb(saga, view, Worker(nothing, condition(saga, view)))
-        data = {"by": by.get_username(), "why": why, **details}
-        draft.events.insert(0, Happening("", None, "", name, 0, data))
+        _demand_revision(view, revision)
+        saga = definition(verb, view)
+        data = {"by": by.get_username(), "why": why, **verb.told(view)}
+        before = deepcopy(view)
+        draft = verb.draft(saga, view, Worker(nothing, _condition(saga, view)))
+        draft.events.insert(0, Happening("", None, "", verb.name, 0, _logged(data)))
         transitions.write(draft)
-        send_on_commit(saga, view, draft.to_send)
+        verb.done(view, by, why)
+        journal(verb, before, view, by, why, approver, batch)
+        if saga is not None:
+            send_on_commit(saga, view, draft.to_send)
     return view.status
+
+
+def fits(verb: Verb, view: RunView) -> None:
+    """Try a verb on a run without doing anything; the view stays as it is.
+
+    Raises:
+        VerbRefused, UnknownSaga, PayloadInvalid: it would be refused, and why.
+    """
+    trial = deepcopy(view)
+    saga = definition(verb, trial)
+    verb.draft(saga, trial, Worker(nothing, _condition(saga, trial)))
+
+
+def because(verb: Verb, reason: str) -> str:
+    """The reason as it is kept.
+
+    Raises:
+        VerbRefused: there is none.
+    """
+    why = clean(reason, _LONGEST).strip()
+    if not why:
+        raise VerbRefused(f"To {verb.name} needs a reason: say why, for those who come after you.")
+    return why
+
+
+def needs_approval(verb: Verb, saga: str) -> bool:
+    """Whether a second person must consent: ``SAGAS["FOUR_EYES"]`` says so."""
+    rules = conf().FOUR_EYES
+    return any(verb.name in rules.get(name, ()) for name in (saga, "*"))
+
+
+def definition(verb: Verb, view: RunView) -> Definition | None:
+    """The definition that a run pins; None where it is gone and the verb needs none.
+
+    Raises:
+        UnknownSaga: the verb needs it.
+    """
+    if verb.coded:
+        return registry.pinned(view.saga, view.version, view.fingerprint)
+    with suppress(UnknownSaga):
+        return registry.pinned(view.saga, view.version, view.fingerprint)
+    return None
 
 
 def document(saga: Definition, name: str, value: Any) -> str | None:
@@ -100,5 +186,21 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
         raise PayloadInvalid(f"the result of step {name!r}", [problem]) from None
 
 
-def _words(status: str) -> str:
-    return status.replace("_", " ")
+def _demand_revision(view: RunView, revision: int | None) -> None:
+    if revision is not None and view.revision != revision:
+        raise VerbRefused(
+            f"Run {view.id} has moved since you looked: it is {view.status.replace('_', ' ')} "
+            f"now, at revision {view.revision}, not {revision}. Look again."
+        )
+
+
+def _condition(saga: Definition | None, view: RunView) -> Any:
+    return condition(saga, view) if saga is not None else nothing
+
+
+def _logged(data: dict[str, Any]) -> dict[str, Any]:
+    """For the run's log: which step, and never data that may be somebody's; the audit keeps it."""
+    return {("of" if k == "step" else k): v for k, v in data.items() if k not in _DOCUMENTS}
+
+
+_DOCUMENTS = frozenset({"result", "payload", "changed"})

@@ -1,0 +1,53 @@
+"""Assign: say who looks after a run."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from pydantic import Field
+
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import VerbRefused
+from sagas.operate.access import Right, within
+from sagas.operate.verb import Operator, Verb, act
+from sagas.states import RunStatus
+
+
+class Assign(Verb):
+    """Say who looks after a run."""
+
+    name = "assign"
+    label = "Assign"
+    summary = "Say who looks after this run. It changes nothing else."
+    coded = False
+
+    owner: str = Field(max_length=150, description="a user's name; empty: nobody")
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        if view.over:
+            raise VerbRefused(
+                f"Run {view.id} is {view.status}; nobody needs to look after it any more."
+            )
+        _demand_reader(self.owner, view.saga)
+        draft = Draft(view, owner=self.owner)
+        view.owner = self.owner
+        return draft
+
+
+def assign(run_id: UUID, owner: str, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+    """Say who looks after a run; an empty name: nobody. Takes and raises as ``act``."""
+    return act(run_id, Assign(owner=owner), by=by, reason=reason, **how)
+
+
+def _demand_reader(name: str, saga: str) -> None:
+    users = get_user_model()._default_manager.filter(is_active=True)
+    field = get_user_model().USERNAME_FIELD
+    user: Any = users.filter(**{field: name}).first() if name else None
+    reads = user is not None and user.has_perm(Right.READ) and within(user, Right.READ, saga)
+    if name and not reads:
+        raise VerbRefused(f"No active user {name!r} may look at runs of {saga!r}.")

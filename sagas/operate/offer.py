@@ -1,0 +1,78 @@
+"""Offer: which verbs fit a run as it stands, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sagas.define.view import RunView, StepView
+from sagas.errors import SagaError
+from sagas.operate.assign import Assign
+from sagas.operate.cancel import Cancel
+from sagas.operate.compensate import Compensate
+from sagas.operate.mark import Mark
+from sagas.operate.pause import Pause, Resume
+from sagas.operate.resolve import Resolve
+from sagas.operate.restart import Restart
+from sagas.operate.retry import Retry
+from sagas.operate.skip import Skip
+from sagas.operate.verb import Verb, fits, needs_approval
+from sagas.states import Direction, RunStatus, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A verb for a run as it stands.
+
+    Attributes:
+        step: the step that it is for; empty: the run.
+        refusal: why it does not fit now; empty: it does.
+        approval: whether a second person must consent.
+    """
+
+    verb: type[Verb]
+    step: str
+    refusal: str
+    approval: bool
+
+
+def offers(view: RunView) -> list[Offer]:
+    """What can be done to a run, in the order of the console; each verb is tried without effect.
+
+    Verbs for steps are offered for steps that stopped or wait, and a restart where it might do.
+    """
+    return [_offer(verb, view) for verb in _candidates(view)]
+
+
+def _offer(verb: Verb, view: RunView) -> Offer:
+    refusal = ""
+    try:
+        fits(verb, view)
+    except SagaError as error:
+        refusal = str(error)
+    step = str(getattr(verb, "step", ""))
+    return Offer(type(verb), step, refusal, needs_approval(verb, view.saga))
+
+
+def _candidates(view: RunView) -> Iterator[Verb]:
+    for row in _stopped(view):
+        yield Retry(step=row.name, payload=None)
+        if row.status is StepStatus.UNKNOWN:
+            yield Mark(step=row.name, happened=True, result=None)
+        if row.status is StepStatus.FAILED:
+            yield Skip(step=row.name, result=None)
+    if view.status is RunStatus.NEEDS_ATTENTION:
+        first = view.rows(Direction.FORWARD)[:1]
+        yield from (Restart(step=row.name, again=True) for row in first)
+    yield from (Compensate(), Cancel())
+    paused = f"run:{view.id}" in view.holds
+    yield Resume() if paused else Pause()
+    yield from (Resolve(), Assign(owner=""))
+
+
+def _stopped(view: RunView) -> Iterator[StepView]:
+    back = view.rows(Direction.BACKWARD)
+    for row in back or view.rows(Direction.FORWARD):
+        waits = row.status is StepStatus.READY and not row.needs_worker and row.tries > 0
+        if row.status in (StepStatus.FAILED, StepStatus.UNKNOWN) or waits:
+            yield row

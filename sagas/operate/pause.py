@@ -1,0 +1,73 @@
+"""Pause and resume: stop one run where it stands, and let it go on."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from sagas import transitions
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import VerbRefused
+from sagas.models import Hold, HoldKind
+from sagas.operate.verb import Operator, Verb, act
+from sagas.states import RunStatus
+
+
+class Pause(Verb):
+    """Stop a run where it stands."""
+
+    name = "pause"
+    label = "Pause"
+    summary = "Stop the run where it stands: what is in flight finishes, nothing new begins."
+    coded = False
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        if view.over:
+            raise VerbRefused(f"Run {view.id} is {view.status}; there is nothing to pause.")
+        if _paused(view):
+            raise VerbRefused(f"Run {view.id} is paused already; resume it, or leave it.")
+        return Draft(view)
+
+    def done(self, view: RunView, by: Operator, reason: str) -> None:
+        Hold.objects.create(
+            kind=HoldKind.RUN, target=str(view.id), reason=reason, placed_by=by.get_username()
+        )
+
+
+class Resume(Verb):
+    """Let a paused run go on."""
+
+    name = "resume"
+    label = "Resume"
+    summary = "Let the paused run go on."
+    coded = False
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        if not _paused(view):
+            raise VerbRefused(f"Run {view.id} is not paused.")
+        return Draft(view)
+
+    def done(self, view: RunView, by: Operator, reason: str) -> None:
+        held = Hold.objects.filter(kind=HoldKind.RUN, target=str(view.id), lifted_at=None)
+        held.update(lifted_at=Now(), lifted_by=by.get_username())
+        if not view.over and view.status is not RunStatus.NEEDS_ATTENTION:
+            transitions.look_again([(view, 0.0)])  # what had become due meanwhile is sent at once
+
+
+def pause(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+    """Stop a run where it stands. Takes and raises as ``act``."""
+    return act(run_id, Pause(), by=by, reason=reason, **how)
+
+
+def resume(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+    """Let a paused run go on. Takes and raises as ``act``."""
+    return act(run_id, Resume(), by=by, reason=reason, **how)
+
+
+def _paused(view: RunView) -> bool:
+    return f"{HoldKind.RUN}:{view.id}" in view.holds

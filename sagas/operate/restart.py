@@ -1,0 +1,44 @@
+"""Restart: go forward again from a step that the operator chooses."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from sagas.define import intervene
+from sagas.define.draft import Draft
+from sagas.define.plan import Worker
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.operate.verb import Operator, Verb, act
+from sagas.states import RunStatus
+
+
+class Restart(Verb):
+    """Go forward again from a step."""
+
+    name = "restart"
+    label = "Restart from here"
+    summary = "Do this step and those after it once more, with new keys."
+
+    step: str
+    again: bool = Field(
+        False, description="also repeat steps that happened: their effects happen once more"
+    )
+
+    def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
+        assert saga is not None, "it is coded"
+        return intervene.restart(saga, view, self.step, worker, again=self.again)
+
+
+def restart(
+    run_id: UUID, step: str, *, by: Operator, reason: str, again: bool = False, **how: Any
+) -> RunStatus:
+    """Do a step and those after it once more. Takes and raises as ``act``.
+
+    Args:
+        again: repeat those that happened too; their first effects are yours to deal with.
+    """
+    return act(run_id, Restart(step=step, again=again), by=by, reason=reason, **how)
