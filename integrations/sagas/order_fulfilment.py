@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
+from django.urls import reverse
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import inventory, notifications, payments, shipping
 from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
-from sagas.api import Errors, NotApplied, Retry, Run, Saga, parallel, pivot, step
+from sagas.api import Errors, NotApplied, Redacted, Retry, Run, Saga, parallel, pivot, step
 
 A_DAY = 24 * 3600.0
 
@@ -20,13 +21,18 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     order_id: UUID
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-    address: Annotated[str, Field(min_length=1, max_length=500)]
+    email: Annotated[str, Redacted, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    address: Annotated[str, Redacted, Field(min_length=1, max_length=500)]
     sku: Annotated[str, Field(min_length=1, max_length=40)]
     quantity: Annotated[int, Field(ge=1, le=99)]
     amount: Annotated[int, Field(ge=1, le=99_999_999, description="in the smallest unit")]
     currency: Annotated[str, Field(pattern=r"^[a-z]{3}$")]
     payment_method: Annotated[str, Field(pattern=r"^pm_[A-Za-z0-9_]{1,100}$")]
+
+
+def order_page(business_key: str) -> str:
+    """The address of the order's page in the shop."""
+    return reverse("shop:order", args=[business_key.removeprefix("order:")])
 
 
 # Reserve the stock.
@@ -171,4 +177,5 @@ order_fulfilment = Saga(
         parallel(book_courier, print_label),
         notify_customer,
     ],
+    about=order_page,
 )

@@ -32,6 +32,13 @@ def test_a_setting_takes_effect_at_once_and_ends_with_its_override() -> None:
         ({"LEASE_SECONDS": "soon"}, "SAGAS['LEASE_SECONDS']: Input should be a valid number"),
         ({"SWEEP_BATCH": -1}, "SAGAS['SWEEP_BATCH']: Input should be greater than 0"),
         ({"SWEEP_BATCH": 1.5}, "SAGAS['SWEEP_BATCH']: Input should be a valid integer"),
+        ({"LINKS": {"a": "javascript:alert(1)"}}, "an address starts with https://, http:// or /"),
+        ({"LINKS": {"a": "//elsewhere.example"}}, "an address starts with https://, http:// or /"),
+        ({"LINKS": {"a": "/{run_id"}}, "its braces are wrong"),
+        ({"LINKS": {"a": "/{payload}"}}, "{payload} is none of {business_key}, {run_id}, {saga}"),
+        ({"LINKS": {"a": "/{saga.__class__}"}}, "{saga.__class__} is none of"),
+        ({"LINKS": {"a": "/{run_id!r}"}}, "{run_id} is none of"),
+        ({"LINKS": {"a": "/{}"}}, "{} is none of"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(given: dict[str, Any], message: str) -> None:
@@ -39,6 +46,12 @@ def test_a_setting_that_is_wrong_is_named(given: dict[str, Any], message: str) -
         conf()
     assert str(caught.value).startswith("The setting SAGAS is wrong. ")
     assert message in str(caught.value)
+
+
+def test_links_may_leave_open_what_a_run_is_known_by() -> None:
+    links = {"trace": "https://traces.example/{run_id}?key={business_key}", "log": "/log/{saga}"}
+    with override_settings(SAGAS={"LINKS": links}):
+        assert links == conf().LINKS
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:
