@@ -22,9 +22,9 @@ from tests.sagas.stage import BACKWARD, Known, carried
 PUBLIC = {
     "CancelRefused", "DefinitionError", "Errors", "KeyConflict", "NotApplied", "PayloadInvalid",
     "Redacted", "Refused", "Retry", "RetryLater", "Run", "Saga", "SagaError", "Started", "Step",
-    "StepTimeout", "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait", "cancel", "compensate", "mark",
-    "parallel", "pivot", "resolve", "retry", "send_signal", "skip", "start", "step", "wait_for",
-    "wait_until",
+    "StepTimeout", "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait", "cancel",
+    "compensate", "mark", "parallel", "pivot", "resolve", "retry", "send_signal", "skip", "start",
+    "step", "wait_for", "wait_until",
 }  # fmt: skip
 
 
