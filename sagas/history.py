@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sagas.states import (
     ACTIVE_RUNS,
+    REWINDS,
     RUN_MOVES,
-    SETTLED_STEPS,
     STEP_MOVES,
     TERMINAL_RUNS,
     Direction,
@@ -80,10 +80,16 @@ def _step(state: Replay, fact: Fact) -> Iterator[str]:
     before = state.steps.get(place, StepStatus.PENDING)
     if fact.old != before:
         yield f"{fact.step} ({fact.direction}) went from {fact.old} when it was {before}"
-    elif fact.new not in _STEP_MOVES.get(fact.old, ()):
+    elif fact.new not in _STEP_MOVES.get(fact.old, ()) and not _rewound(state, fact):
         yield f"{fact.step} ({fact.direction}) went {fact.old} → {fact.new}: no legal move"
     state.steps[place] = fact.new
     state.attempts[place] = fact.attempt
+
+
+def _rewound(state: Replay, fact: Fact) -> bool:
+    """Whether a person let a step be done once more: only while the run needs attention."""
+    back = fact.old in REWINDS and fact.new == StepStatus.PENDING
+    return back and state.status == RunStatus.NEEDS_ATTENTION
 
 
 def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
@@ -94,8 +100,6 @@ def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
         yield f"{fact.step} went forward while the run was compensating"
     elif state.status in _FORWARD and fact.direction == Direction.BACKWARD:
         yield f"{fact.step} went backward while the run was {state.status}"
-    elif fact.old in SETTLED_STEPS and state.status != RunStatus.NEEDS_ATTENTION:
-        yield f"{fact.step} was rewound while the run was {state.status}"
     elif state.status in _STILL and fact.new == StepStatus.IN_FLIGHT:
         yield f"{fact.step} was claimed while the run was {state.status}"
 

@@ -69,11 +69,13 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
     # to unknown or failed: an attempt before it waited may have had its effect
     _S.WAITING: frozenset({_S.SUCCEEDED, _S.IN_FLIGHT, _S.PENDING, _S.UNKNOWN, _S.FAILED}),
     _S.UNKNOWN: frozenset({_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.FAILED}),
-    _S.FAILED: frozenset({_S.READY, _S.SKIPPED, _S.PENDING}),
-    # only where a person restarts the run from an earlier step
-    _S.SUCCEEDED: frozenset({_S.PENDING}),
-    _S.SKIPPED: frozenset({_S.PENDING}),
+    _S.FAILED: frozenset({_S.READY, _S.SKIPPED}),
+    _S.SUCCEEDED: frozenset(),
+    _S.SKIPPED: frozenset(),
 }
+
+#: From these a person may rewind a step to pending, while its run needs attention; nothing else may.
+REWINDS = frozenset({_S.SUCCEEDED, _S.SKIPPED, _S.FAILED})
 
 TERMINAL_RUNS = frozenset(status for status, moves in RUN_MOVES.items() if not moves)
 SETTLED_STEPS = frozenset({_S.SUCCEEDED, _S.SKIPPED})

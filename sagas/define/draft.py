@@ -8,7 +8,7 @@ from typing import Any
 from sagas.define.cause import general
 from sagas.define.view import RunView, StepView
 from sagas.errors import IllegalMove
-from sagas.states import RUN_MOVES, STEP_MOVES, Direction, RunStatus, StepStatus
+from sagas.states import REWINDS, RUN_MOVES, STEP_MOVES, Direction, RunStatus, StepStatus
 
 
 @dataclass(slots=True)
@@ -42,7 +42,8 @@ class Draft:
     view: RunView
     changes: dict[tuple[Direction, str], Change] = field(default_factory=dict)
     events: list[Happening] = field(default_factory=list)
-    claimed: StepView | None = None  # the step that this worker performs next
+    claimed: StepView | None = None  # the step that this worker performs next ...
+    unless: frozenset[str] = frozenset()  # ... if none of these holds is in force by then
     owner: str | None = None  # who looks after the run from now on
     amended: str | None = None  # JSON: the payload from now on
 
@@ -66,17 +67,23 @@ class Draft:
         Raises:
             IllegalMove: the table of moves does not allow it.
         """
-        old = row.status
-        if to not in STEP_MOVES[old]:
-            raise IllegalMove(f"Step {row.name!r} ({row.direction}) cannot go {old} → {to}.")
-        row.status = to
-        row.free_in = due_in
-        self.changes[row.direction, row.name] = Change(
-            row, due_in, signal, correlation, error, time_limit
-        )
-        if error is not None:
-            data["reason"] = error
-        self.events.append(Happening(row.name, row.direction, old, to, row.attempt, data))
+        if to not in STEP_MOVES[row.status]:
+            raise IllegalMove(f"Step {row.name!r} ({row.direction}) cannot go {row.status} → {to}.")
+        self._move(row, Change(row, due_in, signal, correlation, error, time_limit), to, data)
+
+    def rewind(self, row: StepView) -> None:
+        """Let a step of a run that needs attention be done once more, with a new key.
+
+        Raises:
+            IllegalMove: the run is at work, or the step is in flight or in question.
+        """
+        parked = self.view.status is RunStatus.NEEDS_ATTENTION
+        if not parked or row.status not in REWINDS or row.in_doubt:
+            raise IllegalMove(f"Step {row.name!r} of run {self.view.id} cannot be rewound.")
+        row.tries = row.probes = row.losses = 0
+        row.generation += 1
+        row.result = None
+        self._move(row, Change(row, error=""), StepStatus.PENDING, {"rewound": True})
 
     def run(self, to: RunStatus, **data: Any) -> None:
         """Move the run.
@@ -133,3 +140,10 @@ class Draft:
         """Steps that became claimable here and that some worker must be told about."""
         rows = (change.row for change in self.changes.values())
         return [row for row in rows if row.needs_worker]
+
+    def _move(self, row: StepView, change: Change, to: StepStatus, data: dict[str, Any]) -> None:
+        old, row.status, row.free_in = row.status, to, change.due_in
+        self.changes[row.direction, row.name] = change
+        if change.error:
+            data["reason"] = change.error
+        self.events.append(Happening(row.name, row.direction, old, to, row.attempt, data))

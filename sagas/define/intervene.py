@@ -12,7 +12,7 @@ from sagas.define.plan import Worker, past_pivot
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.errors import VerbRefused
-from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
+from sagas.states import ACTIVE_RUNS, REWINDS, Direction, Halt, RunStatus, StepStatus
 
 
 def retry(
@@ -193,12 +193,10 @@ def _acts(saga: Definition, row: StepView) -> bool:
 
 
 def _rewind(draft: Draft, row: StepView) -> None:
-    if row.status is StepStatus.PENDING:
-        return
-    row.tries = row.probes = row.losses = 0
-    row.generation += 1
-    row.result = None
-    draft.step(row, StepStatus.PENDING, error="")
+    if row.status in REWINDS:
+        draft.rewind(row)
+    elif row.status is not StepStatus.PENDING:
+        draft.step(row, StepStatus.PENDING)
 
 
 def _renew(draft: Draft, row: StepView) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,6 +15,7 @@ from sagas.errors import SagaError, UnknownSaga, VerbRefused
 from sagas.models import Approval, ApprovalStatus
 from sagas.operate import audit
 from sagas.operate.access import Right, require
+from sagas.operate.asker import asker
 from sagas.operate.verb import Operator, Verb, act, because, fits
 from sagas.run.documents import clean
 
@@ -74,7 +74,7 @@ def approve(approval_id: int, *, by: Operator, note: str = "") -> Approval:
         try:
             with transaction.atomic():
                 verb = verb_of(asked.verb, asked.arguments)
-                who = _asker(asked.asked_by)
+                who = asker(asked.asked_by)
                 how: dict[str, Any] = {"revision": asked.revision, "approver": by}
                 act(asked.run, verb, by=who, reason=asked.reason, **how)
         except (VerbRefused, UnknownSaga, PermissionDenied) as error:
@@ -155,27 +155,3 @@ def _note(verb: str, asked: Approval, by: Operator, reason: str) -> None:
         reason=clean(reason, _LONGEST),
         details={"request": asked.pk},
     )
-
-
-class _Shell:
-    """Whoever asked at the command line, where no right is checked."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def has_perm(self, perm: str) -> bool:
-        return True
-
-    def get_username(self) -> str:
-        return self._name
-
-
-def _asker(name: str) -> Operator:
-    """The one who asked, with the rights that they have by now."""
-    if name.startswith("shell:"):
-        return _Shell(name)
-    users = get_user_model()._default_manager.filter(is_active=True)
-    user: Any = users.filter(**{get_user_model().USERNAME_FIELD: name}).first()
-    if user is None:
-        raise VerbRefused(f"{name}, who asked for this, has left.")
-    return user  # type: ignore[no-any-return]

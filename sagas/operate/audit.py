@@ -80,7 +80,7 @@ def append(
         "saga": saga,
         "step": step,
         "subject": clean(subject, 220),
-        "reason": reason,
+        "reason": clean(reason),
         "batch": batch,
         "before": json.dumps(before or {}),
         "after": json.dumps(after or {}),

@@ -5,21 +5,34 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.test import override_settings
 from django.utils import timezone
 
+from sagas import record
 from sagas.api import Retry as Budget
-from sagas.api import compensate, mark, resolve, retry, skip
+from sagas.api import cancel, compensate, mark, resolve, retry, skip, start
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
-from sagas.errors import PayloadInvalid, VerbRefused
-from sagas.models import Event
-from sagas.run.recover import sweep
+from sagas.errors import PayloadInvalid, UnknownSaga, VerbRefused
+from sagas.models import AuditEntry, Event, Run, Scope
+from sagas.operate.retry import Retry
+from sagas.operate.verb import fits
 from sagas.testing.post import Post
-from tests.sagas.flows import flow, fork, pivot
+from tests.sagas.flows import Payload, flow, fork
+from tests.sagas.operate.parked import (
+    ANN,
+    WHY,
+    Person,
+    delivered,
+    settled,
+    stopped_in_doubt,
+    stopped_past_the_pivot,
+    stopped_undoing,
+)
 from tests.sagas.stage import (
     BACKWARD,
     Actor,
@@ -38,23 +51,6 @@ from tests.sagas.stage import (
 pytestmark = pytest.mark.django_db(transaction=True)  # messages go when it has committed
 
 
-class Person:
-    """An operator, who may or may not."""
-
-    def __init__(self, name: str = "ann", *, may: bool = True) -> None:
-        self._name, self._may = name, may
-
-    def has_perm(self, perm: str) -> bool:
-        return self._may
-
-    def get_username(self) -> str:
-        return self._name
-
-
-ANN = Person()
-WHY: dict[str, Any] = {"by": ANN, "reason": "ticket 7"}
-
-
 @pytest.fixture
 def actor() -> Actor:
     return Actor()
@@ -63,49 +59,6 @@ def actor() -> Actor:
 @pytest.fixture(autouse=True)
 def _private(post: Post, known: Known) -> None:
     """Every test has a post office and a registry of its own."""
-
-
-def delivered(post: Post) -> None:
-    while post.deliver():
-        pass
-
-
-def settled(post: Post, run_id: UUID) -> None:
-    """Let time pass and workers work until nothing is left to do."""
-    for _ in range(20):
-        delivered(post)
-        lapse(run_id)
-        if not sweep():
-            return
-    raise AssertionError("it does not come to rest")
-
-
-def stopped_past_the_pivot(known: Known, actor: Actor) -> UUID:
-    """A run whose step after the pivot was refused."""
-    actor.answers["do b"] = Refused("no stock")
-    run_id = begun(known(flow([pivot(actor.step("p")), *actor.steps("bc")])))
-    carried(run_id, "p")
-    assert (status(run_id), states(run_id)["b"]) == ("needs_attention", "failed")
-    return run_id
-
-
-def stopped_in_doubt(known: Known, actor: Actor) -> UUID:
-    """A run of which nobody knows whether its second step happened."""
-    actor.answers["do b"] = Unknown("reset")
-    steps = [actor.step("a"), actor.step("b", idempotent=False), actor.step("c")]
-    run_id = begun(known(flow(steps)))
-    carried(run_id, "a")
-    assert (status(run_id), states(run_id)["b"]) == ("needs_attention", "unknown")
-    return run_id
-
-
-def stopped_undoing(known: Known, actor: Actor) -> UUID:
-    """A run that turned back, and of which a compensation was refused."""
-    actor.answers |= {"do c": Refused("no"), "undo b": Refused("too late")}
-    run_id = begun(known(flow(actor.steps("abc"))))
-    carried(run_id, "a")
-    assert status(run_id) == "needs_attention"
-    return run_id
 
 
 # --- retry ---------------------------------------------------------------------------------
@@ -378,3 +331,147 @@ def test_of_a_retry_and_a_resolve_one_wins_and_the_other_is_told(
     refused = [o for o in outcomes if isinstance(o, VerbRefused)]
     assert len(refused) == 1, outcomes
     assert told(run_id).problems == []
+
+
+# --- changed input -------------------------------------------------------------------------
+
+
+def test_a_step_is_done_again_with_other_input_and_the_difference_is_kept(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    seen: list[int] = []
+    actor.answers["do b"] = lambda run: seen.append(run.payload.number)
+    retry(run_id, "b", payload={"number": 7}, **WHY)
+    delivered(post)
+    assert (seen, status(run_id)) == ([7], "succeeded")
+    run = run_of(run_id)
+    assert run.payload == {"number": 0, "refuse": ""}
+    assert run.amended == {"number": 7, "refuse": ""}
+    entry = AuditEntry.objects.get(run=run_id)
+    assert entry.details == {"step": "b", "changed": {"number": [0, 7], "refuse": ["", None]}}
+    assert "changed" not in Event.objects.get(run=run_id, new="retry").data
+
+
+def test_the_same_start_is_still_the_same_run_when_its_input_was_changed(
+    known: Known, actor: Actor
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    run = run_of(run_id)
+    retry(run_id, "b", payload={"number": 7}, **WHY)
+    again = start("flow", Payload(), key=run.business_key)
+    assert (again.id, again.created) == (run_id, False)
+
+
+def test_input_that_does_not_fit_the_saga_changes_nothing(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(PayloadInvalid, match="number: Input should be a valid integer"):
+        retry(run_id, "b", payload={"number": "many"}, **WHY)
+    with pytest.raises(PayloadInvalid, match="NUL"):
+        retry(run_id, "b", payload={"refuse": "\x00"}, **WHY)
+    assert (status(run_id), run_of(run_id).amended) == ("needs_attention", None)
+
+
+def test_input_is_not_changed_while_nobody_knows_what_happened_with_the_old(
+    known: Known, actor: Actor
+) -> None:
+    run_id = stopped_in_doubt(known, actor)
+    with pytest.raises(VerbRefused, match="whether 'b' happened with the old one"):
+        retry(run_id, "b", payload={"number": 7}, **WHY)
+
+
+def test_what_waits_for_its_next_try_gets_a_new_key_with_new_input(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    actor.answers["do a"] = RetryLater("busy", 3600.0)
+    run_id = begun(known(flow(actor.steps("ab"))))
+    carried(run_id, "a")
+    keys: list[str] = []
+    actor.answers["do a"] = lambda run: keys.append(run.key)
+    retry(run_id, "a", payload={"number": 1}, **WHY)
+    assert row(run_id, "a").generation == 2
+    delivered(post)
+    assert (status(run_id), len(keys)) == ("succeeded", 1)
+    assert told(run_id).problems == []
+
+
+# --- cancelling, as a person ----------------------------------------------------------------
+
+
+def test_a_person_cancels_with_a_reason_that_is_kept(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = begun(known(flow(actor.steps("ab"), hop=True)))
+    carried(run_id, "a")
+    with pytest.raises(VerbRefused, match="needs a reason"):
+        cancel(run_id, by=ANN)
+    assert cancel(run_id, **WHY) == "compensating"
+    with pytest.raises(VerbRefused, match="is turning back already"):
+        cancel(run_id, **WHY)
+    delivered(post)
+    assert status(run_id) == "compensated"
+    entry = AuditEntry.objects.get(run=run_id)
+    assert (entry.verb, entry.actor, entry.reason) == ("cancel", "ann", "ticket 7")
+    assert told(run_id).problems == []
+
+
+# --- what is left behind --------------------------------------------------------------------
+
+
+def test_the_audit_tells_what_was_before_and_after(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    retry(run_id, "b", **WHY)
+    entry = AuditEntry.objects.get()
+    assert (entry.run, entry.saga, entry.step, entry.verb) == (run_id, "flow", "b", "retry")
+    assert entry.before["status"] == "needs_attention"
+    assert entry.after["status"] == "running"
+    assert entry.before["b (forward)"] == "failed, generation 1"
+    assert entry.after["b (forward)"] == "ready, generation 2"
+    assert "c (forward)" not in entry.before
+
+
+def test_a_verb_that_is_refused_leaves_nothing_behind(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    with pytest.raises(VerbRefused):
+        retry(run_id, "p", **WHY)
+    assert not AuditEntry.objects.exists()
+
+
+def test_djangos_own_log_tells_of_it_too(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    user = User.objects.create_superuser("root")
+    resolve(run_id, by=user, reason="by phone")
+    entry = LogEntry.objects.get()
+    assert (entry.user_id, entry.object_id) == (user.pk, str(run_id))
+    assert entry.change_message == "Resolve: by phone"
+
+
+def test_a_run_whose_code_is_gone_can_be_closed_and_not_continued(
+    known: Known, actor: Actor
+) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    Run.objects.filter(pk=run_id).update(saga="gone")
+    with pytest.raises(UnknownSaga):
+        retry(run_id, "b", **WHY)
+    assert resolve(run_id, **WHY) == "resolved"
+
+
+def test_a_group_that_is_restricted_to_other_sagas_may_not(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    group = Group.objects.create(name="others")
+    group.permissions.add(Permission.objects.get(codename="change_run"))
+    Scope.objects.create(group=group, saga="other")
+    user = User.objects.create_user("cid")
+    user.groups.add(group)
+    with pytest.raises(PermissionDenied, match="does not hold for the saga 'flow'"):
+        retry(run_id, "b", by=user, reason="x")
+
+
+def test_trying_a_verb_moves_nothing(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    view = record.read(run_id)
+    before = repr(view)
+    fits(Retry(step="b", payload={"number": 3}), view)
+    with pytest.raises(VerbRefused):
+        fits(Retry(step="p", payload=None), view)
+    assert repr(view) == before

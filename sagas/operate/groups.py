@@ -1,0 +1,46 @@
+"""Runs that need a person, grouped by what stopped them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sagas import db
+
+#: Of how many runs that need attention, the newest, the groups are counted.
+COUNTED = 5_000
+
+_GROUPS = """
+SELECT error_group, count(*), min(created_at), max(created_at), array_agg(DISTINCT saga)
+FROM (SELECT error_group, created_at, saga FROM sagas_run
+      WHERE status = 'needs_attention' AND (%(sagas)s::text[] IS NULL OR saga = ANY(%(sagas)s))
+      ORDER BY id DESC LIMIT %(counted)s) newest
+GROUP BY error_group ORDER BY count(*) DESC, max(created_at) DESC LIMIT %(most)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """What stopped so many runs. Its name is empty where nobody knows.
+
+    Attributes:
+        first: when the oldest of these runs was started; ``last``: the newest.
+    """
+
+    name: str
+    count: int
+    first: datetime
+    last: datetime
+    sagas: tuple[str, ...]
+
+
+def error_groups(sagas: Iterable[str] | None, most: int = 20) -> list[ErrorGroup]:
+    """The largest groups first.
+
+    Args:
+        sagas: only runs of these; None: of all.
+        most: how many groups at most.
+    """
+    within = None if sagas is None else sorted(sagas)
+    rows = db.execute(_GROUPS, {"sagas": within, "counted": COUNTED, "most": most})
+    return [ErrorGroup(*row[:4], tuple(row[4])) for row in rows]

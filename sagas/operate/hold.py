@@ -1,0 +1,247 @@
+"""Hold and lift: stop a run, a saga, a queue or a partner, and let what waits go on.
+
+A hold stops claims and nothing else. Steps in flight finish, their answers are recorded, signals
+are kept; so a hold is safe at any moment, and lifting it goes on from just there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from sagas import record, transitions
+from sagas.conf import conf
+from sagas.define import registry
+from sagas.define.hold import reach
+from sagas.errors import UnknownRun, VerbRefused
+from sagas.models import Hold, HoldKind, Run
+from sagas.operate import audit
+from sagas.operate.access import Right, require, scope
+from sagas.operate.verb import Operator
+from sagas.run.dispatch import insist
+from sagas.run.documents import clean
+from sagas.run.queues import default_queue, routed_queues
+from sagas.states import TERMINAL_RUNS
+
+_LONGEST = 1000
+_BATCH = 1000
+_MOST = 1000  # waiting runs that are counted ...
+_AMONG = 10_000  # ... among so many that are not finished
+
+
+def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hold:
+    """Stop what is named: from now on no step that it covers is claimed, in either direction.
+
+    A claim whose statement had begun by then may still come through.
+
+    Args:
+        kind: what the target is.
+        target: a run's id, or the name of a saga, a queue or a partner.
+        reason: why; it is required.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: the operator may not place such a hold.
+        UnknownRun, UnknownSaga: there is no such run or saga.
+        VerbRefused: there is no such queue or partner, the run is over, the target is held
+            already, or there is no reason.
+    """
+    kind = _known_kind(kind)
+    _permit(by, kind, target)
+    why = _because("hold", reason)
+    target = _known_target(kind, target)
+    with transaction.atomic():
+        placed = _placed(kind, target, by.get_username(), why)
+        audit.append(
+            actor=by.get_username(),
+            verb="hold",
+            reason=why,
+            after={"held": True},
+            **_subject(placed),
+        )
+    return placed
+
+
+def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = None) -> int:
+    """Let what a hold stopped go on, the oldest runs first and not all at once.
+
+    If this ends half-way the hold is lifted, and sweeps find the other runs some minutes later.
+
+    Args:
+        reason: why; it is required.
+        per_second: how many runs go on in a second; default ``DRAIN_PER_SECOND``.
+
+    Returns:
+        how many runs were waiting and go on.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: the operator may not lift such a hold.
+        VerbRefused: there is no such hold, it is lifted already, the pace is none, or there is
+            no reason.
+    """
+    rate = conf().DRAIN_PER_SECOND if per_second is None else per_second
+    if not rate > 0:
+        raise VerbRefused(f"A hold is lifted at some runs a second, more than 0; not {rate:g}.")
+    with transaction.atomic():
+        lifted = _lifted(hold_id, by, reason)
+    return _wake(lifted, rate)
+
+
+def in_force() -> list[Hold]:
+    """The holds that stop something now, the newest first."""
+    return list(Hold.objects.filter(lifted_at=None))
+
+
+def waiting_under(held: Hold) -> int:
+    """How many runs would go on but for this hold; not counted beyond 1,000.
+
+    Where more than 10,000 runs are unfinished, it is how many of some 10,000 of them.
+    """
+    steps = _steps(held)
+    return record.count_stopped(held.kind, held.target, steps, most=_MOST, among=_AMONG)
+
+
+# --- placing -------------------------------------------------------------------------------
+
+
+def _known_kind(kind: str) -> HoldKind:
+    if kind not in set(HoldKind):
+        raise VerbRefused(f"A hold is on a {', a '.join(HoldKind)}; not on a {kind!r}.")
+    return HoldKind(kind)
+
+
+def _permit(by: Operator, kind: HoldKind, target: str) -> None:
+    """Queues and partners are shared by sagas, so they need a right that holds for all of them."""
+    right = Right.CHANGE if kind is HoldKind.RUN else Right.HOLD
+    require(by, right, _saga_of(kind, target))
+    if kind in (HoldKind.QUEUE, HoldKind.PARTNER) and scope(by, right) is not None:
+        raise PermissionDenied(
+            f"A {kind} serves many sagas, and your permission {right.value!r} holds for some; "
+            "hold these, or ask an administrator to widen the scope of your group."
+        )
+
+
+def _saga_of(kind: HoldKind, target: str) -> str | None:
+    if kind is HoldKind.RUN:
+        run_id = _run_id(target)
+        return Run.objects.filter(pk=run_id).values_list("saga", flat=True).first()
+    return target if kind is HoldKind.SAGA else None
+
+
+def _run_id(target: str) -> UUID:
+    try:
+        return UUID(str(target))
+    except ValueError:
+        raise UnknownRun(f"{target!r} is no id of a run.") from None
+
+
+def _known_target(kind: HoldKind, target: str) -> str:
+    """The target as a hold names it."""
+    match kind:
+        case HoldKind.RUN:
+            return _unfinished(_run_id(target))
+        case HoldKind.SAGA:
+            return registry.get(target).name
+        case HoldKind.QUEUE:
+            return _one_of(kind, target, routed_queues())
+        case HoldKind.PARTNER:
+            return _one_of(kind, target, partners())
+
+
+def _unfinished(run_id: UUID) -> str:
+    status = Run.objects.filter(pk=run_id).values_list("status", flat=True).first()
+    if status is None:
+        raise UnknownRun(f"No run has the id {run_id}.")
+    if status in TERMINAL_RUNS:
+        raise VerbRefused(f"Run {run_id} is {status}: there is nothing to hold.")
+    return str(run_id)
+
+
+def partners() -> frozenset[str]:
+    """The partners that steps name."""
+    steps = (step for saga in registry.all_sagas() for step in saga.steps.values())
+    return frozenset(step.partner for step in steps if step.partner is not None)
+
+
+def _one_of(kind: HoldKind, name: str, known: Iterable[str]) -> str:
+    if name in known:
+        return name
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(sorted(known)) or "none"
+    raise VerbRefused(f"No {kind} is named {name!r}.{hint} Known: {listed}.")
+
+
+def _placed(kind: HoldKind, target: str, by: str, why: str) -> Hold:
+    try:
+        with transaction.atomic():
+            placed = Hold.objects.create(kind=kind, target=target, reason=why, placed_by=by)
+    except IntegrityError:  # the constraint sagas_hold_once
+        first = Hold.objects.filter(kind=kind, target=target, lifted_at=None).first()
+        told = f" {first.placed_by} placed that hold: {first.reason}" if first else ""
+        raise VerbRefused(f"The {kind} {target!r} is held already.{told}") from None
+    placed.refresh_from_db()
+    return placed
+
+
+# --- lifting -------------------------------------------------------------------------------
+
+
+def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
+    found = Hold.objects.select_for_update().filter(pk=hold_id).first()
+    if found is None:
+        raise VerbRefused(f"There is no hold {hold_id}.")
+    _permit(by, HoldKind(found.kind), found.target)
+    why = _because("lift", reason)
+    if found.lifted_at is not None:
+        raise VerbRefused(f"{found.lifted_by} has lifted the hold on the {found} already.")
+    Hold.objects.filter(pk=hold_id).update(lifted_by=by.get_username(), lifted_at=Now())
+    audit.append(
+        actor=by.get_username(),
+        verb="lift",
+        reason=why,
+        before={"held": True, "by": found.placed_by, "because": found.reason},
+        after={"held": False},
+        **_subject(found),
+    )
+    return found
+
+
+def _wake(lifted: Hold, per_second: float) -> int:
+    """Give each run that waited its moment. Only now nobody is told any more that it is held."""
+    runs = record.stopped(lifted.kind, lifted.target, _steps(lifted))
+    woken = 0
+    for first in range(0, len(runs), _BATCH):
+        woken += _woken(runs[first : first + _BATCH], first, per_second)
+    return woken
+
+
+def _woken(runs: list[UUID], first: int, per_second: float) -> int:
+    return insist(lambda: transitions.drain(runs, first, per_second))
+
+
+def _steps(held: Hold) -> list[tuple[str, int, str]]:
+    if held.kind in (HoldKind.RUN, HoldKind.SAGA):
+        return []
+    return reach(held.kind, held.target, registry.all_sagas(), default_queue())
+
+
+def _because(verb: str, reason: str) -> str:
+    why = clean(reason, _LONGEST).strip()
+    if not why:
+        raise VerbRefused(f"To {verb} needs a reason: say why, for those who come after you.")
+    return why
+
+
+def _subject(held: Hold) -> dict[str, Any]:
+    """What an entry of the audit says it was done to."""
+    if held.kind == HoldKind.RUN:
+        saga = Run.objects.filter(pk=held.target).values_list("saga", flat=True).first()
+        return {"run": UUID(held.target), "saga": saga or ""}
+    saga = held.target if held.kind == HoldKind.SAGA else ""
+    return {"subject": str(held), "saga": saga}

@@ -1,0 +1,110 @@
+"""An instruction: a verb for many runs, whose step may be left open and is found in each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagas.define import registry
+from sagas.define.view import RunView, StepView
+from sagas.errors import UnknownSaga, VerbRefused
+from sagas.operate.catalogue import VERBS, verb_of
+from sagas.operate.verb import Verb
+from sagas.states import Direction, StepStatus
+
+#: What cannot be the same for many runs.
+SINGLE = frozenset({"payload"})
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What shall be done to each run of a batch.
+
+    Attributes:
+        verb: its name.
+        arguments: what it is told, as plain data; without ``step``: the step that stopped the run.
+    """
+
+    verb: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> type[Verb]:
+        """The verb's class."""
+        return VERBS[self.verb]
+
+    @property
+    def finds_step(self) -> bool:
+        """Whether the step is found in each run."""
+        return "step" in self.kind.model_fields and "step" not in self.arguments
+
+    def for_step(self, step: str) -> Verb:
+        """The verb for a run, once its step is known; for a verb without one it is empty."""
+        found = {"step": step} if self.finds_step else {}
+        return verb_of(self.verb, {**self.arguments, **found})
+
+    def for_run(self, view: RunView) -> Verb:
+        """The verb for a run.
+
+        Raises:
+            VerbRefused: no step or several steps stopped it, so the step must be named.
+        """
+        return self.for_step(stopping_step(view) if self.finds_step else "")
+
+
+def instruction(verb: str, arguments: Mapping[str, Any]) -> Instruction:
+    """An instruction from plain data.
+
+    Raises:
+        VerbRefused: there is no such verb, the arguments do not fit it, or one of them cannot be
+            the same for many runs.
+    """
+    single = sorted(SINGLE & arguments.keys())
+    if single:
+        raise VerbRefused(f"For many runs at once there can be no {single[0]}.")
+    given = {name: value for name, value in arguments.items() if (name, value) != ("step", "")}
+    named = {"step": "any"} if "step" in getattr(VERBS.get(verb), "model_fields", ()) else {}
+    verb_of(verb, {**named, **given})
+    return Instruction(verb, given)
+
+
+def stopping_step(view: RunView) -> str:
+    """The name of the step that stopped a run, in the direction in which it goes.
+
+    That is one that gave up or that nobody knows the outcome of; without any, one that waits for
+    its next try.
+
+    Raises:
+        VerbRefused: there is none, or there are several.
+    """
+    rows = view.rows(Direction.BACKWARD) or view.rows(Direction.FORWARD)
+    found = [row.name for row in rows if row.status in _STOPPED and not _optional(view, row)]
+    found = found or [row.name for row in rows if _waits_for_a_try(row)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise VerbRefused(f"Run {view.id} is {_words(view.status)}; no step has stopped it.")
+    raise VerbRefused(f"Several steps have stopped run {view.id}: {', '.join(found)}. Name one.")
+
+
+_STOPPED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN})
+
+
+def _optional(view: RunView, row: StepView) -> bool:
+    """Whether the run went on without it when it gave up."""
+    if row.direction is Direction.BACKWARD or row.status is not StepStatus.FAILED:
+        return False
+    try:
+        saga = registry.pinned(view.saga, view.version, view.fingerprint)
+    except UnknownSaga:
+        return False
+    return row.name in saga.steps and saga.steps[row.name].optional
+
+
+def _waits_for_a_try(row: StepView) -> bool:
+    return row.status is StepStatus.READY and row.tries > 0 and not row.needs_worker
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+import sagas.operate
+from sagas.errors import VerbRefused
+from sagas.operate.catalogue import VERBS, verb_of
+from sagas.operate.verb import Verb
+
+
+def every_kind() -> set[type[Verb]]:
+    return set(Verb.__subclasses__())
+
+
+def test_every_verb_is_in_the_catalogue_by_its_name() -> None:
+    assert set(VERBS.values()) == every_kind()
+    assert all(VERBS[name].name == name for name in VERBS)
+    assert sagas.operate
+
+
+@pytest.mark.parametrize("kind", list(VERBS.values()))
+def test_every_verb_says_what_it_does_and_is_made_of_plain_data(kind: type[Verb]) -> None:
+    assert kind.label[0].isupper()
+    assert kind.summary.endswith(".")
+    told = {"step": "a", "owner": "ann", "happened": True}
+    arguments = {name: told[name] for name in kind.model_fields if name in told}
+    verb = verb_of(kind.name, arguments)
+    assert verb_of(kind.name, verb.model_dump(mode="json", exclude_defaults=True)) == verb
+
+
+def test_a_verb_that_is_none_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(VerbRefused, match=r"no verb 'retyr'\. Did you mean 'retry'\?"):
+        verb_of("retyr", {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [({}, "step: Field required"), ({"step": "a", "steps": 1}, "steps: Extra inputs")],
+)
+def test_arguments_that_do_not_fit_are_named(arguments: dict[str, object], problem: str) -> None:
+    with pytest.raises(VerbRefused, match=f"To skip was told wrongly: {problem}"):
+        verb_of("skip", arguments)
