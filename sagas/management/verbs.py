@@ -23,10 +23,9 @@ from sagas.management.text import table
 from sagas.management.timeline import as_data, timeline
 from sagas.models import Run
 from sagas.operate import token as tokens
-from sagas.operate.cancel import cancel
 from sagas.operate.signal import send_signal
 from sagas.run.start import start
-from sagas.states import TERMINAL_RUNS, RunStatus
+from sagas.states import RunStatus
 
 Options = Mapping[str, Any]
 
@@ -71,14 +70,6 @@ def list_runs(options: Options) -> str:
     return table(("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY"), rows)
 
 
-def cancel_run(options: Options) -> str:
-    """Ask a run to undo itself and say how it stands."""
-    run_id = find(options["id"])
-    status = cancel(run_id)
-    coming = "" if status in TERMINAL_RUNS else "; it turns back at its next step boundary"
-    return f"Run {run_id} is {_words(status)}{coming}."
-
-
 def signal(options: Options) -> str:
     """Send a signal and say what became of it."""
     payload = json.loads(_document(options["payload"]))
@@ -107,12 +98,11 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "start": start_run,
     "run": show_run,
     "runs": list_runs,
-    "cancel": cancel_run,
-    "retry": operator.retry_step,
-    "skip": operator.skip_step,
-    "mark": operator.mark_step,
-    "compensate": operator.compensate_run,
-    "resolve": operator.resolve_run,
+    **operator.WORDS,
+    "hold": operator.place_hold,
+    "lift": operator.lift_hold,
+    "holds": operator.list_holds,
+    "requests": operator.list_requests,
     "signal": signal,
     "token": token,
     "verify": upkeep.verify_runs,

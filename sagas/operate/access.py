@@ -86,12 +86,9 @@ def scope(user: Holder, right: Right) -> frozenset[str] | None:
 def _scope(user: Holder, right: Right) -> frozenset[str] | None:
     if not isinstance(user, PermissionsMixin) or user.is_superuser:
         return None
-    if not Scope.objects.exists():
+    if right in user.get_user_permissions() or not Scope.objects.exists():  # the first are cached
         return None
     app, _, codename = right.partition(".")
-    wanted = {"content_type__app_label": app, "codename": codename}
-    if user.user_permissions.filter(**wanted).exists():
-        return None
     groups = Group.objects.filter(user=user.pk, permissions__codename=codename)
     groups = groups.filter(permissions__content_type__app_label=app)
     names = set(groups.values_list("saga_scopes__saga", flat=True))

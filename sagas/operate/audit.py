@@ -33,6 +33,12 @@ SELECT number, previous, hash, {_TEXT}, encode(sha256(convert_to({_TEXT}, 'UTF8'
 FROM sagas_auditentry WHERE number > %(after)s ORDER BY number LIMIT %(batch)s"""
 _START = "0" * 64
 
+#: What the hashed text lists, in this order.
+FIELDS = (
+    *("number", "at", "actor", "approver", "verb", "run", "saga", "step", "subject", "reason"),
+    *("batch", "before", "after", "details", "previous"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -89,13 +95,13 @@ def append(
     db.execute(_APPEND, params)
 
 
-def chain(batch: int = 1000) -> Iterator[Link]:
+def chain(batch: int = 1000, after: int = 0) -> Iterator[Link]:
     """Every entry, the oldest first.
 
     Args:
         batch: how many are held in memory at once.
+        after: only entries above this number.
     """
-    after = 0
     while rows := db.execute(_READ, {"after": after, "batch": batch}):
         yield from (Link(*row) for row in rows)
         after = rows[-1][0]

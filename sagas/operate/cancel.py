@@ -20,6 +20,10 @@ from sagas.run.send import nothing, send_on_commit
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus
 
 
+class CancelledBefore(CancelRefused):
+    """The run is turning back already."""
+
+
 class Cancel(Verb):
     """Turn a run back."""
 
@@ -30,7 +34,7 @@ class Cancel(Verb):
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"
         if _asked_before(view):
-            raise CancelRefused(f"Run {view.id} is turning back already.")
+            raise CancelledBefore(f"Run {view.id} is turning back already.")
         return _turned(saga, view, worker)
 
 

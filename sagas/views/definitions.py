@@ -13,7 +13,7 @@ from sagas.define import registry
 from sagas.define.backoff import Retry
 from sagas.define.saga import Definition, Node, Parallel
 from sagas.define.step import Compensation, Kind, Step
-from sagas.operate.access import Right, require
+from sagas.operate.access import Right, require, within
 
 router = Router(tags=["Sagas"])
 
@@ -84,13 +84,14 @@ def list_sagas(request: HttpRequest) -> list[SagaSummary]:
     return [
         SagaSummary(name=saga.name, version=saga.version, steps=list(saga.steps))
         for saga in registry.all_sagas()
+        if within(request.user, Right.READ, saga.name)
     ]
 
 
 @router.get("/sagas/{name}", response=SagaDefinition, url_name="saga", operation_id="read_saga")
 def read_saga(request: HttpRequest, name: str) -> SagaDefinition:
     """The newest version of a saga."""
-    require(request.user, Right.READ)
+    require(request.user, Right.READ, name)
     saga = registry.get(name)
     return SagaDefinition(
         name=saga.name,

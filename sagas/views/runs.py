@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from ninja import Header, Router, Schema, Status
+from ninja import Header, Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import Field
 
@@ -17,7 +17,8 @@ from sagas import models
 from sagas.define import registry
 from sagas.errors import UnknownSaga
 from sagas.operate.access import Right, require
-from sagas.operate.cancel import cancel
+from sagas.operate.cancel import Cancel, CancelledBefore
+from sagas.operate.catalogue import Answer, carry_out
 from sagas.operate.look import Expected, Next, Sight, look
 from sagas.run.start import start
 from sagas.states import Direction, Halt, RunStatus, StepStatus
@@ -38,6 +39,12 @@ BusinessKey = Annotated[
         "other services' keys it never expires.",
     ),
 ]
+CancelReason = Annotated[
+    str, Query(min_length=1, max_length=1000, description="why; kept in the audit")
+]
+_NONE: list[str] = []
+_ASKED = "asked for through the API"
+Tags = Annotated[list[str], Query(alias="tag", description="words to find the run by")]
 _PAYLOAD = {"description": "see the saga for its schema", "type": "object"}
 
 
@@ -56,6 +63,9 @@ class CancelReceipt(Schema):
 
     id: UUID
     status: RunStatus
+    approval: int | None = Field(
+        description="the request that a second person must consent to before it is done"
+    )
     url: str
 
 
@@ -94,6 +104,9 @@ class RunState(Schema):
     revision: int = Field(description="raised by every move")
     halt: Halt = Field(description="why the run turns back")
     attention: str = Field(description="why a person is needed")
+    error_group: str = Field(description="the same for all runs that were stopped by the same")
+    owner: str = Field(description="who looks after it")
+    tags: list[str]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -112,17 +125,17 @@ class RunState(Schema):
     },
 )
 def start_run(
-    request: HttpRequest, response: HttpResponse, name: str, key: BusinessKey
+    request: HttpRequest, response: HttpResponse, name: str, key: BusinessKey, tag: Tags = _NONE
 ) -> Status[Receipt]:
     """Start a run of a saga with the payload in the body.
 
     Repeating the request is safe, whatever became of its answer: it gives the same run.
     """
-    require(request.user, Right.START)
+    require(request.user, Right.START, name)
     spend(request.user.pk)
     saga = registry.get(name)
     text, _ = read_json(request)
-    started = start(saga, saga.validated(text), key=key)
+    started = start(saga, saga.validated(text), key=key, tags=tag)
     url = response["Location"] = run_url(started.id)
     return Status(
         202,
@@ -137,6 +150,7 @@ def read_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> RunS
     """How a run stands, and what happens next. Poll it with `If-None-Match`."""
     require(request.user, Right.READ)
     sight = look(run_id)
+    require(request.user, Right.READ, sight.run.saga)
     response["ETag"] = etag = f'W/"{sight.run.revision}"'
     response["Cache-Control"] = "private, no-cache"
     answer = get_conditional_response(request, etag=etag, response=response)
@@ -151,16 +165,28 @@ def read_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> RunS
     url_name="cancel",
     operation_id="cancel_run",
 )
-def cancel_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> Status[CancelReceipt]:
-    """Ask a run to undo itself; refused with 409 once it passed its pivot or is over."""
+def cancel_run(
+    request: HttpRequest, response: HttpResponse, run_id: UUID, reason: CancelReason = _ASKED
+) -> Status[CancelReceipt]:
+    """Ask a run to undo itself; refused with 409 once it passed its pivot or is over.
+
+    Asking again changes nothing.
+    """
     require(request.user, Right.CHANGE)
     spend(request.user.pk)
+    answer = _cancelled(request.user, run_id, reason)
+    url = response["Location"] = run_url(run_id)
+    status = answer.status or RunStatus(look(run_id).run.status)
+    return Status(202, CancelReceipt(id=run_id, status=status, approval=answer.approval, url=url))
+
+
+def _cancelled(user: Any, run_id: UUID, reason: str) -> Answer:
     try:
-        status = cancel(run_id)
+        return carry_out(run_id, Cancel(), by=user, reason=reason)
+    except CancelledBefore:
+        return Answer(None)
     except UnknownSaga as error:  # the run is there, but the code for it is gone
         raise HttpError(409, str(error)) from None
-    url = response["Location"] = run_url(run_id)
-    return Status(202, CancelReceipt(id=run_id, status=status, url=url))
 
 
 def run_url(run_id: UUID) -> str:
@@ -179,6 +205,9 @@ def _run_state(sight: Sight) -> RunState:
         revision=run.revision,
         halt=Halt(run.halt),
         attention=run.attention,
+        error_group=run.error_group,
+        owner=run.owner,
+        tags=run.tags,
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,

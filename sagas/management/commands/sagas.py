@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sagas.errors import SagaError
 from sagas.management.console import Console
 from sagas.management.times import moment, span
 from sagas.management.verbs import VERBS
+from sagas.models import HoldKind
+from sagas.operate.catalogue import VERBS as VERBS_OF_RUNS
 from sagas.states import RunStatus
 
 _PAYLOAD = "JSON, @FILE, or - for standard input"
@@ -30,7 +33,6 @@ class Command(BaseCommand):
         _start(words.add_parser("start", help="start a run"))
         _run(words.add_parser("run", help="what happened in a run, and what happens next"))
         _runs(words.add_parser("runs", help="the newest runs"))
-        _id(words.add_parser("cancel", help="ask a run to undo itself"))
         _verbs(words)
         _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
         _token(words.add_parser("token", help="make a token for the API"))
@@ -68,23 +70,42 @@ def _runs(parser: argparse.ArgumentParser) -> None:
 
 
 def _verbs(words: Any) -> None:
-    """What a person does to a run that needs one."""
-    result = {"default": "null", "help": "JSON: what the step would have answered"}
-    retry = words.add_parser("retry", help="do a step again, or now")
-    skip = words.add_parser("skip", help="go on without a step that gave up")
-    mark = words.add_parser("mark", help="say whether a step happened")
-    for parser in (retry, skip, mark):
+    """What a person does to a run, a parser for each verb of the catalogue."""
+    for name, kind in VERBS_OF_RUNS.items():
+        parser = words.add_parser(name, help=kind.summary)
         _id(parser)
-        parser.add_argument("step")
-    mark.add_argument("verdict", choices=["happened", "not-happened"])
-    skip.add_argument("--result", **result)
-    mark.add_argument("--result", **result)
-    compensate = words.add_parser("compensate", help="undo a run that stopped before its pivot")
-    resolve = words.add_parser("resolve", help="close a run that was dealt with elsewhere")
-    for parser in (compensate, resolve):
-        _id(parser)
-    for parser in (retry, skip, mark, compensate, resolve):
-        parser.add_argument("--reason", required=True, help="why; kept in the run's log")
+        for field in kind.model_fields:
+            _FIELDS[field](parser)
+        parser.add_argument("--reason", required=True, help="why; kept in the audit")
+    _holds(words)
+
+
+def _holds(words: Any) -> None:
+    placed = words.add_parser("hold", help="stop a saga, a queue, a partner or a run")
+    placed.add_argument("kind", choices=[kind.value for kind in HoldKind])
+    placed.add_argument("target", help="its name; of a run its id")
+    lifted = words.add_parser("lift", help="lift a hold; what waits goes on, staggered")
+    lifted.add_argument("hold", type=_positive, help="its number, as holds lists it")
+    lifted.add_argument("--per-second", type=_rate, help="how many runs go on in a second")
+    for parser in (placed, lifted):
+        parser.add_argument("--reason", required=True, help="why; kept in the audit")
+    words.add_parser("holds", help="what is held, by whom and why")
+    words.add_parser("requests", help="what waits for a second person's consent")
+
+
+#: How each field of a verb is said on the command line.
+_FIELDS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
+    "step": lambda p: p.add_argument("step"),
+    "owner": lambda p: p.add_argument("owner", help="a user's name; '' for nobody"),
+    "happened": lambda p: p.add_argument("verdict", choices=["happened", "not-happened"]),
+    "result": lambda p: p.add_argument("--result", help="JSON: what the step would have answered"),
+    "payload": lambda p: p.add_argument(
+        "--payload", help="JSON: the run's input from now on, whole"
+    ),
+    "again": lambda p: p.add_argument(
+        "--again", action="store_true", help="also repeat steps that happened"
+    ),
+}
 
 
 def _signal(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +141,13 @@ def _check_deploy(parser: argparse.ArgumentParser) -> None:
 
 def _id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the run's, or as much of its start or end as is unique")
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
 
 
 def _positive(text: str) -> int:

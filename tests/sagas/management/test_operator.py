@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from sagas.define.outcome import Refused, Unknown
-from sagas.models import Event
+from sagas.models import AuditEntry, Event
 from tests.sagas.flows import flow, pivot
-from tests.sagas.stage import Actor, Known, begun, carried, row, status
+from tests.sagas.stage import Actor, Known, begun, carried, row, run_of, status
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
 
@@ -78,3 +79,44 @@ def test_a_result_that_is_no_json_is_refused(known: Known, actor: Actor) -> None
     with pytest.raises(CommandError):
         said("skip", run_id, "b", "--result", "{", "--reason", "x")
     assert status(run_id) == "needs_attention"
+
+
+def test_every_verb_of_the_catalogue_is_a_word(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    assert said("pause", run_id, "--reason", "x") == f"Run {run_id} is needs attention."
+    assert said("resume", run_id, "--reason", "x")
+    said("assign", run_id, "", "--reason", "x")
+    said("retry", run_id, "b", "--payload", '{"number": 3}', "--reason", "x")
+    asked = AuditEntry.objects.order_by("number").values_list("verb", flat=True)
+    assert list(asked) == ["pause", "resume", "assign", "retry"]
+    assert run_of(run_id).amended == {"number": 3, "refuse": ""}
+
+
+def test_a_run_is_restarted(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    with pytest.raises(CommandError, match="has passed its pivot"):
+        said("restart", run_id, "p", "--again", "--reason", "x")
+    assert said("restart", run_id, "b", "--reason", "x") == f"Run {run_id} is running."
+
+
+def test_where_a_second_person_must_consent_the_shell_only_asks(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    with override_settings(SAGAS={"FOUR_EYES": {"*": ["resolve"]}}):
+        told = said("resolve", run_id, "--reason", "refunded")
+    assert "Nothing was done yet: a second person must consent to request" in told
+    assert status(run_id) == "needs_attention"
+    assert str(run_id) in said("requests")
+    assert "refunded" in said("requests")
+
+
+def test_a_queue_is_held_listed_and_let_go(known: Known, actor: Actor) -> None:
+    placed = said("hold", "queue", "payments", "--reason", "the bank is down")
+    number = placed.split()[1].rstrip(":")
+    assert "the bank is down" in said("holds")
+    assert "queue payments" in said("holds")
+    assert said("lift", number, "--reason", "it is back") == (
+        f"Lifted hold {number}: 0 runs go on, staggered."
+    )
+    assert "the bank is down" not in said("holds")
+    with pytest.raises(CommandError, match="paymants"):
+        said("hold", "queue", "paymants", "--reason", "x")

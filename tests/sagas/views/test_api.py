@@ -27,6 +27,10 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
         ("post", "/api/runs/{run_id}/mark"),
         ("post", "/api/runs/{run_id}/compensate"),
         ("post", "/api/runs/{run_id}/resolve"),
+        ("post", "/api/runs/{run_id}/restart"),
+        ("post", "/api/runs/{run_id}/pause"),
+        ("post", "/api/runs/{run_id}/resume"),
+        ("post", "/api/runs/{run_id}/assign"),
         ("post", "/api/signals/{name}/{correlation}"),
     }
 

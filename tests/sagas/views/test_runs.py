@@ -4,11 +4,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from pydantic import BaseModel
 
 from sagas.define import registry
 from sagas.define.saga import Definition
-from sagas.models import Run
+from sagas.models import AuditEntry, Run, Scope
 from sagas.operate.access import Right
 from tests.sagas.driven import carry_on, driven
 from tests.sagas.flows import Payload, flow, simple
@@ -229,8 +230,8 @@ def test_a_cancel_costs_the_same_however_many_steps_there_are(caller: Caller) ->
             with counted() as statements:
                 assert caller.post(f"{url}/cancel").status_code == 202
             costs.append(len(statements))
-    # who asks (3), savepoint, lock, read, write, release
-    assert costs == [8, 8]
+    # who asks (3), savepoint, lock, read, write, Django's log, the audit, release
+    assert costs == [10, 10]
 
 
 def test_a_run_that_has_done_nothing_is_cancelled_at_once(saga: Definition, caller: Caller) -> None:
@@ -274,6 +275,45 @@ _DOORS = [
     ("GET", "/api/sagas", Right.READ),
     ("GET", "/api/sagas/flow", Right.READ),
 ]
+
+
+def test_a_group_that_is_restricted_to_other_sagas_sees_and_starts_nothing_here(
+    saga: Definition, caller: Caller, caller_with: MakeCaller
+) -> None:
+    there = caller.start({})["Location"]
+    others = caller_with()
+    group = Group.objects.create(name="others")
+    group.permissions.set(Permission.objects.filter(content_type__app_label="sagas"))
+    Scope.objects.create(group=group, saga="other")
+    assert others.user is not None
+    others.user.groups.add(group)
+    assert others.get("/api/sagas").json() == []
+    for answer in (
+        others.get(there),
+        others.post(f"{there}/cancel"),
+        others.start({}, key="order:2"),
+        others.get("/api/sagas/flow"),
+    ):
+        assert answer.status_code == 403
+        assert "does not hold for the saga 'flow'" in answer.json()["detail"]
+
+
+def test_a_start_takes_tags(saga: Definition, caller: Caller) -> None:
+    there = caller.post("/api/sagas/flow/runs?tag=b&tag=a&tag=b", {}, idempotency_key="1")
+    assert caller.get(there["Location"]).json()["tags"] == ["a", "b"]
+    long = caller.post(f"/api/sagas/flow/runs?tag={'x' * 41}", {}, idempotency_key="2")
+    assert long.status_code == 400
+    assert "1 to 40 characters" in long.json()["detail"]
+
+
+def test_a_cancel_is_kept_in_the_audit_with_its_reason(saga: Definition, caller: Caller) -> None:
+    url = caller.start({})["Location"]
+    assert caller.post(f"{url}/cancel?reason=the+customer+left").status_code == 202
+    assert caller.post(f"{url}/cancel").status_code in (202, 409)
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.reason) == ("cancel", "the customer left")
+
+
 
 
 @pytest.mark.parametrize(("method", "path", "right"), _DOORS)

@@ -150,8 +150,9 @@ def test_a_bad_payload_is_refused_in_one_line(saga: Definition, payload: str, wh
 
 def test_a_run_is_cancelled_or_the_refusal_names_its_state(saga: Definition) -> None:
     run_id = said("start", "flow", "--key", "1")
-    assert said("cancel", run_id) == f"Run {run_id} is compensated."
-    assert "it is succeeded" in refused("cancel", str(driven(saga, Payload(), key="2")))
+    why = ("--reason", "the customer left")
+    assert said("cancel", run_id, *why) == f"Run {run_id} is compensated."
+    assert "it is succeeded" in refused("cancel", str(driven(saga, Payload(), key="2")), *why)
 
 
 def test_a_signal_is_delivered_or_kept(db: None) -> None:
