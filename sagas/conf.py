@@ -74,6 +74,10 @@ class Conf(BaseModel):
     #: Links on a run's page by their text, such as ``{"trace": "https://…/{run_id}"}``; an address
     #: may leave open {run_id}, {saga} and {business_key}.
     LINKS: dict[str, Address] = Field(default_factory=dict)
+    #: How many runs one batch takes at most.
+    BATCH_LIMIT: int = Field(10_000, gt=0)
+    #: How many of its items a batch does in a second, unless its operator says otherwise.
+    BATCH_PER_SECOND: float = Field(20, ge=0.1, le=200)
     #: Starts, cancels and signals that one user may send through the API in a minute.
     API_WRITES_PER_MINUTE: int = Field(600, gt=0)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +33,13 @@ COLUMNS = f"{_RUN}, {_STEP}"  #: of a run r and its steps s
 _READ = f"""
 SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
 WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
+# The payload only once for each run: it may be large, and a run may have many steps.
+_ONCE = "CASE WHEN row_number() OVER steps = 1 THEN coalesce(r.amended, r.payload)::text END"
+_READ_MANY = f"""
+SELECT r.id, {COLUMNS.replace("coalesce(r.amended, r.payload)::text", _ONCE)}
+FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id WHERE r.id = ANY(%s)
+WINDOW steps AS (PARTITION BY r.id ORDER BY s.direction DESC, s.position)
+ORDER BY r.id, s.direction DESC, s.position"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
 _RUN_COLUMNS = 17
 
@@ -54,6 +64,16 @@ def read_locked(run_id: UUID) -> RunView:
     """
     db.execute(_LOCK, [run_id])
     return read(run_id)
+
+
+def read_many(run_ids: Sequence[UUID]) -> list[RunView]:
+    """Runs with their steps, in one statement, in the order of their ids; unknown ids are left out.
+
+    All of them are in memory at once, so give some hundreds at most.
+    """
+    rows = db.execute(_READ_MANY, [list(run_ids)])
+    runs = groupby(rows, key=itemgetter(0))
+    return [view_of(run_id, [row[1:] for row in steps]) for run_id, steps in runs]
 
 
 def view_of(run_id: UUID, rows: list[tuple[Any, ...]]) -> RunView:

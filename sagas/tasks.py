@@ -7,6 +7,7 @@ from uuid import UUID
 
 from celery import Task, shared_task
 
+from sagas.operate import batch_run
 from sagas.run.canvas import ERRBACK, STEP_TASK, Links
 from sagas.run.dispatch import Message, carry
 from sagas.run.recover import nudge
@@ -44,6 +45,12 @@ def undo(self: Task[Any, Any], run_id: str, epoch: int) -> None:
 def park(self: Task[Any, Any], run_id: str, epoch: int) -> None:
     """The compensations' errback: have a lost one taken over, which parks the run when spent."""
     nudge(UUID(run_id))
+
+
+@shared_task(name=batch_run.TASK, bind=True, acks_late=True, ignore_result=False)
+def batch(self: Task[Any, Any], batch_id: str) -> dict[str, Any]:
+    """Carry out a slice of an operator's batch. Gives how far it has come."""
+    return batch_run.work(UUID(batch_id), str(self.request.id))
 
 
 def _chain(task: Task[Any, Any]) -> list[Any] | None:

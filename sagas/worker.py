@@ -22,6 +22,7 @@ from django.db import connection
 from sagas import transitions
 from sagas.conf import conf
 from sagas.identity import identity
+from sagas.operate.batch_run import resend_lapsed
 from sagas.run import drain, heartbeat
 from sagas.run.recover import sweep
 
@@ -36,10 +37,10 @@ class Sweeper(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Start both threads. They end with the process: while tasks drain, leases go on."""
         drain.reopen()
-        children = Children(worker)
+        children, batches = Children(worker), Occasionally(resend_lapsed)
         for name, pause, action in (
             ("sagas-heartbeat", lambda: conf().LEASE_SECONDS / 4, heartbeat.beat),
-            ("sagas-sweeper", lambda: conf().SWEEP_SECONDS, lambda: look_after(children)),
+            ("sagas-sweeper", lambda: conf().SWEEP_SECONDS, lambda: look_after(children, batches)),
         ):
             threading.Thread(target=forever, args=(pause, action), name=name, daemon=True).start()
 
@@ -88,10 +89,29 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def look_after(children: Children) -> None:
-    """One round: what lost children held is freed first, so that it is sent at once."""
+class Occasionally:
+    """Does something when it is called, but far less often than a sweep: for what can wait."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._done: float | None = None
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if self._done is None or now - self._done >= conf().LEASE_SECONDS / 3:
+            self._done = now
+            self._action()
+
+
+def look_after(children: Children, batches: Callable[[], object] = lambda: None) -> None:
+    """One round: what lost children held is freed first, so that it is sent at once.
+
+    Args:
+        batches: sends those batches of operators that have lost their task.
+    """
     children.free_lost()
     sweep()
+    batches()
 
 
 def forever(pause: Callable[[], float], action: Callable[[], object]) -> None:

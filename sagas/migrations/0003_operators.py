@@ -169,6 +169,15 @@ class Migration(migrations.Migration):
                 ("run", models.UUIDField()),
                 ("key", models.CharField(help_text="the run's business key", max_length=200)),
                 (
+                    "step",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="the step that the trial found",
+                        max_length=80,
+                    ),
+                ),
+                (
                     "status",
                     models.CharField(
                         choices=[

@@ -199,6 +199,9 @@ class BatchItem(models.Model):
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="items", db_index=False)
     run = models.UUIDField()
     key = models.CharField(max_length=200, help_text="the run's business key")
+    step = models.CharField(
+        max_length=80, blank=True, default="", help_text="the step that the trial found"
+    )
     status = models.CharField(max_length=8, choices=choices(ItemStatus))
     detail = models.TextField(blank=True, default="", help_text="why not, or how the run stands")
     at = models.DateTimeField(null=True, blank=True)

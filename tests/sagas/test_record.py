@@ -144,6 +144,20 @@ def test_a_locked_reading_sees_what_the_one_before_has_committed(known: Known) -
     assert at_once(first, second) == ["first", "first was here"]
 
 
+def test_many_runs_are_read_in_one_statement_each_as_if_it_were_alone(known: Known) -> None:
+    saga = known(flow(["a", "b", "c"]))
+    ids = [begun(saga, Payload(number=number)) for number in range(3)]
+    with counted() as statements:
+        views = record.read_many([uuid4(), *reversed(ids)])
+    assert len(statements) == 1
+    assert [view.id for view in views] == ids
+    for view in views:
+        alone = record.read(view.id)
+        assert (view.payload, view.holds) == (alone.payload, alone.holds)
+        assert list(view.steps) == list(alone.steps)
+    assert record.read_many([]) == []
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_plain_reading_waits_for_nobody(known: Known) -> None:
     run_id, locked, done = begun(known(flow(["a"]))), Flag(), Flag()

@@ -80,6 +80,28 @@ def test_lost_children_are_freed_before_the_sweep_that_sends_their_steps(work: A
     assert order == ["free", "sweep"]
 
 
+def test_batches_are_looked_for_far_less_often_than_runs(work: Any) -> None:
+    looked: list[float] = []
+    days = Days(31)
+    batches = worker.Occasionally(lambda: looked.append(days.now))
+    with (
+        override_settings(SAGAS={"LEASE_SECONDS": 30}),
+        patch.object(worker, "time", days),
+        patch("random.uniform", return_value=1.0),
+        pytest.raises(Stop),
+    ):
+        worker.forever(lambda: 1.0, lambda: worker.look_after(MagicMock(), batches))
+    assert looked == [1000.0, 1010.0, 1020.0, 1030.0]
+    assert work.sweep.call_count == 31
+
+
+def test_the_sweepers_thread_looks_for_batches_too(work: Any) -> None:
+    thread = started(batches := MagicMock())["sagas-sweeper"]
+    with patch.object(worker, "time", Days(1)), pytest.raises(Stop):
+        thread.run()
+    batches.assert_called_once_with()
+
+
 def test_a_thread_outlives_a_database_that_is_away(work: Any) -> None:
     work.sweep.side_effect = OperationalError("gone")
     ran(5, work.sweep)
@@ -93,11 +115,14 @@ def test_a_thread_outlives_a_connection_that_cannot_even_be_closed(work: Any) ->
     assert work.sweep.call_count == 5
 
 
-def started() -> dict[str, threading.Thread]:
+def started(batches: Any = None) -> dict[str, threading.Thread]:
     """The threads that a worker starts, not running."""
     threads: dict[str, threading.Thread] = {}
-    with patch.object(
-        threading.Thread, "start", lambda thread: threads.update({thread.name: thread})
+    with (
+        patch.object(worker, "resend_lapsed", batches),
+        patch.object(
+            threading.Thread, "start", lambda thread: threads.update({thread.name: thread})
+        ),
     ):
         Sweeper(MagicMock()).start(SimpleNamespace(pool=None))
     return threads
