@@ -31,6 +31,13 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
         ("post", "/api/runs/{run_id}/pause"),
         ("post", "/api/runs/{run_id}/resume"),
         ("post", "/api/runs/{run_id}/assign"),
+        ("get", "/api/holds"),
+        ("post", "/api/holds"),
+        ("post", "/api/holds/{hold_id}/lift"),
+        ("get", "/api/approvals"),
+        ("post", "/api/approvals/{approval_id}/approve"),
+        ("post", "/api/approvals/{approval_id}/decline"),
+        ("post", "/api/approvals/{approval_id}/withdraw"),
         ("post", "/api/signals/{name}/{correlation}"),
     }
 

@@ -314,8 +314,6 @@ def test_a_cancel_is_kept_in_the_audit_with_its_reason(saga: Definition, caller:
     assert (entry.verb, entry.reason) == ("cancel", "the customer left")
 
 
-
-
 @pytest.mark.parametrize(("method", "path", "right"), _DOORS)
 def test_every_door_asks_for_its_own_permission(
     saga: Definition, caller_with: MakeCaller, method: str, path: str, right: Right

@@ -1,0 +1,53 @@
+"""Holds through the API."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from sagas.models import Hold
+from sagas.operate.access import Right
+from tests.sagas.views.callers import Caller, MakeCaller
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
+QUEUE = {"kind": "queue", "target": "payments", "reason": "the bank is down"}
+
+
+def test_a_hold_is_placed_listed_and_lifted(caller: Caller) -> None:
+    placed = caller.post("/api/holds", QUEUE)
+    assert placed.status_code == 201, placed.content
+    (listed,) = caller.get("/api/holds").json()
+    assert listed == placed.json()
+    assert caller.user is not None
+    assert listed["placed_by"] == caller.user.username
+    lifted = caller.post(f"/api/holds/{listed['id']}/lift", {"reason": "back", "per_second": 5})
+    assert (lifted.status_code, lifted.json()["woken"]) == (202, 0)
+    assert caller.get("/api/holds").json() == []
+
+
+def test_what_is_not_there_cannot_be_held_or_lifted(caller: Caller) -> None:
+    for target, status in (("paymants", 409), ("", 400)):
+        answer = caller.post("/api/holds", {**QUEUE, "target": target})
+        assert answer.status_code == status, answer.content
+    saga = caller.post("/api/holds", {**QUEUE, "kind": "saga", "target": "none"})
+    assert saga.status_code == 400
+    run = caller.post("/api/holds", {**QUEUE, "kind": "run", "target": str(uuid4())})
+    assert run.status_code == 404
+    assert caller.post("/api/holds/7/lift", {"reason": "x"}).status_code == 404
+    assert not Hold.objects.exists()
+
+
+def test_a_second_hold_on_the_same_is_a_conflict_that_names_the_first(caller: Caller) -> None:
+    caller.post("/api/holds", QUEUE)
+    again = caller.post("/api/holds", {**QUEUE, "reason": "me too"})
+    assert again.status_code == 409
+    assert "the bank is down" in again.json()["detail"]
+
+
+def test_to_hold_a_queue_needs_its_own_right(caller_with: MakeCaller) -> None:
+    operator = caller_with(Right.READ, Right.CHANGE)
+    answer = operator.post("/api/holds", QUEUE)
+    assert answer.status_code == 403
+    assert "sagas.add_hold" in answer.json()["detail"]
+    assert not Hold.objects.exists()
