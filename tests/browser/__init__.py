@@ -1,0 +1,1 @@
+"""A person's browser on the real site: stories, and what holds on every page."""

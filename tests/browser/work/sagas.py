@@ -1,0 +1,82 @@
+"""A delivery, which stops where its payload is wrong, and a booking, which waits for a payment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from sagas.api import Refused, Retry, Run, Saga, Unknown, parallel, pivot, step, wait_for
+
+
+class Delivery(BaseModel):
+    """`address` "nowhere" is refused after the pivot; "maybe" leaves the first step in doubt."""
+
+    address: str = Field(description="where the parcel goes")
+    pieces: int = Field(default=1, ge=1, le=99)
+    solvent: bool = True
+
+
+@step(retry=Retry(attempts=2, base=0.1, cap=0.2))
+def reserve(run: Run[Delivery]) -> dict[str, int] | Unknown:
+    if run.payload.address == "maybe":
+        return Unknown("the warehouse did not answer")
+    return {"pieces": run.payload.pieces}
+
+
+@reserve.compensate
+def release(run: Run[Delivery]) -> None:
+    """Nothing is held anywhere."""
+
+
+@step
+def charge(run: Run[Delivery]) -> str | Refused:
+    return "paid" if run.payload.solvent else Refused("the card was declined")
+
+
+@step
+def label(run: Run[Delivery]) -> str | Refused:
+    if run.payload.address == "nowhere":
+        return Refused("the address does not exist")
+    return f"to {run.payload.address}"
+
+
+@step(harmless=True)
+def weigh(run: Run[Delivery]) -> int:
+    return 100 * run.payload.pieces
+
+
+@step(harmless=True)
+def tell(run: Run[Delivery]) -> None:
+    """Nobody is told."""
+
+
+class Booking(BaseModel):
+    seat: str
+
+
+@step
+def hold(run: Run[Booking]) -> str:
+    return run.payload.seat
+
+
+@hold.compensate
+def let_go(run: Run[Booking]) -> None:
+    """Nothing is held anywhere."""
+
+
+@step(harmless=True)
+def issue(run: Run[Booking]) -> str:
+    return f"ticket for {run.payload.seat}"
+
+
+delivery = Saga(
+    "delivery",
+    payload=Delivery,
+    steps=[reserve, pivot(charge), parallel(label, weigh), tell],
+)
+booking = Saga(
+    "booking",
+    payload=Booking,
+    steps=[hold, wait_for("paid", timeout=timedelta(days=3)), issue],
+)
