@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(firstword $(shell cksum requirements-dev.txt))
 WORKERS ?= auto
 
-.PHONY: install demo run test check format bench lock
+.PHONY: install demo run test check format bench screenshots lock
 
 install: $(STAMP)
 
@@ -36,6 +36,10 @@ format: install
 
 bench: install
 	$(BIN)/python -m bench
+
+# The pictures in docs/images, of sample runs in a world of their own. Needs Chromium.
+screenshots: install
+	$(BIN)/python -m tests.browser.screenshots
 
 # Needs uv. Hashes for every platform; no index address gets into the files.
 lock:
