@@ -16,7 +16,7 @@ from django.db.models import Count
 
 from sagas.define import registry
 from sagas.errors import SagaError
-from sagas.management import operator, upkeep
+from sagas.management import batch, operator, upkeep
 from sagas.management.drawing import draw
 from sagas.management.finding import find
 from sagas.management.text import table
@@ -103,6 +103,7 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "lift": operator.lift_hold,
     "holds": operator.list_holds,
     "requests": operator.list_requests,
+    **batch.WORDS,
     "signal": signal,
     "token": token,
     "verify": upkeep.verify_runs,

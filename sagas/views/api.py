@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from pydantic import BaseModel
 
-from sagas.views import approvals, definitions, holds, problems, runs, signals, verbs
+from sagas.views import approvals, batches, definitions, holds, problems, runs, signals, verbs
 from sagas.views.authentication import Session, Token
 
 
@@ -68,5 +68,5 @@ api = SagasAPI(
     auth=[Token(), Session()],
 )
 problems.install(api)
-for _part in (definitions, runs, signals, verbs, holds, approvals):
+for _part in (definitions, runs, signals, verbs, holds, approvals, batches):
     api.add_router("", _part.router)

@@ -11,6 +11,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from sagas.errors import SagaError
+from sagas.management import batch
 from sagas.management.console import Console
 from sagas.management.times import moment, span
 from sagas.management.verbs import VERBS
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         _run(words.add_parser("run", help="what happened in a run, and what happens next"))
         _runs(words.add_parser("runs", help="the newest runs"))
         _verbs(words)
+        batch.add_words(words)
         _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
         _token(words.add_parser("token", help="make a token for the API"))
         _verify(words.add_parser("verify", help="compare runs with their own history"))

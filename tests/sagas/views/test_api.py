@@ -38,6 +38,11 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
         ("post", "/api/approvals/{approval_id}/approve"),
         ("post", "/api/approvals/{approval_id}/decline"),
         ("post", "/api/approvals/{approval_id}/withdraw"),
+        ("post", "/api/batches"),
+        ("get", "/api/batches/{batch_id}"),
+        ("get", "/api/batches/{batch_id}/items"),
+        ("post", "/api/batches/{batch_id}/confirm"),
+        ("post", "/api/batches/{batch_id}/stop"),
         ("post", "/api/signals/{name}/{correlation}"),
     }
 

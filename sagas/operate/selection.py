@@ -1,0 +1,56 @@
+"""Selection: which runs a batch is for, where no list with its filters says so."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+from django.utils.http import urlencode
+from pydantic import BaseModel, ConfigDict, Field
+
+from sagas.define import registry
+from sagas.errors import VerbRefused
+from sagas.models import Run
+from sagas.operate.access import visible
+from sagas.operate.verb import Operator
+from sagas.states import RunStatus
+
+
+class Selection(BaseModel):
+    """Runs that fit all that is given; at least one thing must be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    saga: str | None = Field(None, max_length=80)
+    status: RunStatus | None = None
+    error_group: str | None = Field(None, max_length=200, description="what stopped them, exactly")
+    tag: str | None = Field(None, max_length=200)
+    owner: str | None = Field(None, max_length=150, description="empty: nobody's")
+
+    @property
+    def query(self) -> str:
+        """The same as the end of the address of the admin's list of runs."""
+        given = self.model_dump(mode="json", exclude_none=True)
+        owner = {"owner": given["owner"] or "@nobody"} if "owner" in given else {}
+        return urlencode(given | owner)
+
+    def runs(self, by: Operator) -> QuerySet[Run]:
+        """Those that one may see.
+
+        Raises:
+            VerbRefused: nothing is given, which would mean all runs; or no saga has that name.
+        """
+        given = self.model_dump(mode="json", exclude_none=True)
+        if not given:
+            raise VerbRefused("Say which runs: give at least one part of the filter.")
+        tag = given.pop("tag", None)
+        tagged = Q() if tag is None else Q(~Q(tags=[]), tags__contains=[tag])
+        runs = visible(by, Run.objects.filter(tagged, **given))
+        _demand_saga(self.saga, runs)
+        return runs
+
+
+def _demand_saga(name: str | None, runs: QuerySet[Run]) -> None:
+    """A slip of the pen must not pass for: nothing matches."""
+    if name is None or any(saga.name == name for saga in registry.all_sagas()):
+        return
+    if not runs.exists():
+        raise VerbRefused(f"There is no saga {name!r}, nor a run of one that was named so.")

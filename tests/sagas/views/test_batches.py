@@ -1,0 +1,128 @@
+"""Batches through the API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from sagas.models import Batch
+from sagas.operate.access import Right
+from sagas.operate.batch_run import work
+from tests.sagas.operate.batches import found, saga_of, stopped
+from tests.sagas.stage import Actor, Known, begun, status
+from tests.sagas.views.callers import Caller, MakeCaller
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
+
+
+@pytest.fixture
+def ids(known: Known) -> list[UUID]:
+    """Three runs that need a person, and one that does not."""
+    saga = saga_of(known, Actor())
+    begun(saga, key="new:0")
+    return stopped(saga, 3)
+
+
+def asked(caller: Caller, **more: Any) -> Any:
+    body = {"verb": "retry", "reason": "r", "filter": {"saga": "flow"}, "rate": 200, **more}
+    return caller.post("/api/batches", body)
+
+
+def test_a_trial_tells_what_fits_and_why_the_rest_does_not(caller: Caller, ids: list[UUID]) -> None:
+    answer = asked(caller)
+    assert answer.status_code == 201, answer.content
+    told = answer.json()
+    assert answer["Location"] == told["url"] == f"/api/batches/{told['id']}"
+    assert (told["status"], told["matched"], told["query"]) == ("draft", 4, "saga=flow")
+    assert (told["counts"]["ready"], told["counts"]["unfit"]) == (3, 1)
+    (reason,) = told["reasons"]
+    assert (reason["count"], reason["examples"]) == (1, ["new:0"])
+    assert {status(run_id) for run_id in ids} == {"needs_attention"}
+    assert caller.get(told["url"]).json() == told
+
+
+def test_a_batch_is_confirmed_and_followed_to_its_end(caller: Caller, ids: list[UUID]) -> None:
+    url = asked(caller, filter={"status": "needs_attention"}).json()["url"]
+    confirmed = caller.post(f"{url}/confirm")
+    assert (confirmed.status_code, confirmed.json()["status"]) == (202, "running")
+    work(UUID(confirmed.json()["id"]), "task")
+    told = caller.get(url).json()
+    assert (told["status"], told["counts"]["done"]) == ("done", 3)
+    assert {status(run_id) for run_id in ids} == {"running"}
+    assert caller.post(f"{url}/stop").status_code == 409
+
+
+def test_a_batch_is_stopped(caller: Caller, ids: list[UUID]) -> None:
+    url = asked(caller).json()["url"]
+    caller.post(f"{url}/confirm")
+    stopped_batch = caller.post(f"{url}/stop")
+    assert (stopped_batch.status_code, stopped_batch.json()["status"]) == (202, "stopped")
+    assert stopped_batch.json()["counts"]["ready"] == 3
+
+
+def test_items_come_in_pages_and_by_status(caller: Caller, ids: list[UUID]) -> None:
+    url = f"{asked(caller).json()['url']}/items"
+    first = caller.get(f"{url}?limit=3").json()
+    second = caller.get(f"{url}?limit=3&after={first['next']}").json()
+    keys = [item["key"] for page in (first, second) for item in page["items"]]
+    assert keys == list(found(Batch.objects.get())) == ["new:0", "flow:0", "flow:1", "flow:2"]
+    assert second["next"] is None
+    unfit = caller.get(f"{url}?status=unfit").json()
+    assert [item["key"] for item in unfit["items"]] == ["new:0"]
+    assert caller.get(f"{url}?limit=4").json()["next"] is None
+    assert caller.get(f"{url}?status=odd").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status_code", "message"),
+    [
+        ({"verb": "retri"}, 409, "Did you mean 'retry'"),
+        ({"arguments": {"payload": {}}}, 409, "there can be no payload"),
+        ({"filter": {}}, 409, "Say which runs"),
+        ({"filter": {"sagas": "flow"}}, 400, "filter.sagas"),
+        ({"filter": {"status": "odd"}}, 400, "filter.status"),
+        ({"reason": ""}, 400, "reason"),
+        ({"rate": 0}, 400, "rate"),
+        ({"rate": 201}, 400, "rate"),
+        ({"odd": 1}, 400, "odd"),
+    ],
+)
+def test_what_does_not_make_sense_is_refused(
+    caller: Caller, ids: list[UUID], wrong: dict[str, Any], status_code: int, message: str
+) -> None:
+    answer = asked(caller, **wrong)
+    assert (answer.status_code, Batch.objects.count()) == (status_code, 0)
+    assert message in answer.content.decode()
+
+
+def test_each_door_asks_for_its_right(
+    caller: Caller, caller_with: MakeCaller, ids: list[UUID]
+) -> None:
+    url = asked(caller).json()["url"]
+    reader = caller_with(Right.READ)
+    assert asked(reader).status_code == 403
+    for word in ("confirm", "stop"):
+        answer = reader.post(f"{url}/{word}")
+        assert (answer.status_code, "sagas.add_batch" in answer.json()["detail"]) == (403, True)
+    assert reader.get(url).status_code == 200
+    blind = caller_with(Right.BATCH)
+    for path in (url, f"{url}/items"):
+        assert blind.get(path).status_code == 403
+
+
+def test_only_who_made_it_confirms_it(
+    caller: Caller, caller_with: MakeCaller, ids: list[UUID]
+) -> None:
+    url = asked(caller).json()["url"]
+    answer = caller_with(*Right).post(f"{url}/confirm")
+    assert (answer.status_code, "Only " in answer.json()["detail"]) == (403, True)
+
+
+def test_an_unknown_batch_is_not_found(caller: Caller) -> None:
+    url = f"/api/batches/{uuid4()}"
+    assert caller.get(url).status_code == 404
+    assert caller.get(f"{url}/items").status_code == 404
+    assert caller.post(f"{url}/confirm").status_code == 404
+    assert caller.post(f"{url}/stop").status_code == 404
