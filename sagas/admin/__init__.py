@@ -1,5 +1,16 @@
-"""The record in Django's admin: history to be read, never written."""
+"""The console, in Django's admin: the record is read, and moved by verbs alone."""
 
-from sagas.admin import event, run, signal, step, worker
+from sagas.admin import approval, audit, batch, event, hold, run, scope, signal, step, worker
 
-__all__ = ["event", "run", "signal", "step", "worker"]
+__all__ = [
+    "approval",
+    "audit",
+    "batch",
+    "event",
+    "hold",
+    "run",
+    "scope",
+    "signal",
+    "step",
+    "worker",
+]

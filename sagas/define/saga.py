@@ -105,16 +105,21 @@ class Definition:
         """What the exceptions of this step's code mean."""
         return step.errors or self.errors
 
-    def validated(self, payload: BaseModel | dict[str, Any] | str | bytes) -> BaseModel:
+    def validated(
+        self, payload: BaseModel | dict[str, Any] | str | bytes, *, by_name: bool | None = None
+    ) -> BaseModel:
         """The payload as the saga's model.
+
+        Args:
+            by_name: take a field's own name too, where it has an alias; None: the model says.
 
         Raises:
             PayloadInvalid: it does not fit; every problem is listed with its field.
         """
         try:
             if isinstance(payload, str | bytes):
-                return self.payload.model_validate_json(payload)
-            return self.payload.model_validate(payload)
+                return self.payload.model_validate_json(payload, by_name=by_name)
+            return self.payload.model_validate(payload, by_name=by_name)
         except ValidationError as error:
             raise PayloadInvalid(f"saga {self.name!r}", _problems(error)) from None
 

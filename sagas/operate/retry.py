@@ -60,13 +60,20 @@ def retry(
 
 
 def _document(saga: Definition, payload: dict[str, Any]) -> str:
-    fit = saga.validated(payload)
+    fit = saga.validated(_text(payload), by_name=True)  # as JSON, which is what strict models take
     try:
         return encode(saga.plain(fit), conf().MAX_DOCUMENT_BYTES)
     except ValueError as error:
         field = error.field if isinstance(error, NotADocument) else ""
         problem = {"field": field, "message": str(error)}
         raise PayloadInvalid(f"saga {saga.name!r}", [problem]) from None
+
+
+def _text(payload: dict[str, Any]) -> str:
+    try:
+        return json.dumps(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadInvalid("the run", [{"field": "", "message": str(error)}]) from None
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:

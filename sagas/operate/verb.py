@@ -53,6 +53,8 @@ class Verb(BaseModel):
     label: ClassVar[str]
     summary: ClassVar[str]
     coded: ClassVar[bool] = True
+    do_not_call_in_templates: ClassVar[bool] = True  # Django calls what it can, a class too
+    do_not_call_in_templates: ClassVar[bool] = True  # Django calls classes that it meets there
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         """The verb as moves of this run. It may write to the view that it is given.

@@ -1,0 +1,159 @@
+"""Requests for a second person's consent: what was asked for, and the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.shown import as_line, line, shown
+from sagas.conf import conf
+from sagas.define.redact import redact
+from sagas.errors import SagaError
+from sagas.models import Approval, ApprovalStatus
+from sagas.operate.access import Right, within
+from sagas.operate.approval import approve, decline, withdraw
+from sagas.operate.catalogue import VERBS
+
+_GLYPHS = {
+    ApprovalStatus.OPEN: "◷",
+    ApprovalStatus.APPROVED: "✓",
+    ApprovalStatus.DECLINED: "✕",
+    ApprovalStatus.WITHDRAWN: "↩",
+    ApprovalStatus.FAILED: "!",
+}
+
+
+class DecisionForm(forms.Form):
+    """What the one who decides has to say."""
+
+    note = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=1000,
+        help_text="To decline, say why.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+@admin.register(Approval)
+class ApprovalAdmin(HistoryAdmin):
+    """Requests, the newest first."""
+
+    saga_field = "saga"
+    list_display = ("what", "state", "run_page", "saga", "asked_by", "asked", "because")
+    list_filter = ("status",)
+    ordering = ("-id",)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A request with what it would do, and the decision."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked: Approval | None = self.get_object(request, object_id)  # type: ignore[assignment]
+        if asked is None:
+            messages.warning(request, f"There is no request {line(object_id)}.")
+            return redirect("admin:sagas_approval_changelist")
+        form = DecisionForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            self._decide(request, asked, form.cleaned_data["note"])
+            return redirect("admin:sagas_approval_change", asked.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Request {asked.pk}: {_label(asked)}",
+            "facts": _facts(request, asked),
+            "form": form if (buttons := _buttons(request, asked)) else None,
+            "buttons": buttons,
+        }
+        return TemplateResponse(request, "admin/sagas/decide.html", context)
+
+    @admin.display(description="what")
+    def what(self, asked: Approval) -> str:
+        return _label(asked)
+
+    @admin.display(description="state")
+    def state(self, asked: Approval) -> str:
+        return _state(asked)
+
+    @admin.display(description="run")
+    def run_page(self, asked: Approval) -> SafeString:
+        return run_link(asked.run, asked.run)
+
+    @admin.display(description="asked at (UTC)")
+    def asked(self, asked: Approval) -> str:
+        return moment(asked.asked_at)[:19]
+
+    @admin.display(description="because")
+    def because(self, asked: Approval) -> str:
+        return line(asked.reason)
+
+    def _decide(self, request: HttpRequest, asked: Approval, note: str) -> None:
+        user: Any = request.user
+        try:
+            if "approve" in request.POST:
+                decided = approve(asked.pk, by=user, note=note)
+            elif "decline" in request.POST:
+                decided = decline(asked.pk, by=user, note=note)
+            else:
+                decided = withdraw(asked.pk, by=user)
+        except (SagaError, PermissionDenied) as error:
+            messages.error(request, str(error))
+            return
+        if decided.status == ApprovalStatus.FAILED:
+            messages.error(request, f"You consented, but it was not done: {decided.note}")
+        else:
+            messages.success(request, f"Request {asked.pk} is {decided.status}.")
+
+
+def _label(asked: Approval) -> str:
+    kind = VERBS.get(asked.verb)
+    step = line(asked.arguments.get("step", ""))
+    return f"{kind.label if kind else line(asked.verb)} {step}".strip()
+
+
+def _state(asked: Approval) -> str:
+    return f"{_GLYPHS[ApprovalStatus(asked.status)]} {asked.status}"
+
+
+def _buttons(request: HttpRequest, asked: Approval) -> list[tuple[str, str]]:
+    if asked.status != ApprovalStatus.OPEN:
+        return []
+    user: Any = request.user
+    if asked.asked_by == user.get_username():
+        return [("withdraw", "Withdraw it")]
+    may = user.has_perm(Right.APPROVE) and within(user, Right.APPROVE, asked.saga)
+    return [("approve", "Consent: do it now"), ("decline", "Decline")] if may else []
+
+
+def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
+    kind = VERBS.get(asked.verb)
+    told = {k: v for k, v in asked.arguments.items() if k != "step"}
+    if not (request.user.has_perm(Right.REVEAL) and within(request.user, Right.REVEAL, asked.saga)):
+        told = redact(told, conf().REDACT)
+    facts: list[tuple[str, object]] = [
+        ("State", _state(asked)),
+        ("Run", format_html("{} of {}", run_link(asked.run, asked.run), shown(asked.saga))),
+        ("What it does", kind.summary if kind else "Nothing: this code has no such verb."),
+        ("Asked by", shown(f"{asked.asked_by}, {moment(asked.asked_at)[:19]} UTC")),
+        ("Because", shown(asked.reason)),
+    ]
+    if told:
+        facts.append(("With", shown(as_line(told))))
+    if asked.decided_at is not None:
+        decided = f"{asked.decided_by}, {moment(asked.decided_at)[:19]} UTC"
+        facts += [("Decided by", shown(decided)), ("Note", shown(asked.note or "none"))]
+    return facts

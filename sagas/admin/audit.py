@@ -1,0 +1,130 @@
+"""The audit: who did what, when and why. To be read, found in, and taken away whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.shown import as_json, as_line, line, shown
+from sagas.conf import conf
+from sagas.define.redact import hidden, redact
+from sagas.models import AuditEntry
+from sagas.operate.access import Right, scope, within
+from sagas.operate.audit import FIELDS, chain
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(HistoryAdmin):
+    """Entries, the newest first."""
+
+    list_display = ("number", "when", "who", "verb", "on", "because", "changed")
+    list_filter = ("verb",)
+    search_fields = ("=actor", "=run")
+    search_help_text = "a user's whole name, or a run's whole id"
+    ordering = ("-number",)
+    list_display_links = ("number",)
+    fields = (
+        *("number", "when", "who", "approver", "verb", "on", "because", "batch"),
+        *("was", "became", "told", "previous", "hash"),
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With those that are of no saga, as a hold on a queue is."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        names = scope(request.user, Right.READ)
+        return rows if names is None else rows.filter(saga__in=["", *sorted(names)])
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export)
+        return [path("export/", view, name="sagas_auditentry_export"), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
+        """Every entry as a line of JSON, with the text that its hash was made of."""
+        user = request.user
+        whole = scope(user, Right.READ) is None
+        if not (user.has_perm(Right.AUDIT) and user.has_perm(Right.REVEAL) and whole):
+            raise PermissionDenied(
+                "An export holds what was entered, unredacted, of all sagas. It needs "
+                f"{Right.AUDIT.value!r} and {Right.REVEAL.value!r}."
+            )
+        lines = StreamingHttpResponse(_lines(), content_type="application/jsonl")
+        lines["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+        return lines
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        more = {"can_export": request.user.has_perm(Right.REVEAL), **(extra_context or {})}
+        return super().changelist_view(request, more)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        entry: Any = super().get_object(request, object_id, from_field)
+        if entry is not None:
+            user = request.user
+            reveals = user.has_perm(Right.REVEAL) and within(user, Right.REVEAL, entry.saga)
+            entry.details = entry.details if reveals else _redacted(entry.details)
+        return entry
+
+    @admin.display(description="at (UTC)", ordering="number")
+    def when(self, entry: AuditEntry) -> str:
+        return moment(entry.at)
+
+    @admin.display(description="who")
+    def who(self, entry: AuditEntry) -> SafeString:
+        if entry.approver:
+            return format_html("{}, with {}", shown(entry.actor), shown(entry.approver))
+        return shown(entry.actor)
+
+    @admin.display(description="on")
+    def on(self, entry: AuditEntry) -> SafeString | str:
+        if entry.run is None:
+            return shown(entry.subject, 80)
+        step = format_html(" {}", shown(entry.step, 80)) if entry.step else ""
+        return format_html("{}{}", run_link(entry.run, f"{entry.saga} {entry.run}"), step)
+
+    @admin.display(description="because")
+    def because(self, entry: AuditEntry) -> SafeString:
+        return shown(entry.reason, 200)
+
+    @admin.display(description="before → after")
+    def changed(self, entry: AuditEntry) -> str:
+        pairs = [f"{n}: {v} → {entry.after.get(n, 'none')}" for n, v in entry.before.items()]
+        return line("; ".join(pairs), 160)
+
+    @admin.display(description="before")
+    def was(self, entry: AuditEntry) -> SafeString:
+        return format_html("<pre>{}</pre>", shown(as_json(entry.before)))
+
+    @admin.display(description="after")
+    def became(self, entry: AuditEntry) -> SafeString:
+        return format_html("<pre>{}</pre>", shown(as_json(entry.after)))
+
+    @admin.display(description="what was asked")
+    def told(self, entry: AuditEntry) -> SafeString:
+        return format_html("<pre>{}</pre>", shown(as_json(entry.details)))
+
+
+def _redacted(details: Any) -> Any:
+    """What was entered, without what is nobody's business; the values of a changed field too."""
+    if not isinstance(details, dict):
+        return hidden(details)
+    changed = details.get("changed")
+    told = redact({k: v for k, v in details.items() if k != "changed"}, conf().REDACT)
+    return told | ({"changed": hidden(changed)} if changed else {})
+
+
+def _lines() -> Iterator[str]:
+    for link in chain():
+        values = dict(zip(FIELDS, json.loads(link.text), strict=True))
+        yield as_line({**values, "hash": link.hash, "text": link.text}) + "\n"

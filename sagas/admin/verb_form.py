@@ -1,0 +1,157 @@
+"""The form of a verb: what it must be told, and for a changed input the fields of the saga's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from pydantic import BaseModel
+
+from sagas.admin.inputs import PREFIX, JSONText, document, fields
+from sagas.conf import conf
+from sagas.define.redact import redact
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import PayloadInvalid
+from sagas.operate.catalogue import verb_of
+from sagas.operate.restart import Restart
+from sagas.operate.retry import Retry
+from sagas.operate.verb import Verb
+from sagas.states import Direction, StepStatus
+
+_REASONS = {"mark": "Evidence", "resolve": "What was done instead"}
+
+
+class VerbForm(forms.Form):
+    """What one verb must be told about one run, why, and on which revision one looks.
+
+    Args:
+        kind: the verb.
+        view: the run as it is.
+        saga: its definition; None: it is gone.
+        user: who fills it in.
+        step: the step that was chosen before.
+        revealed: whether redacted fields are shown.
+    """
+
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        kind: type[Verb],
+        view: RunView,
+        saga: Definition | None,
+        user: Any,
+        *args: Any,
+        step: str = "",
+        revealed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind, self.saga = kind, saga
+        self.current: dict[str, Any] = json.loads(view.payload)
+        self.hidden = frozenset() if revealed or saga is None else _hidden(saga, self.current)
+        self.initial = {"revision": view.revision, "step": step}
+        for name in kind.model_fields:
+            self.fields |= self._of(name, view, user)
+        self.fields["reason"] = _reason(kind.name)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The bound fields of the run's input, if it can be changed here."""
+        return [field for field in self if field.name.startswith(PREFIX)]
+
+    @property
+    def asked(self) -> list[Any]:
+        """The other bound fields that are to be filled in."""
+        return [field for field in self.visible_fields() if not field.name.startswith(PREFIX)]
+
+    def verb(self) -> Verb:
+        """The verb as it was filled in; to be called when the form is valid.
+
+        Raises:
+            sagas.errors.VerbRefused: what was filled in does not fit it.
+        """
+        told = {name: self._told(name) for name in self.kind.model_fields}
+        return verb_of(self.kind.name, {n: v for n, v in told.items() if v is not None})
+
+    def refuse(self, error: PayloadInvalid) -> None:
+        """Show beside the fields what the saga's model says of them."""
+        for problem in error.problems:
+            field, _, rest = problem["field"].partition(".")
+            where = next((f for f in (f"{PREFIX}{field}", field) if f in self.fields), None)
+            at = f"{rest}: " if rest and where else ""
+            self.add_error(where, f"{at}{problem['message']}")
+
+    def _of(self, name: str, view: RunView, user: Any) -> dict[str, forms.Field]:
+        match name:
+            case "step":
+                return {"step": _step(self.kind, view)}
+            case "payload":
+                model = self.saga.payload if self.saga is not None else None
+                return dict(fields(model, self.current, self.hidden)) if model else {}
+            case "happened":
+                words = [("true", "It happened"), ("false", "It did not happen")]
+                radio = forms.ChoiceField(choices=words, widget=forms.RadioSelect)
+                return {"happened": radio}
+            case "again":
+                help_text = Restart.model_fields["again"].description or ""
+                return {"again": forms.BooleanField(required=False, help_text=help_text)}
+            case "owner":
+                return {"owner": _owner(user)}
+        return {"result": _result(self.kind)}
+
+    def _told(self, name: str) -> Any:
+        if name == "payload":
+            return self._payload()
+        if name == "happened":
+            return self.cleaned_data[name] == "true"
+        return self.cleaned_data.get(name)
+
+    def _payload(self) -> dict[str, Any] | None:
+        """The changed input; None if it was left as it is."""
+        if self.saga is None or self.kind is not Retry:
+            return None
+        model: type[BaseModel] = self.saga.payload
+        entered = document(model, self.cleaned_data, self.current, self.hidden)
+        plain = json.loads(json.dumps(entered, default=float))
+        return None if plain == self.current else plain
+
+
+def _hidden(saga: Definition, current: dict[str, Any]) -> frozenset[str]:
+    shown = redact(current, conf().REDACT, saga.payload)
+    return frozenset(name for name in current if shown[name] != current[name])
+
+
+def _step(kind: type[Verb], view: RunView) -> forms.Field:
+    if kind is not Restart:
+        return forms.CharField(widget=forms.HiddenInput)
+    rows = [r for r in view.rows(Direction.FORWARD) if r.status is not StepStatus.PENDING]
+    choices = [(row.name, f"{row.name} ({row.status.replace('_', ' ')})") for row in rows]
+    return forms.ChoiceField(choices=choices, label="From which step")
+
+
+def _owner(user: Any) -> forms.Field:
+    return forms.CharField(
+        required=False,
+        max_length=150,
+        initial=user.get_username(),
+        label="Who looks after it",
+        help_text="A user's name; empty: nobody.",
+    )
+
+
+def _result(kind: type[Verb]) -> forms.Field:
+    described = kind.model_fields["result"].description or ""
+    text = f"JSON: {described}. Empty: nothing."
+    return JSONText(required=False, label="Its result", help_text=text)
+
+
+def _reason(name: str) -> forms.Field:
+    return forms.CharField(
+        max_length=1000,
+        label=_REASONS.get(name, "Why"),
+        help_text="Kept in the audit, for those who come after you.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )

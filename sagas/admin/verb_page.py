@@ -1,0 +1,129 @@
+"""The page of a verb: what it will do, what it must be told, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from sagas import record
+from sagas.admin import reveal
+from sagas.admin.badge import badge
+from sagas.admin.shown import line
+from sagas.admin.verb_form import VerbForm
+from sagas.define.preview import undo_preview
+from sagas.define.saga import Definition
+from sagas.define.view import RunView
+from sagas.errors import PayloadInvalid, SagaError, UnknownRun
+from sagas.models import Run
+from sagas.operate.access import Right, require
+from sagas.operate.catalogue import VERBS, Answer, carry_out
+from sagas.operate.compensate import Compensate
+from sagas.operate.offer import Offer, offers
+from sagas.operate.verb import Verb, definition, needs_approval
+
+
+class VerbPages(admin.ModelAdmin[Run]):
+    """Adds a page for each verb to the admin of runs."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.do)
+        return [
+            path("<uuid:run_id>/do/<slug:name>/", view, name="sagas_run_do"),
+            *super().get_urls(),
+        ]
+
+    def do(self, request: HttpRequest, run_id: UUID, name: str) -> HttpResponse:
+        """Ask what the verb must be told; carry it out when that is sent."""
+        page = reverse("admin:sagas_run_change", args=[run_id])
+        try:
+            view = record.read(run_id)
+            require(request.user, Right.CHANGE, view.saga)
+            return self._asked(request, VERBS[name], view)
+        except KeyError:
+            messages.error(request, f"There is no verb {line(name)!r}.")
+        except UnknownRun as error:
+            messages.error(request, str(error))
+            return redirect("admin:sagas_run_changelist")
+        except (SagaError, PermissionDenied) as error:
+            messages.error(request, f"{VERBS[name].label} was refused: {error}")
+        return redirect(page)
+
+    def _asked(self, request: HttpRequest, kind: type[Verb], view: RunView) -> HttpResponse:
+        saga = definition(kind.model_construct(), view)
+        step = request.GET.get("step", "")
+        revealed = reveal.reveals(request, view.saga)
+        how: dict[str, Any] = {"step": step, "revealed": revealed}
+        if request.method != "POST":
+            return self._shown(request, VerbForm(kind, view, saga, request.user, **how), view, step)
+        form = VerbForm(kind, view, saga, request.user, request.POST, **how)
+        if not form.is_valid():
+            return self._shown(request, form, view, step)
+        try:
+            answer = self._carried_out(request, form, view)
+        except PayloadInvalid as error:
+            form.refuse(error)
+            return self._shown(request, form, view, step)
+        messages.success(request, _told(kind, step, answer))
+        return redirect("admin:sagas_run_change", view.id)
+
+    def _carried_out(self, request: HttpRequest, form: VerbForm, view: RunView) -> Answer:
+        entered = form.cleaned_data
+        how = {"reason": entered["reason"], "revision": entered["revision"]}
+        user: Any = request.user
+        return carry_out(view.id, form.verb(), by=user, **how)
+
+    def _shown(
+        self, request: HttpRequest, form: VerbForm, view: RunView, step: str
+    ) -> HttpResponse:
+        kind = form.kind
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{kind.label} {line(step)}".strip(),
+            "verb": kind,
+            "form": form,
+            "run": view,
+            "step": line(step),
+            "badge": badge(view.status),
+            "row": (row := _row(view, step)),
+            "row_badge": badge(row.status) if row is not None else "",
+            "key": line(view.business_key),
+            "page": reverse("admin:sagas_run_change", args=[view.id]),
+            "approval": needs_approval(kind.model_construct(), view.saga),
+            "refusal": _refusal(kind, view, step),
+            "preview": _preview(kind, form.saga, view),
+        }
+        status = 400 if form.errors else 200
+        return TemplateResponse(request, "admin/sagas/run/do.html", context, status=status)
+
+
+def _told(kind: type[Verb], step: str, answer: Answer) -> str:
+    what = f"{kind.label} {line(step)}".strip()
+    if answer.status is None:
+        return (
+            f"{what}: a second person must consent. You have asked for it "
+            f"(request {answer.approval})."
+        )
+    return f"{what}: done. The run is {answer.status.replace('_', ' ')}."
+
+
+def _row(view: RunView, step: str) -> Any:
+    rows = [row for row in view.steps.values() if row.name == step]
+    return rows[-1] if rows else None
+
+
+def _refusal(kind: type[Verb], view: RunView, step: str) -> str:
+    """Why it would be refused now, if it is not offered: better read before than after."""
+    found: list[Offer] = [o for o in offers(view) if o.verb is kind and o.step in ("", step)]
+    return found[0].refusal if len(found) == 1 else ""
+
+
+def _preview(kind: type[Verb], saga: Definition | None, view: RunView) -> Any:
+    return undo_preview(saga, view) if kind is Compensate and saga is not None else None

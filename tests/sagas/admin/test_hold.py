@@ -1,0 +1,114 @@
+"""Holds are placed, seen and lifted in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from sagas.models import AuditEntry, Hold
+from sagas.operate.pause import pause
+from tests.sagas.flows import flow
+from tests.sagas.operate.parked import WHY
+from tests.sagas.stage import Actor, Known, begun
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
+PAGE = "/admin/sagas/hold/"
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    user = User.objects.create_user("ann", is_staff=True)
+    names = ["view_run", "change_run", "view_hold", "add_hold"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(user)
+    return client
+
+
+def placed(client: Client, target: str = "queue:payments", reason: str = "<b>down</b>") -> Any:
+    return client.post(f"{PAGE}add/", {"target": target, "reason": reason}, follow=True)
+
+
+def said(page: Any) -> str:
+    return " ".join(str(message) for message in page.context["messages"])
+
+
+def test_a_queue_is_held_with_a_reason(operator: Client) -> None:
+    page = placed(operator)
+    assert said(page) == "Held: queue payments. What is in flight finishes."
+    hold = Hold.objects.get()
+    assert (hold.kind, hold.target, hold.placed_by) == ("queue", "payments", "ann")
+    html = operator.get(PAGE).content.decode()
+    assert "in force" in html
+    assert "&lt;b&gt;down" in html
+    assert "<b>down" not in html
+
+
+def test_the_form_offers_what_there_is_and_takes_nothing_else(
+    operator: Client, known: Known
+) -> None:
+    known(flow([Actor().step("a", partner="bank")]))
+    html = operator.get(f"{PAGE}add/").content.decode()
+    for target in ("saga:flow", "queue:payments", "partner:bank"):
+        assert f'value="{target}"' in html
+    page = placed(operator, "queue:paymants")
+    assert "Select a valid choice" in str(page.context["form"].errors)
+    assert not Hold.objects.exists()
+
+
+def test_a_second_hold_is_refused_with_the_first_ones_reason(operator: Client) -> None:
+    placed(operator)
+    page = placed(operator, reason="me too")
+    assert page.status_code == 400
+    assert "down" in str(page.context["form"].errors)
+
+
+def test_without_a_reason_nothing_is_held(operator: Client) -> None:
+    assert placed(operator, reason=" ").context["form"].errors["reason"]
+    assert not Hold.objects.exists()
+
+
+def test_a_hold_is_lifted_at_a_pace(operator: Client) -> None:
+    placed(operator)
+    page = f"{PAGE}{Hold.objects.get().pk}/change/"
+    assert b"Runs that wait for it" in operator.get(page).content
+    answer = operator.post(page, {"reason": "back", "per_second": "5"}, follow=True)
+    assert said(answer).startswith("Lifted: 0 runs go on")
+    assert Hold.objects.get().lifted_by == "ann"
+    assert b'value="Lift"' not in operator.get(page).content
+    verbs = AuditEntry.objects.order_by("number").values_list("verb", flat=True)
+    assert list(verbs) == ["hold", "lift"]
+    again = operator.post(page, {"reason": "back", "per_second": "5"})
+    assert again.status_code in (200, 400)
+    assert AuditEntry.objects.count() == 2
+
+
+def test_a_paused_run_is_among_them_and_is_let_go_here_too(operator: Client, known: Known) -> None:
+    run_id = begun(known(flow(Actor().steps("a"))))
+    pause(run_id, **WHY)
+    page = f"{PAGE}{Hold.objects.get().pk}/change/"
+    assert f"/admin/sagas/run/{run_id}/change/" in operator.get(page).content.decode()
+    operator.post(page, {"reason": "on", "per_second": "5"})
+    assert Hold.objects.get().lifted_at is not None
+
+
+def test_a_viewer_sees_holds_and_changes_none(client: Client) -> None:
+    user = User.objects.create_user("vic", is_staff=True)
+    names = ["view_run", "view_hold"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(user)
+    hold = Hold.objects.create(kind="queue", target="payments", reason="x", placed_by="ann")
+    assert client.get(f"{PAGE}add/").status_code == 403
+    assert placed(client).status_code == 403
+    page = f"{PAGE}{hold.pk}/change/"
+    assert b'value="Lift"' not in client.get(page).content
+    client.post(page, {"reason": "x", "per_second": "5"})
+    hold.refresh_from_db()
+    assert hold.lifted_at is None
+
+
+def test_a_hold_that_is_none_leads_to_the_list(operator: Client) -> None:
+    page = operator.get(f"{PAGE}7/change/", follow=True)
+    assert page.redirect_chain == [(PAGE, 302)]
