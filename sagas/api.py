@@ -16,6 +16,7 @@ from sagas.define.redact import Redacted
 from sagas.define.saga import Definition, parallel, pivot
 from sagas.define.step import Errors, Step, step, wait_for, wait_until
 from sagas.errors import (
+    ApprovalNeeded,
     CancelRefused,
     DefinitionError,
     KeyConflict,
@@ -26,10 +27,14 @@ from sagas.errors import (
     UnknownSaga,
     VerbRefused,
 )
+from sagas.operate.assign import assign
 from sagas.operate.cancel import cancel
 from sagas.operate.compensate import compensate
+from sagas.operate.hold import hold, lift
 from sagas.operate.mark import mark
+from sagas.operate.pause import pause, resume
 from sagas.operate.resolve import resolve
+from sagas.operate.restart import restart
 from sagas.operate.retry import retry
 from sagas.operate.signal import send_signal
 from sagas.operate.skip import skip
@@ -38,6 +43,7 @@ from sagas.run.recover import claimable
 from sagas.run.start import Started, start
 
 __all__ = [
+    "ApprovalNeeded",
     "CancelRefused",
     "DefinitionError",
     "Errors",
@@ -59,12 +65,18 @@ __all__ = [
     "UnknownSaga",
     "VerbRefused",
     "Wait",
+    "assign",
     "cancel",
     "compensate",
+    "hold",
+    "lift",
     "mark",
     "parallel",
+    "pause",
     "pivot",
     "resolve",
+    "restart",
+    "resume",
     "retry",
     "send_signal",
     "skip",
@@ -90,5 +102,5 @@ class Saga(Definition):
             UnknownRun: there is no such run.
         """
         view = record.read(run_id)
-        rows = claimable(view)
+        rows = claimable(self, view)
         return canvas(self, view, rows) if rows else None

@@ -18,6 +18,8 @@ from sagas.define import registry
 from sagas.define.plan import time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Step
+from sagas.operate.catalogue import VERBS
+from sagas.run.queues import routed_queues
 from sagas.states import Direction
 
 logger = logging.getLogger("sagas.checks")
@@ -40,7 +42,7 @@ def check_sagas(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> lis
         conf()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="See sagas.conf.Conf for its names.", id="sagas.E100")]
-    return [*_queues(), *_limits(), *_redelivery(), *_celery(), *_database()]
+    return [*_queues(), *_limits(), *_redelivery(), *_celery(), *_database(), *_four_eyes()]
 
 
 @register("sagas", deploy=True)
@@ -188,11 +190,23 @@ def _database() -> Iterator[CheckMessage]:
         )
 
 
-def routed_queues() -> frozenset[str]:
-    """The names of the queues that Celery's settings know."""
-    queues = current_app.conf.task_queues or ()
-    names = {q if isinstance(q, str) else q.name for q in queues}
-    return frozenset({*names, current_app.conf.task_default_queue})
+def _four_eyes() -> Iterator[CheckMessage]:
+    """A slip in a rule would let one person do what takes two."""
+    sagas = {saga.name for saga in registry.all_sagas()}
+    for saga, verbs in conf().FOUR_EYES.items():
+        if saga != "*" and saga not in sagas:
+            yield Error(
+                f"SAGAS['FOUR_EYES'] names the saga {saga!r}, which is not defined.",
+                hint=f"Use '*' for all sagas, or one of: {', '.join(sorted(sagas)) or 'none'}.",
+                id="sagas.E111",
+            )
+        for verb in verbs:
+            if verb not in VERBS:
+                yield Error(
+                    f"SAGAS['FOUR_EYES'][{saga!r}] names the verb {verb!r}, which does not exist.",
+                    hint=f"Verbs are: {', '.join(VERBS)}.",
+                    id="sagas.E112",
+                )
 
 
 def _all_steps() -> Iterator[tuple[Definition, Step]]:

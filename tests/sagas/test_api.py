@@ -20,11 +20,12 @@ from tests.sagas.flows import Payload, fork, simple
 from tests.sagas.stage import BACKWARD, Known, carried
 
 PUBLIC = {
-    "CancelRefused", "DefinitionError", "Errors", "KeyConflict", "NotApplied", "PayloadInvalid",
-    "Redacted", "Refused", "Retry", "RetryLater", "Run", "Saga", "SagaError", "Started", "Step",
-    "StepTimeout", "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait", "cancel",
-    "compensate", "mark", "parallel", "pivot", "resolve", "retry", "send_signal", "skip", "start",
-    "step", "wait_for", "wait_until",
+    "ApprovalNeeded", "CancelRefused", "DefinitionError", "Errors", "KeyConflict", "NotApplied",
+    "PayloadInvalid", "Redacted", "Refused", "Retry", "RetryLater", "Run", "Saga", "SagaError",
+    "Started", "Step", "StepTimeout", "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait",
+    "assign", "cancel", "compensate", "hold", "lift", "mark", "parallel", "pause", "pivot",
+    "resolve", "restart", "resume", "retry", "send_signal", "skip", "start", "step", "wait_for",
+    "wait_until",
 }  # fmt: skip
 
 

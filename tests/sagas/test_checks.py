@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
 
 from sagas import checks
-from sagas.checks import check_broker, check_sagas, refuse_unfit_broker, routed_queues
+from sagas.checks import check_broker, check_sagas, refuse_unfit_broker
 from sagas.define import registry
 from tests.project.private_redis import PrivateRedis, private_redis
 from tests.project.rabbitmq import virtual_host
@@ -141,6 +141,20 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
         {"engine": "django.db.backends.sqlite3"},
     ),
     (
+        "sagas.E111",
+        True,
+        "SAGAS['FOUR_EYES'] names the saga 'none', which is not defined.",
+        "Use '*' for all sagas, or one of: ",
+        {"settings": {"FOUR_EYES": {"none": ["skip"]}}},
+    ),
+    (
+        "sagas.E112",
+        True,
+        "SAGAS['FOUR_EYES']['*'] names the verb 'skp', which does not exist.",
+        "Verbs are: retry, mark, skip,",
+        {"settings": {"FOUR_EYES": {"*": ["skp"]}}},
+    ),
+    (
         "sagas.E100",
         True,
         "The setting SAGAS is wrong. SAGAS['NONSENSE']: Extra inputs are not permitted.",
@@ -213,11 +227,6 @@ def test_every_step_with_a_fault_is_named(
     known(flow([simple(name, queue="nowhere") for name in "xyz"], name="other"))
     found = found_in(monkeypatch, celery, known, {"step": {"queue": "nowhere"}})
     assert [m.msg.split("step ")[1][:3] for m in found] == ["'b'", "'x'", "'y'", "'z'"]
-
-
-def test_a_queue_that_the_settings_name_is_known() -> None:
-    assert current_app.conf.task_default_queue in routed_queues()
-    assert {queue.name for queue in current_app.conf.task_queues} <= routed_queues()
 
 
 def test_django_runs_the_checks() -> None:
