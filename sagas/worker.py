@@ -37,6 +37,7 @@ class Sweeper(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Start both threads. They end with the process: while tasks drain, leases go on."""
         drain.reopen()
+        heartbeat.describe(worker.app.amqp.queues.consume_from, worker.pool.num_processes)
         children, batches = Children(worker), Occasionally(resend_lapsed)
         for name, pause, action in (
             ("sagas-heartbeat", lambda: conf().LEASE_SECONDS / 4, heartbeat.beat),

@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterable
 
 from sagas import db, transitions
 from sagas.conf import conf
 from sagas.identity import identity
 
 _BEAT = """
-INSERT INTO sagas_worker (name, host, pid, started_at, beat_at, lease_until)
+INSERT INTO sagas_worker AS w (name, host, pid, started_at, beat_at, lease_until, queues, processes)
 VALUES (%(name)s, %(host)s, %(pid)s, clock_timestamp(), clock_timestamp(),
-  clock_timestamp() + %(lease)s::float8 * interval '1 second')
-ON CONFLICT (name) DO UPDATE SET beat_at = excluded.beat_at, lease_until = excluded.lease_until"""
+  clock_timestamp() + %(lease)s::float8 * interval '1 second',
+  coalesce(%(queues)s::varchar[], '{}'), %(processes)s::int)
+ON CONFLICT (name) DO UPDATE SET beat_at = excluded.beat_at, lease_until = excluded.lease_until,
+  queues = coalesce(%(queues)s::varchar[], w.queues),
+  processes = coalesce(excluded.processes, w.processes)"""
 _LEAVE = "DELETE FROM sagas_worker WHERE name = %s"
 _FORGET = "DELETE FROM sagas_worker WHERE lease_until < clock_timestamp() - interval '1 day'"
 
 _beaten: float | None = None  # the monotonic time of this process's last beat
+_queues: list[str] | None = None  # None: not for this process to say ...
+_processes: int | None = None  # ... as in a pool's child, which beats for its parent
+
+
+def describe(queues: Iterable[str], processes: int | None) -> None:
+    """Have the beats of this process say what its worker reads, and with how many processes."""
+    global _queues, _processes
+    _queues, _processes = sorted(name[:200] for name in queues), processes
 
 
 def beat() -> None:
@@ -29,6 +41,8 @@ def beat() -> None:
         "host": socket.gethostname()[:255],
         "pid": os.getpid(),
         "lease": conf().LEASE_SECONDS,
+        "queues": _queues,
+        "processes": _processes,
     }
     db.execute(_BEAT, params)
     if _beaten is None:

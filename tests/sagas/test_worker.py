@@ -22,6 +22,13 @@ from sagas.run import drain, heartbeat
 from sagas.worker import Children, Sweeper
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's worker says of itself is forgotten."""
+    monkeypatch.setattr(heartbeat, "_queues", None)
+    monkeypatch.setattr(heartbeat, "_processes", None)
+
+
 class Stop(BaseException):
     """Ends the endless loop of a test's sweeper."""
 
@@ -124,8 +131,19 @@ def started(batches: Any = None) -> dict[str, threading.Thread]:
             threading.Thread, "start", lambda thread: threads.update({thread.name: thread})
         ),
     ):
-        Sweeper(MagicMock()).start(SimpleNamespace(pool=None))
+        Sweeper(MagicMock()).start(reading("sagas", "payments"))
     return threads
+
+
+def reading(*queues: str) -> Any:
+    """A worker with four processes that reads these queues."""
+    app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=queues)))
+    return SimpleNamespace(app=app, pool=SimpleNamespace(_pool=None, num_processes=4))
+
+
+def test_a_worker_says_what_it_reads_before_it_beats_first() -> None:
+    started()
+    assert (heartbeat._queues, heartbeat._processes) == (["payments", "sagas"], 4)
 
 
 def test_the_threads_end_with_their_process() -> None:

@@ -41,6 +41,37 @@ def test_later_beats_move_the_lease_and_nothing_else() -> None:
     assert after.lease_until > timezone.now()
 
 
+def test_a_beat_says_what_its_worker_reads_and_a_childs_beat_leaves_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heartbeat, "_queues", None)
+    monkeypatch.setattr(heartbeat, "_processes", None)
+    heartbeat.beat()  # a child was faster than its parent
+    assert said() == ([], None)
+    heartbeat.describe(["sagas", "payments"], 4)
+    with counted() as statements:
+        heartbeat.beat()
+    assert len(statements) == 1
+    assert said() == (["payments", "sagas"], 4)
+    monkeypatch.setattr(heartbeat, "_queues", None)
+    monkeypatch.setattr(heartbeat, "_processes", None)
+    heartbeat.beat()
+    assert said() == (["payments", "sagas"], 4)
+
+
+def said() -> tuple[list[str], int | None]:
+    """What the worker's row says of it."""
+    found = Worker.objects.get()
+    return found.queues, found.processes
+
+
+def test_a_beat_says_so_when_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "_queues", ["sagas"])
+    monkeypatch.setattr(heartbeat, "_processes", 2)
+    heartbeat.beat()
+    assert said() == (["sagas"], 2)
+
+
 def test_workers_that_are_gone_for_a_day_are_forgotten() -> None:
     for name, days in (("old", 2), ("late", 0.5)):
         Worker.objects.create(
