@@ -62,6 +62,10 @@ class Conf(BaseModel):
     #: How long a deployment may take. A worker leaves a younger run whose definition it does not
     #: know to other workers; an older one needs attention.
     DEPLOY_SECONDS: float = Field(600, ge=0)
+    #: Pause before a sweep looks again at a run that a hold stops, for once: lifting wakes runs.
+    HELD_LOOK_SECONDS: float = Field(300, gt=0)
+    #: How many runs a second go on when a hold is lifted, unless the operator says otherwise.
+    DRAIN_PER_SECOND: float = Field(50, gt=0)
     #: Attempts of one step that may die without an answer before a person is asked.
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.

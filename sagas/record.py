@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -13,10 +14,12 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
-_RUN = """r.saga, r.version, r.fingerprint, r.business_key,
+HOLDS = """(SELECT array_agg(h.kind || ':' || h.target)
+  FROM sagas_hold h WHERE h.lifted_at IS NULL)"""  #: every hold that is in force
+_RUN = f"""r.saga, r.version, r.fingerprint, r.business_key,
   coalesce(r.amended, r.payload)::text, r.status, r.epoch,
   r.revision, r.halt, r.attention, r.error_group, r.owner,
-  (SELECT array_agg(h.kind || ':' || h.target) FROM sagas_hold h WHERE h.lifted_at IS NULL),
+  {HOLDS},
   r.deadline_at, clock_timestamp(),
   extract(epoch FROM clock_timestamp() - r.created_at)::float8,
   extract(epoch FROM r.wake_at - clock_timestamp())::float8"""
@@ -42,6 +45,21 @@ WINDOW steps AS (PARTITION BY r.id ORDER BY s.direction DESC, s.position)
 ORDER BY r.id, s.direction DESC, s.position"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
 _RUN_COLUMNS = 17
+
+_UNFINISHED = "r.status IN ('pending', 'running', 'compensating')"
+# A step that a worker would have claimed by now, but for a hold; or a run that would have turned
+# back.
+_DUE = f"""s.status IN ('ready', 'unknown', 'waiting', 'in_flight')
+  AND (CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END <= clock_timestamp()
+    OR (s.direction = 'forward' AND r.deadline_at <= clock_timestamp()))"""
+_STEPS = """(r.saga, r.version, s.name) IN (SELECT m.saga, m.version, m.name
+  FROM json_to_recordset(%(steps)s::json) AS m(saga text, version int, name text))"""
+_COVERS = {
+    "run": "r.id = %(target)s::uuid",
+    "saga": "r.saga = %(target)s",
+    "queue": _STEPS,
+    "partner": _STEPS,
+}
 
 
 def read(run_id: UUID) -> RunView:
@@ -74,6 +92,46 @@ def read_many(run_ids: Sequence[UUID]) -> list[RunView]:
     rows = db.execute(_READ_MANY, [list(run_ids)])
     runs = groupby(rows, key=itemgetter(0))
     return [view_of(run_id, [row[1:] for row in steps]) for run_id, steps in runs]
+
+
+def stopped(kind: str, target: str, steps: Sequence[tuple[str, int, str]]) -> list[UUID]:
+    """The runs that a hold keeps waiting, the oldest first. Reads every unfinished run.
+
+    Args:
+        steps: what a hold on a queue or a partner covers, from ``define.hold.reach``.
+    """
+    sql = f"""
+SELECT r.id FROM sagas_run r WHERE {_UNFINISHED} AND {_waits(kind)} ORDER BY r.id"""
+    return [run_id for (run_id,) in db.execute(sql, _covered(target, steps))]
+
+
+def count_stopped(
+    kind: str, target: str, steps: Sequence[tuple[str, int, str]], *, most: int, among: int
+) -> int:
+    """How many runs a hold keeps waiting, as ``stopped``, counted with bounded effort.
+
+    Args:
+        most: no more than these are counted.
+        among: no more unfinished runs than these are looked at.
+    """
+    one = _COVERS[kind] if kind == "run" else "true"
+    sql = f"""
+SELECT count(*) FROM (
+  SELECT 1 FROM (SELECT * FROM sagas_run r WHERE {_UNFINISHED} AND {one} LIMIT %(among)s) r
+  WHERE {_waits(kind)} LIMIT %(most)s) found"""
+    params = _covered(target, steps) | {"most": most, "among": among}
+    return int(db.execute(sql, params)[0][0])
+
+
+def _waits(kind: str) -> str:
+    """The condition that a run waits; with a limit, or all steps might be read to answer it."""
+    return f"""(SELECT s.id FROM sagas_step s
+    WHERE s.run_id = r.id AND {_DUE} AND {_COVERS[kind]} LIMIT 1) IS NOT NULL"""
+
+
+def _covered(target: str, steps: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
+    rows = [dict(zip(("saga", "version", "name"), step, strict=True)) for step in steps]
+    return {"target": target, "steps": json.dumps(rows)}
 
 
 def view_of(run_id: UUID, rows: list[tuple[Any, ...]]) -> RunView:

@@ -1,8 +1,8 @@
 """The record's only writer: a draft's moves in one statement, all of them or none.
 
 Every write names the revision of the run that it was planned on. If somebody else moved the run
-in between, nothing is written and the caller plans again on what is true now; so joins, cancels
-and late answers need no further locks.
+in between, or a hold came on the step that is claimed, nothing is written and the caller plans
+again on what is true now; so joins, cancels and late answers need no further locks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from sagas.states import SETTLED_STEPS, Direction, RunStatus, StepStatus
 
 
 def write(draft: Draft) -> bool:
-    """Write a draft's moves with their events. True: written; False: the run has moved since.
+    """Write a draft's moves with their events. True: written.
+
+    False: the run has moved since, or a hold has come on the step that the draft claims.
 
     On success the draft's view is current again: its revision, and the ids of new rows.
     """
@@ -34,12 +36,14 @@ def write(draft: Draft) -> bool:
     new = _new(draft)
     kept = [change for change in draft.changes.values() if change.row.id is not None]
     more = tuple(name for name in _AMENDED if getattr(draft, name) is not None)
-    shape = (draft.moves_run, wake is not None, len(kept), bool(new), len(draft.events))
+    claims = draft.claimed is not None
+    shape = (draft.moves_run, wake is not None, claims, len(kept), bool(new), len(draft.events))
     sql = _statement(*shape, more)
     params = _params(draft, kept, wake) | {name: getattr(draft, name) for name in more}
     if new:
         params["added"] = _added(new)
     if draft.claimed is not None:
+        params["unless"] = list(draft.unless)
         draft.claimed.claimed_at = time.monotonic()
     rows = db.execute(sql, params)
     if not rows:
@@ -111,6 +115,7 @@ def insert(draft: Draft, deadline: float | None, tags: Sequence[str] = ()) -> bo
     if not rows:
         return False
     _learn(view, rows[0][0], wake)
+    view.holds = frozenset(rows[0][1] or ())
     return True
 
 
@@ -133,6 +138,21 @@ def look_again(looks: Iterable[tuple[RunView, float | None]]) -> None:
     rows = [{"id": str(v.id), "revision": v.revision, "look": look} for v, look in looks]
     if rows:
         db.execute(_LOOK_AGAIN, {"looks": json.dumps(rows)})
+
+
+def drain(runs: Sequence[UUID], first: int, per_second: float) -> int:
+    """Have a sweep look at runs one after another: a hold that stopped them is lifted.
+
+    Args:
+        runs: in this order.
+        first: how many go before them.
+        per_second: how many are due in a second.
+
+    Returns:
+        how many there were; the others rest, or are gone.
+    """
+    params = {"runs": list(runs), "first": first, "per_second": per_second}
+    return len(db.execute(_DRAIN, params))
 
 
 def free(worker: str, pids: Sequence[int] | None = None) -> int:
@@ -159,6 +179,7 @@ WITH run AS (
   WHERE id = %(id)s AND status = '{RunStatus.PENDING}' AND halt = '' AND saga = %(saga)s
     AND version = %(version)s AND fingerprint = %(fingerprint)s
     AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
+    AND NOT EXISTS (SELECT 1 FROM sagas_hold WHERE lifted_at IS NULL)
     AND EXISTS (SELECT 1 FROM sagas_step
       WHERE run_id = %(id)s AND direction = '{Direction.FORWARD}' AND name = %(step)s
         AND status = '{StepStatus.READY}' AND due_at <= clock_timestamp())
@@ -195,6 +216,16 @@ UPDATE sagas_run r SET revision = r.revision + 1,
 FROM json_to_recordset(%(looks)s::json) AS m(id uuid, revision int, look float8)
 WHERE r.id = m.id AND r.revision = m.revision"""
 
+# Runs are locked in one order, as everywhere where several are.
+_DRAIN = """
+UPDATE sagas_run r SET revision = revision + 1, wake_at = clock_timestamp()
+  + (%(first)s::int + waiting.nth) / %(per_second)s::float8 * interval '1 second'
+FROM (SELECT run.id, given.nth
+      FROM unnest(%(runs)s::uuid[]) WITH ORDINALITY AS given(id, nth)
+      JOIN sagas_run run ON run.id = given.id
+      WHERE run.wake_at IS NOT NULL ORDER BY run.id FOR NO KEY UPDATE OF run) waiting
+WHERE r.id = waiting.id RETURNING r.id"""
+
 # Rare, so it reads all unfinished runs: an index of what is in flight would cost every claim.
 # Runs are locked before their steps, as everywhere.
 _FREE = """
@@ -220,7 +251,11 @@ def _after(seconds: str) -> str:
 
 
 _REVISE = "UPDATE sagas_run SET revision = revision + 1"
-_AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s RETURNING id"
+_AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s{unheld} RETURNING id"
+# What an operator has stopped meanwhile is not claimed.
+_UNHELD = """
+    AND NOT EXISTS (SELECT 1 FROM sagas_hold h WHERE h.lifted_at IS NULL
+      AND h.kind || ':' || h.target = ANY(%(unless)s::text[]))"""
 
 # Each statement changes nothing unless the run is as it was when it was planned. Whoever writes
 # ``wake_at`` raises the revision too, so that nobody relies on a look that has been put off.
@@ -233,7 +268,7 @@ _WAKE_RUN = f"run AS ({_REVISE}, wake_at = least(wake_at, {_after('%(wake)s')}) 
 _UPDATE_RUN = f"""
 run AS (
   {_REVISE}, status = %(status)s::text, epoch = %(epoch)s::int, halt = %(halt)s,
-    attention = %(attention)s, error_group = %(error_group)s::text{{}},
+    attention = %(attention)s, error_group = %(error_group)s::text{{more}},
     wake_at = CASE WHEN %(awake)s::bool THEN least(wake_at, {_after("%(wake)s")}) END,
     started_at = CASE WHEN %(status)s::text <> '{RunStatus.PENDING}'
                  THEN coalesce(started_at, clock_timestamp()) END,
@@ -243,10 +278,12 @@ run AS (
 _INSERT_RUN = f"""
 run AS (
   INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
-    revision, halt, attention, error_group, tags, deadline_at, wake_at, created_at, started_at, finished_at)
+    revision, halt, attention, error_group, tags, deadline_at, wake_at, created_at, started_at,
+    finished_at)
   VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
-    %(error_group)s::text, %(tags)s::varchar[], {_after("%(deadline)s")}, CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
+    %(error_group)s::text, %(tags)s::varchar[], {_after("%(deadline)s")},
+    CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
     clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
     CASE WHEN %(over)s::bool THEN clock_timestamp() END)
   ON CONFLICT (saga, business_key) DO NOTHING
@@ -312,11 +349,18 @@ _IDS = "(SELECT json_agg(json_build_array(direction, name, id)) FROM added)"
 
 @cache
 def _statement(
-    moves_run: bool, wakes: bool, moved: int, adds: bool, events: int, more: tuple[str, ...]
+    moves_run: bool,
+    wakes: bool,
+    claims: bool,
+    moved: int,
+    adds: bool,
+    events: int,
+    more: tuple[str, ...],
 ) -> str:
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
-    changed = _UPDATE_RUN.format("".join(f", {_AMENDED[name]}" for name in more))
-    clauses = [changed if moves_run else _WAKE_RUN if wakes else _COUNT_RUN]
+    run = _UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN
+    amended = "".join(f", {_AMENDED[name]}" for name in more)
+    clauses = [run.format(more=amended, unheld=_UNHELD if claims else "")]
     clauses += [_MOVE_STEPS.format(_repeated(_IMAGE, moved))] if moved else []
     clauses += [_ADD_STEPS] if adds else []
     clauses += [_LOG.format(_repeated(_EVENT, events))] if events else []
@@ -326,7 +370,7 @@ def _statement(
 @cache
 def _insert(events: int) -> str:
     logged = _LOG.format(_repeated(_EVENT, events))
-    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS} FROM run"
+    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS}, {record.HOLDS} FROM run"
 
 
 def _repeated(clause: str, times: int) -> str:

@@ -38,7 +38,7 @@ def order_page(business_key: str) -> str:
 # Reserve the stock.
 
 
-@step(retry=Retry(attempts=5), timeout=10)
+@step(partner="inventory", retry=Retry(attempts=5), timeout=10)
 def reserve_stock(run: Run[Order]) -> inventory.Reservation:
     """Hold the ordered quantity, so that nobody pays for what is sold out."""
     order = run.payload
@@ -66,7 +66,7 @@ def release_stock(run: Run[Order]) -> None:
 # Take the money: first hold the amount, which can be let go, then capture it, which cannot.
 
 
-@step(retry=Retry(attempts=5), timeout=10)
+@step(partner="payments", retry=Retry(attempts=5), timeout=10)
 def authorize_payment(run: Run[Order]) -> payments.Authorization:
     """Hold the amount on the customer's card."""
     order = run.payload
@@ -96,7 +96,7 @@ def void_payment(run: Run[Order]) -> None:
         partner.void(held.id, key=run.key, timeout=run.remaining)
 
 
-@step(retry=Retry(attempts=5), timeout=10)
+@step(partner="payments", retry=Retry(attempts=5), timeout=10)
 def capture_payment(run: Run[Order]) -> payments.Capture:
     """Take the amount that is held: from here on the parcel must be sent."""
     held = run.results["authorize_payment"]
@@ -113,7 +113,7 @@ def find_capture(run: Run[Order]) -> payments.Capture | NotApplied:
 # Send the parcel. It is paid for, so both are tried until they work.
 
 
-@step(timeout=10)
+@step(partner="shipping", timeout=10)
 def book_courier(run: Run[Order]) -> shipping.Booking:
     """Have a courier fetch the parcel."""
     return shipping.connector().book_courier(
@@ -128,7 +128,7 @@ def find_courier(run: Run[Order]) -> shipping.Booking | NotApplied:
     return booked or NotApplied()
 
 
-@step(timeout=10)
+@step(partner="shipping", timeout=10)
 def print_label(run: Run[Order]) -> shipping.Label:
     """Print the parcel's label, which carries its tracking number."""
     return shipping.connector().print_label(
@@ -146,7 +146,12 @@ def find_label(run: Run[Order]) -> shipping.Label | NotApplied:
 # Tell the customer. A mailbox that takes no mail must not hold up an order that is on its way.
 
 
-@step(retry=Retry(attempts=None, cap=300, total=A_DAY), timeout=10, optional=True)
+@step(
+    partner="notifications",
+    retry=Retry(attempts=None, cap=300, total=A_DAY),
+    timeout=10,
+    optional=True,
+)
 def notify_customer(run: Run[Order]) -> notifications.Sent:
     """Mail the tracking number."""
     label = run.results["print_label"]

@@ -17,8 +17,8 @@ The second half lists what each step promised to the run, which must still be ke
 - that a step which may not be repeated is verified before anything else is done about a doubt.
 
 Everything else may change under a run: the code of the steps, timeouts, retries, queues,
-conditions, what exceptions mean, a verify that is added (or removed from a step that may be
-repeated), the saga's deadline, ``hop`` and the payload's model, which must go on reading what is
+partners, conditions, what exceptions mean, a verify that is added (or removed from a step that may
+be repeated), the saga's deadline, ``hop`` and the payload's model, which must go on reading what is
 stored.
 
 There is room for the promises of the first 24 steps; those of later ones are part of the hash, so

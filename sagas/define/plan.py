@@ -14,6 +14,7 @@ from sagas.define.backoff import Retry
 from sagas.define.cause import error_group
 from sagas.define.draft import Draft
 from sagas.define.frontier import frontier
+from sagas.define.hold import covering, names
 from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
@@ -29,11 +30,13 @@ class Worker:
         carries: whether this worker may perform that step next, in this very task.
         holds: whether a step's condition holds.
         poison: attempts in a row that may die before a person is asked.
+        default_queue: where steps go that name no queue: a hold may be on it.
     """
 
     carries: Callable[[Step, Direction], bool]
     holds: Callable[[Step], bool]
     poison: int = 5
+    default_queue: str = ""
 
 
 def begin(saga: Definition, view: RunView, worker: Worker) -> Draft:
@@ -52,10 +55,13 @@ def claim(
     """Take a step for this worker, if it may be taken now.
 
     The draft's ``claimed`` may be another step than the one asked for, or none: a run whose
-    deadline has passed turns back instead.
+    deadline has passed turns back instead. While a hold covers the step asked for, nothing is
+    decided either: not even that.
     """
     draft = Draft(view)
     if view.status not in ACTIVE_RUNS[direction]:
+        return draft
+    if (step := saga.steps.get(name)) is not None and _held(step, draft, worker):
         return draft
     if direction is Direction.FORWARD and _must_halt(saga, draft):
         _turn_when_still(saga, draft, worker)
@@ -70,7 +76,7 @@ def claim(
 def first_claim(saga: Definition, view: RunView, name: str) -> Draft:
     """Take a step of a run that nobody has touched: what ``claim`` says then."""
     draft = Draft(view)
-    _claim(saga, draft, view.steps[Direction.FORWARD, name])
+    _claim(saga, draft, view.steps[Direction.FORWARD, name], "")
     return draft
 
 
@@ -160,7 +166,7 @@ def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None
     if lost and _settled_without_a_call(saga, draft, row, worker):
         advance(saga, draft, worker)
     else:
-        _claim(saga, draft, row, lost=lost)
+        _claim(saga, draft, row, worker.default_queue, lost=lost)
 
 
 def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> bool:
@@ -182,7 +188,9 @@ def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worke
     return True
 
 
-def _claim(saga: Definition, draft: Draft, row: StepView, *, lost: bool = False) -> None:
+def _claim(
+    saga: Definition, draft: Draft, row: StepView, default_queue: str, *, lost: bool = False
+) -> None:
     step = saga.steps[row.name]
     row.attempt += 1
     if row.attempt == 1:
@@ -197,6 +205,7 @@ def _claim(saga: Definition, draft: Draft, row: StepView, *, lost: bool = False)
         draft.run(RunStatus.RUNNING)
     draft.step(row, StepStatus.IN_FLIGHT, time_limit=time_limit(step, row.direction), **data)
     draft.claimed = row
+    draft.unless = names(draft.view, step, default_queue)
 
 
 def _may_repeat(saga: Definition, draft: Draft, step: Step, row: StepView) -> bool:
@@ -410,10 +419,18 @@ def _make_ready(
         )
         if not startable:
             continue
-        if draft.claimed is None and worker.carries(step, direction):
-            _claim(saga, draft, row)
+        if draft.claimed is None and _may_carry(step, direction, draft, worker):
+            _claim(saga, draft, row, worker.default_queue)
         elif row.status is StepStatus.PENDING:
             draft.step(row, StepStatus.READY, due_in=0)
+
+
+def _may_carry(step: Step, direction: Direction, draft: Draft, worker: Worker) -> bool:
+    return not _held(step, draft, worker) and worker.carries(step, direction)
+
+
+def _held(step: Step, draft: Draft, worker: Worker) -> bool:
+    return bool(covering(draft.view, step, worker.default_queue))
 
 
 def _backward(saga: Definition, draft: Draft, worker: Worker) -> None:

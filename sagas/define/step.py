@@ -80,6 +80,7 @@ class Step:
     retry: Retry | None = None
     timeout: float = 30.0
     queue: str | None = None
+    partner: str | None = None
     harmless: bool = False
     atomic: bool = False
     optional: bool = False
@@ -171,6 +172,7 @@ def step(
     retry: Retry | None = ...,
     timeout: float = ...,
     queue: str | None = ...,
+    partner: str | None = ...,
     harmless: bool = ...,
     atomic: bool = ...,
     optional: bool = ...,
@@ -190,6 +192,7 @@ def step(action: Action | None = None, /, *, name: str = "", **options: Any) -> 
         retry: budget of tries; default five, and without end after the pivot.
         timeout: seconds for one attempt: then an exception, and soon after the process ends.
         queue: Celery queue; default: the app's default queue.
+        partner: the outside service that it calls: a hold on that partner stops this step.
         harmless: there is nothing to undo.
         atomic: the function's ORM writes commit together with its outcome, exactly once.
         optional: a final failure is recorded and does not stop the run.

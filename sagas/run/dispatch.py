@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -34,7 +34,8 @@ from sagas.run.canvas import Links
 from sagas.run.context import condition
 from sagas.run.drain import draining
 from sagas.run.points import reached
-from sagas.run.send import send
+from sagas.run.queues import default_queue
+from sagas.run.send import nothing, send, unheld
 from sagas.run.step import perform
 from sagas.states import Direction, StepStatus
 
@@ -155,7 +156,7 @@ def worker(saga: Definition, view: RunView, message: Message, current: Step) -> 
         same_queue = step.queue == current.queue
         return same_queue and not saga.hop and ends <= conf().CARRY_SECONDS
 
-    return Worker(carries, condition(saga, view), conf().POISON_ATTEMPTS)
+    return Worker(carries, condition(saga, view), conf().POISON_ATTEMPTS, default_queue())
 
 
 class Repeats:
@@ -216,7 +217,7 @@ def _first_claim(message: Message) -> Draft | None:
 
 
 def _written(draft: Draft) -> Draft | None:
-    """Write a draft and give it; None: the run has moved since it was planned."""
+    """Write a draft and give it; None: the run has moved since, or what it claims is held."""
     repeats = Repeats()
     if insist(lambda: transitions.write(draft), repeats):
         return draft
@@ -280,8 +281,21 @@ def _recorded_locked(
             outcome = outcome if early is None else Done(early)
         by = worker(saga, view, message, saga.steps[row.name])
         draft = plan.settle(saga, view, current, outcome, by)
-        transitions.write(draft)
+        if not transitions.write(draft):
+            draft = _settled_without_a_claim(message, saga, run_id, row, outcome)
         return draft
+
+
+def _settled_without_a_claim(
+    message: Message, saga: Definition, run_id: UUID, row: StepView, outcome: Outcome
+) -> Draft:
+    """Record under the run's lock, when a hold has come on the next step just now."""
+    view = record.read(run_id)
+    by = replace(worker(saga, view, message, saga.steps[row.name]), carries=nothing)
+    draft = plan.settle(saga, view, view.steps[row.direction, row.name], outcome, by)
+    written = transitions.write(draft)
+    assert written, "nobody else moves a run that is locked, and nothing is claimed"
+    return draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +364,7 @@ def _go_on(message: Message, saga: Definition, draft: Draft) -> Draft | None:
 
 def _hand_on(message: Message, saga: Definition, draft: Draft) -> None:
     """Let the chain hop to the next step, and send what it does not carry."""
-    rows = draft.to_send
+    rows = unheld(saga, draft.view, draft.to_send)
     hop = next((row for row in rows if row.direction is message.direction), None)
     if hop is not None and draft.view.epoch == message.epoch and message.links.keep_from(hop.name):
         rows = [row for row in rows if row is not hop]

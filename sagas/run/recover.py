@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterable
 from uuid import UUID
 
-from celery import current_app
 from django.db import InterfaceError, OperationalError
 
 from sagas import record, transitions
@@ -18,7 +17,8 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
 from sagas.run.depth import depth
 from sagas.run.dispatch import definition_of
-from sagas.run.send import send
+from sagas.run.queues import default_queue
+from sagas.run.send import send, unheld
 from sagas.states import ACTIVE_RUNS, Direction, RunStatus, StepStatus
 
 logger = logging.getLogger("sagas.recover")
@@ -37,10 +37,10 @@ def sweep() -> int:
     transitions.look_again((view, next_look(saga, view, deep=deep)) for saga, view in woken)
     sent = 0
     for number, (saga, view) in enumerate(woken):
-        if not (rows := claimable(view)):
+        if not (rows := claimable(saga, view)):
             continue
         if not send(saga, view, rows):  # the broker is away: it would hold up each in turn
-            _try_soon(view for _, view in woken[number:])
+            _try_soon(woken[number:])
             break
         sent += 1
     return sent
@@ -52,7 +52,7 @@ def nudge(run_id: UUID) -> bool:
     if seen is None:
         return False
     saga, view = seen
-    rows = claimable(view)
+    rows = claimable(saga, view)
     return bool(rows) and send(saga, view, rows)
 
 
@@ -65,30 +65,37 @@ def next_look(saga: Definition, view: RunView, *, deep: bool = False) -> float |
     """
     if view.over or view.status is RunStatus.NEEDS_ATTENTION:
         return None
-    looks = [row.free_in for row in view.steps.values() if row.awaits and row.free_in is not None]
+    awaiting = [row for row in view.steps.values() if row.awaits]
+    free = {row.position for row in unheld(saga, view, awaiting)}
+    looks = [(r.free_in, r.position not in free) for r in awaiting if r.free_in is not None]
     if view.deadline is not None and not past_pivot(saga, view):
-        looks.append((view.deadline - view.clock).total_seconds())
-    waits = (look if look > 0 else _resend_in(-look if deep else 0.0) for look in looks)
+        looks.append(((view.deadline - view.clock).total_seconds(), bool(awaiting) and not free))
+    waits = (_look_in(look, held=held, deep=deep) for look, held in looks)
     return min(waits, default=None)
 
 
-def claimable(view: RunView) -> list[StepView]:
-    """The rows that a worker could take now; all that are open if the run is overdue."""
+def claimable(saga: Definition, view: RunView) -> list[StepView]:
+    """The rows that a worker could take now; the first that is open if the run is overdue.
+
+    What a hold stops is not among them.
+    """
     direction = (
         Direction.BACKWARD if view.status in ACTIVE_RUNS[Direction.BACKWARD] else Direction.FORWARD
     )
     if view.status not in ACTIVE_RUNS[direction]:
         return []
-    rows = [row for row in view.rows(direction) if row.needs_worker]
+    open_rows = unheld(saga, view, view.rows(direction))
+    rows = [row for row in open_rows if row.needs_worker]
     if not rows and view.overdue and direction is Direction.FORWARD:
-        return [row for row in view.rows(direction) if row.status in _OPEN][:1]
+        return [row for row in open_rows if row.status in _OPEN][:1]
     return rows
 
 
 def _queues(woken: list[tuple[Definition, RunView]]) -> set[str]:
     """The queues that what is claimable would be sent to."""
-    default = current_app.conf.task_default_queue
-    return {saga.steps[row.name].queue or default for saga, v in woken for row in claimable(v)}
+    default = default_queue()
+    rows = ((saga, row) for saga, view in woken for row in claimable(saga, view))
+    return {saga.steps[row.name].queue or default for saga, row in rows}
 
 
 def _seen(run_id: UUID) -> tuple[Definition, RunView] | None:
@@ -106,9 +113,9 @@ def _seen(run_id: UUID) -> tuple[Definition, RunView] | None:
     return None if saga is None else (saga, view)
 
 
-def _try_soon(views: Iterable[RunView]) -> None:
+def _try_soon(woken: Iterable[tuple[Definition, RunView]]) -> None:
     """Look at runs again when the broker may be back, not when a lost message would be resent."""
-    waiting = [view for view in views if claimable(view)]
+    waiting = [view for saga, view in woken if claimable(saga, view)]
     for view in waiting:
         view.revision += 1  # by the look that was set before
     soon = min(conf().RESEND_SECONDS, _BROKER_SECONDS)
@@ -118,6 +125,14 @@ def _try_soon(views: Iterable[RunView]) -> None:
 _BROKER_SECONDS = 5.0
 
 
-def _resend_in(overdue: float) -> float:
-    least = conf().RESEND_SECONDS
-    return min(max(least, overdue), 10 * least) * random.uniform(1, 2)
+def _look_in(due_in: float, *, held: bool, deep: bool) -> float:
+    """Seconds until a sweep must look at what is due in that time.
+
+    Runs that are held may be very many. Lifting the hold wakes them, so the look is for what that
+    has missed: it comes late, and later each time.
+    """
+    if due_in > 0:
+        return due_in
+    least = conf().HELD_LOOK_SECONDS if held else conf().RESEND_SECONDS
+    longer = -due_in if held or deep else 0.0
+    return min(max(least, longer), 10 * least) * random.uniform(1, 2)

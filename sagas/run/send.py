@@ -1,4 +1,7 @@
-"""Publishing canvases. A message is a hint: one that cannot be sent is sent by a later sweep."""
+"""Publishing canvases. A message is a hint: one that cannot be sent is sent by a later sweep.
+
+For what a hold stops none is sent: nobody may take it, and a queue that stands still would grow.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,19 @@ from typing import Any
 
 from django.db import transaction
 
+from sagas.define.hold import covering
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.run.canvas import canvas, publish
 from sagas.run.points import reached
+from sagas.run.queues import default_queue
 
 logger = logging.getLogger("sagas.send")
 
 
 def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
     """Send what makes a worker perform these steps. False: it failed, and a sweep will do it."""
+    rows = unheld(saga, view, rows)
     if not rows:
         return True
     try:
@@ -27,6 +33,14 @@ def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
         )
         return False
     return True
+
+
+def unheld(saga: Definition, view: RunView, rows: list[StepView]) -> list[StepView]:
+    """Those steps that no hold stops, as far as the view knows."""
+    if not view.holds:
+        return rows
+    default = default_queue()
+    return [row for row in rows if not covering(view, saga.steps[row.name], default)]
 
 
 def send_on_commit(saga: Definition, view: RunView, rows: list[StepView]) -> None:
