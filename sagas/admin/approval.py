@@ -49,7 +49,7 @@ class ApprovalAdmin(HistoryAdmin):
     """Requests, the newest first."""
 
     saga_field = "saga"
-    list_display = ("what", "state", "run_page", "saga", "asked_by", "asked", "because")
+    list_display = ("what", "state", "run_page", "of_saga", "asker", "asked", "because")
     list_filter = ("status",)
     ordering = ("-id",)
 
@@ -92,6 +92,14 @@ class ApprovalAdmin(HistoryAdmin):
     @admin.display(description="run")
     def run_page(self, asked: Approval) -> SafeString:
         return run_link(asked.run, asked.run)
+
+    @admin.display(description="saga")
+    def of_saga(self, asked: Approval) -> str:
+        return line(asked.saga)
+
+    @admin.display(description="asked by")
+    def asker(self, asked: Approval) -> str:
+        return line(asked.asked_by)
 
     @admin.display(description="asked at (UTC)")
     def asked(self, asked: Approval) -> str:
