@@ -1,0 +1,197 @@
+"""The parts of a batch's page that change while it runs, and what the page around them needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from django.apps import apps
+from django.core.paginator import Page, Paginator
+from django.db.models import Count
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.encoding import iri_to_uri
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from sagas.admin.history import run_link
+from sagas.admin.run_page.words import length
+from sagas.admin.shown import as_line, cleaned, line
+from sagas.admin.when import address
+from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus
+from sagas.operate.access import Right
+from sagas.operate.catalogue import VERBS
+from sagas.operate.tally import Tally, tally
+
+PER_PAGE = 100
+_LATELY = timedelta(seconds=10)
+_GLYPHS = {
+    ItemStatus.READY: "◔",
+    ItemStatus.UNFIT: "⊘",
+    ItemStatus.DONE: "✓",
+    ItemStatus.ASKED: "◷",
+    ItemStatus.REFUSED: "✕",
+    ItemStatus.FAILED: "!",
+    BatchStatus.DRAFT: "◌",
+    BatchStatus.RUNNING: "▶",
+    BatchStatus.STOPPED: "■",
+    BatchStatus.DONE: "✓",
+}
+#: What an item's status means to the one who reads it.
+_MEANING = {
+    ItemStatus.READY: "to do",
+    ItemStatus.UNFIT: "left out",
+    ItemStatus.DONE: "done",
+    ItemStatus.ASKED: "wait for a second person",
+    ItemStatus.REFUSED: "refused",
+    ItemStatus.FAILED: "failed",
+}
+
+
+def batch_badge(status: str) -> SafeString:
+    """A batch's or an item's status in a word, a shape and a colour."""
+    known = status in _GLYPHS
+    return format_html(
+        '<span class="saga-state batch-{}"><span aria-hidden="true">{}</span> {}</span>',
+        status if known else "other",
+        _GLYPHS[status] if known else "?",  # type: ignore[index]  # the words are strings
+        line(status),
+    )
+
+
+class Parts:
+    """One look at a batch, for the page or for the parts of it that are polled."""
+
+    def __init__(self, request: HttpRequest, batch: Batch) -> None:
+        self._request, self._batch = request, batch
+        self._tally = tally(batch)
+        given = request.GET.get("status", "")
+        self._only = ItemStatus(given) if given in set(ItemStatus) else None
+
+    @property
+    def title(self) -> str:
+        """The headline of the page."""
+        kind = VERBS.get(self._batch.verb)
+        label = kind.label if kind is not None else line(self._batch.verb)
+        return f"{label}: {self._tally.total:,} run{'' if self._tally.total == 1 else 's'}"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing changes any more by itself."""
+        return self._batch.status != BatchStatus.RUNNING
+
+    @property
+    def url(self) -> str:
+        """Where the parts are polled: the same items as on the page."""
+        where = reverse("admin:sagas_batch_live", args=[self._batch.pk])
+        shown = {"status": self._only or "", "p": self._page.number}
+        return f"{where}?{urlencode(shown)}"
+
+    @cached_property
+    def html(self) -> SafeString:
+        """The parts themselves."""
+        return render_to_string("admin/sagas/batch/parts.html", self._context())
+
+    @cached_property
+    def etag(self) -> str:
+        """Differs when the parts do."""
+        return f'W/"{sha256(self.html.encode()).hexdigest()[:32]}"'
+
+    def frame(self) -> dict[str, Any]:
+        """What the page around the parts needs."""
+        batch, user = self._batch, self._request.user
+        mine = user.get_username() == batch.created_by
+        return {
+            "live": self,
+            "batch": batch,
+            "verb": VERBS.get(batch.verb),
+            "arguments": [(name, _told(value)) for name, value in batch.arguments.items()],
+            "reason": cleaned(batch.reason),
+            "query": line(batch.query, 200),
+            "runs": f"{reverse('admin:sagas_run_changelist')}?{iri_to_uri(batch.query)}",
+            "by": line(batch.created_by),
+            "ready": self._tally.counts[ItemStatus.READY],
+            "is_draft": batch.status == BatchStatus.DRAFT,
+            "is_mine": mine and user.has_perm(Right.BATCH) and user.has_perm(Right.CHANGE),
+            "more": batch.matched > self._tally.total,
+            "audit": address("sagas_auditentry_changelist"),
+        }
+
+    def _context(self) -> dict[str, Any]:
+        batch, told = self._batch, self._tally
+        return {
+            "batch": batch,
+            "badge": batch_badge(batch.status),
+            "stopped_by": line(batch.stopped_by),
+            "rate": f"{batch.rate:g}",
+            "running": batch.status == BatchStatus.RUNNING,
+            "draft": batch.status == BatchStatus.DRAFT,
+            "may_stop": self._request.user.has_perm(Right.BATCH),
+            "tally": told,
+            "percent": 100 * told.answered // told.tried if told.tried else 100,
+            "left": _left(batch, told),
+            "pace": self._pace(),
+            "counts": [(batch_badge(s), _MEANING[s], n) for s, n in told.counts.items() if n],
+            "reasons": [(batch_badge(r.status), _reason(r)) for r in told.reasons],
+            "result": self._result(),
+            "statuses": [(s.value, _MEANING[s], n) for s, n in told.counts.items() if n],
+            "only": self._only.value if self._only else "",
+            "page": self._page,
+            "items": [_row(item) for item in self._page],
+        }
+
+    @cached_property
+    def _page(self) -> Page[BatchItem]:
+        items = self._batch.items.order_by("id")
+        items = items if self._only is None else items.filter(status=self._only)
+        return Paginator(items, PER_PAGE).get_page(self._request.GET.get("p"))
+
+    def _pace(self) -> str:
+        """How many were done in the last seconds, while it runs."""
+        if self._batch.status != BatchStatus.RUNNING:
+            return ""
+        lately = self._batch.items.filter(at__gt=Now() - _LATELY).order_by()
+        done = lately.aggregate(count=Count("id"))["count"]
+        return f"{done / _LATELY.total_seconds():.3g}"
+
+    def _result(self) -> str:
+        """The address of the task's result, where it is kept and may be seen."""
+        may = self._request.user.has_perm("django_celery_results.view_taskresult")
+        if not (self._batch.task_id and may and apps.is_installed("django_celery_results")):
+            return ""
+        from django_celery_results.models import TaskResult
+
+        found = TaskResult.objects.filter(task_id=self._batch.task_id).values_list("pk", flat=True)
+        pk = found.first()
+        name = "admin:django_celery_results_taskresult_change"
+        return reverse(name, args=[pk]) if pk is not None else ""
+
+
+def _left(batch: Batch, told: Tally) -> str:
+    """How long the rest takes at its rate."""
+    left = told.counts[ItemStatus.READY]
+    return length(left / batch.rate) if left else ""
+
+
+def _reason(reason: Any) -> dict[str, Any]:
+    examples = [line(key, 40) for key in reason.examples]
+    return {"count": reason.count, "detail": cleaned(reason.detail, 300), "examples": examples}
+
+
+def _row(item: BatchItem) -> dict[str, Any]:
+    return {
+        "run": run_link(item.run, format_html("<bdi>{}</bdi>", line(item.key) or "(empty)")),
+        "step": line(item.step),
+        "badge": batch_badge(item.status),
+        "detail": cleaned(item.detail, 300),
+        "at": item.at,
+    }
+
+
+def _told(value: Any) -> str:
+    return line(value if isinstance(value, str) else as_line(value), 200)
