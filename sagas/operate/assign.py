@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -33,21 +34,25 @@ class Assign(Verb):
             raise VerbRefused(
                 f"Run {view.id} is {view.status}; nobody needs to look after it any more."
             )
-        _demand_reader(self.owner, view.saga)
+        self._demand_reader(view.saga)
         draft = Draft(view, owner=self.owner)
         view.owner = self.owner
         return draft
+
+    def _demand_reader(self, saga: str) -> None:
+        user = self._reader
+        reads = user is not None and user.has_perm(Right.READ) and within(user, Right.READ, saga)
+        if self.owner and not reads:
+            raise VerbRefused(f"No active user {self.owner!r} may look at runs of {saga!r}.")
+
+    @cached_property
+    def _reader(self) -> Any:
+        """The one who shall look after it; looked up once, as a trial asks for many runs."""
+        users = get_user_model()._default_manager.filter(is_active=True)
+        named = {get_user_model().USERNAME_FIELD: self.owner}
+        return users.filter(**named).first() if self.owner else None
 
 
 def assign(run_id: UUID, owner: str, *, by: Operator, reason: str, **how: Any) -> RunStatus:
     """Say who looks after a run; an empty name: nobody. Takes and raises as ``act``."""
     return act(run_id, Assign(owner=owner), by=by, reason=reason, **how)
-
-
-def _demand_reader(name: str, saga: str) -> None:
-    users = get_user_model()._default_manager.filter(is_active=True)
-    field = get_user_model().USERNAME_FIELD
-    user: Any = users.filter(**{field: name}).first() if name else None
-    reads = user is not None and user.has_perm(Right.READ) and within(user, Right.READ, saga)
-    if name and not reads:
-        raise VerbRefused(f"No active user {name!r} may look at runs of {saga!r}.")

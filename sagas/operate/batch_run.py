@@ -25,7 +25,7 @@ from sagas.models import Batch, ItemStatus
 from sagas.operate.access import Right, require
 from sagas.operate.asker import asker
 from sagas.operate.catalogue import carry_out
-from sagas.operate.instruction import Instruction
+from sagas.operate.instruction import Instruction, stands
 from sagas.operate.tally import counts, of_any_run
 from sagas.run import drain
 
@@ -167,7 +167,7 @@ def _carried_out(task: _Task, run_id: UUID, step: str) -> tuple[ItemStatus, str]
     answer = carry_out(run_id, verb, by=by, reason=task.reason, batch=task.batch)
     if answer.status is None:
         return ItemStatus.ASKED, f"Request {answer.approval} waits for a second person."
-    return ItemStatus.DONE, f"The run is {answer.status.replace('_', ' ')}."
+    return ItemStatus.DONE, f"The run {stands(answer.status)}."
 
 
 def _send(batch_id: UUID) -> bool:

@@ -11,7 +11,7 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownSaga, VerbRefused
 from sagas.operate.catalogue import VERBS, verb_of
 from sagas.operate.verb import Verb
-from sagas.states import Direction, StepStatus
+from sagas.states import Direction, RunStatus, StepStatus
 
 #: What cannot be the same for many runs.
 SINGLE = frozenset({"payload"})
@@ -28,6 +28,7 @@ class Instruction:
 
     verb: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    _made: dict[str, Verb] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def kind(self) -> type[Verb]:
@@ -40,9 +41,14 @@ class Instruction:
         return "step" in self.kind.model_fields and "step" not in self.arguments
 
     def for_step(self, step: str) -> Verb:
-        """The verb for a run, once its step is known; for a verb without one it is empty."""
-        found = {"step": step} if self.finds_step else {}
-        return verb_of(self.verb, {**self.arguments, **found})
+        """The verb for a run, once its step is known; for a verb without one it is empty.
+
+        The same one for all runs: what it looks up for one, it need not look up for the others.
+        """
+        if step not in self._made:
+            found = {"step": step} if self.finds_step else {}
+            self._made[step] = verb_of(self.verb, {**self.arguments, **found})
+        return self._made[step]
 
     def for_run(self, view: RunView) -> Verb:
         """The verb for a run.
@@ -84,8 +90,14 @@ def stopping_step(view: RunView) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise VerbRefused(f"Run {view.id} is {_words(view.status)}; no step has stopped it.")
+        raise VerbRefused(f"Run {view.id} {stands(view.status)}; no step has stopped it.")
     raise VerbRefused(f"Several steps have stopped run {view.id}: {', '.join(found)}. Name one.")
+
+
+def stands(status: RunStatus) -> str:
+    """A run's status as the end of a sentence about it."""
+    needs = status is RunStatus.NEEDS_ATTENTION
+    return "needs attention" if needs else f"is {status}"
 
 
 _STOPPED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN})
@@ -104,7 +116,3 @@ def _optional(view: RunView, row: StepView) -> bool:
 
 def _waits_for_a_try(row: StepView) -> bool:
     return row.status is StepStatus.READY and row.tries > 0 and not row.needs_worker
-
-
-def _words(status: str) -> str:
-    return status.replace("_", " ")
