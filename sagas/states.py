@@ -74,7 +74,7 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
     _S.SKIPPED: frozenset(),
 }
 
-#: From these a person may rewind a step to pending, while its run needs attention; nothing else may.
+#: From these a person may rewind a step to pending while its run needs attention; nobody else may.
 REWINDS = frozenset({_S.SUCCEEDED, _S.SKIPPED, _S.FAILED})
 
 TERMINAL_RUNS = frozenset(status for status, moves in RUN_MOVES.items() if not moves)

@@ -63,7 +63,7 @@ class ApprovalAdmin(HistoryAdmin):
         """A request with what it would do, and the decision."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        asked: Approval | None = self.get_object(request, object_id)  # type: ignore[assignment]
+        asked: Approval | None = self.get_object(request, object_id)
         if asked is None:
             messages.warning(request, f"There is no request {line(object_id)}.")
             return redirect("admin:sagas_approval_changelist")

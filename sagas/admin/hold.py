@@ -98,7 +98,7 @@ class HoldAdmin(HistoryAdmin):
         """A hold with what waits for it, and the form that lifts it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        placed: Hold | None = self.get_object(request, object_id)  # type: ignore[assignment]
+        placed: Hold | None = self.get_object(request, object_id)
         if placed is None:
             messages.warning(request, f"There is no hold {line(object_id)}.")
             return redirect("admin:sagas_hold_changelist")

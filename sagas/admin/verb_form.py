@@ -24,7 +24,7 @@ _REASONS = {"mark": "Evidence", "resolve": "What was done instead"}
 
 
 class VerbForm(forms.Form):
-    """What one verb must be told about one run, why, and on which revision one looks.
+    """What one verb must be told about one run, why, and how the run stood that one saw.
 
     Args:
         kind: the verb.
@@ -35,7 +35,7 @@ class VerbForm(forms.Form):
         revealed: whether redacted fields are shown.
     """
 
-    revision = forms.IntegerField(widget=forms.HiddenInput)
+    seen = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class VerbForm(forms.Form):
         self.kind, self.saga = kind, saga
         self.current: dict[str, Any] = json.loads(view.payload)
         self.hidden = frozenset() if revealed or saga is None else _hidden(saga, self.current)
-        self.initial = {"revision": view.revision, "step": step}
+        self.initial = {"seen": view.imprint, "step": step}
         for name in kind.model_fields:
             self.fields |= self._of(name, view, user)
         self.fields["reason"] = _reason(kind.name)

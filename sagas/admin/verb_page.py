@@ -75,7 +75,7 @@ class VerbPages(admin.ModelAdmin[Run]):
 
     def _carried_out(self, request: HttpRequest, form: VerbForm, view: RunView) -> Answer:
         entered = form.cleaned_data
-        how = {"reason": entered["reason"], "revision": entered["revision"]}
+        how = {"reason": entered["reason"], "seen": entered["seen"]}
         user: Any = request.user
         return carry_out(view.id, form.verb(), by=user, **how)
 

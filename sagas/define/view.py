@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
@@ -47,6 +50,27 @@ class StepView:
 _CLAIMABLE = frozenset(
     {StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING, StepStatus.IN_FLIGHT}
 )
+
+
+class StepState(Protocol):
+    """What of a step a person may rely on."""
+
+    name: str
+    direction: Any
+    status: Any
+    attempt: int
+    generation: int
+    in_doubt: bool
+
+
+def imprint(status: str, epoch: int, halt: str, owner: str, steps: Iterable[StepState]) -> str:
+    """The imprint of a run from what it is made of; see ``RunView.imprint``."""
+    rows = sorted(
+        (str(s.direction), s.name, str(s.status), s.attempt, s.generation, s.in_doubt)
+        for s in steps
+    )
+    text = repr((str(status), epoch, str(halt), owner, rows))
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -106,6 +130,14 @@ class RunView:
     def rows(self, direction: Direction) -> list[StepView]:
         """The rows of a direction, in order of position."""
         return [s for (d, _), s in self.steps.items() if d is direction]
+
+    @property
+    def imprint(self) -> str:
+        """A short text that is the same while the run stands as it does.
+
+        The revision is not: a sweep that only looks at a run raises it too.
+        """
+        return imprint(self.status, self.epoch, self.halt, self.owner, self.steps.values())
 
     def key_of(self, step: StepView) -> str:
         """The idempotency key: the same for every attempt of a step in one direction."""

@@ -29,8 +29,10 @@ class Migration(migrations.Migration):
                 ("arguments", models.JSONField()),
                 ("reason", models.TextField()),
                 (
-                    "revision",
-                    models.IntegerField(help_text="of the run as the one who asked saw it"),
+                    "imprint",
+                    models.CharField(
+                        help_text="of the run as the one who asked saw it", max_length=16
+                    ),
                 ),
                 (
                     "status",

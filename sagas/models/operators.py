@@ -109,7 +109,7 @@ class Approval(models.Model):
     verb = models.CharField(max_length=32)
     arguments = models.JSONField()
     reason = models.TextField()
-    revision = models.IntegerField(help_text="of the run as the one who asked saw it")
+    imprint = models.CharField(max_length=16, help_text="of the run as the one who asked saw it")
     status = models.CharField(
         max_length=10, choices=choices(ApprovalStatus), default=ApprovalStatus.OPEN
     )

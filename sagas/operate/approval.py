@@ -16,14 +16,14 @@ from sagas.models import Approval, ApprovalStatus
 from sagas.operate import audit
 from sagas.operate.access import Right, require
 from sagas.operate.asker import asker
-from sagas.operate.verb import Operator, Verb, act, because, fits
+from sagas.operate.verb import Operator, Verb, act, because, demand_unmoved, fits
 from sagas.run.documents import clean
 
 _LONGEST = 1000
 
 
 def ask(
-    run_id: UUID, verb: Verb, *, by: Operator, reason: str, revision: int | None = None
+    run_id: UUID, verb: Verb, *, by: Operator, reason: str, seen: str | None = None
 ) -> Approval:
     """Ask a second person to consent to a verb, which must fit the run as it is now.
 
@@ -36,8 +36,7 @@ def ask(
     with transaction.atomic():
         view = record.read_locked(run_id)
         require(by, Right.CHANGE, view.saga)
-        if revision is not None and view.revision != revision:
-            raise VerbRefused(f"Run {run_id} has moved since you looked. Look again.")
+        demand_unmoved(view, seen)
         fits(verb, view)
         _demand_unasked(run_id, verb)
         asked = Approval.objects.create(
@@ -46,7 +45,7 @@ def ask(
             verb=verb.name,
             arguments=verb.model_dump(mode="json", exclude_defaults=True),
             reason=why,
-            revision=view.revision,
+            imprint=view.imprint,
             asked_by=by.get_username(),
         )
         _note(f"ask to {verb.name}", asked, by, why)
@@ -75,7 +74,7 @@ def approve(approval_id: int, *, by: Operator, note: str = "") -> Approval:
             with transaction.atomic():
                 verb = verb_of(asked.verb, asked.arguments)
                 who = asker(asked.asked_by)
-                how: dict[str, Any] = {"revision": asked.revision, "approver": by}
+                how: dict[str, Any] = {"seen": asked.imprint, "approver": by}
                 act(asked.run, verb, by=who, reason=asked.reason, **how)
         except (VerbRefused, UnknownSaga, PermissionDenied) as error:
             return _decided(asked, ApprovalStatus.FAILED, by, str(error))

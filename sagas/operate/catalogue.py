@@ -71,7 +71,7 @@ def carry_out(
     *,
     by: Operator,
     reason: str,
-    revision: int | None = None,
+    seen: str | None = None,
     batch: UUID | None = None,
 ) -> Answer:
     """Do it, or ask for a second person's consent where the saga demands that.
@@ -79,8 +79,8 @@ def carry_out(
     Raises as ``act``, but for ``ApprovalNeeded``.
     """
     try:
-        status = act(run_id, verb, by=by, reason=reason, revision=revision, batch=batch)
+        status = act(run_id, verb, by=by, reason=reason, seen=seen, batch=batch)
     except ApprovalNeeded:
-        asked = ask(run_id, verb, by=by, reason=reason, revision=revision)
+        asked = ask(run_id, verb, by=by, reason=reason, seen=seen)
         return Answer(None, asked.pk)
     return Answer(status)

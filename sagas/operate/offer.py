@@ -62,12 +62,26 @@ def _candidates(view: RunView) -> Iterator[Verb]:
         if row.status is StepStatus.FAILED:
             yield Skip(step=row.name, result=None)
     if view.status is RunStatus.NEEDS_ATTENTION:
-        first = view.rows(Direction.FORWARD)[:1]
-        yield from (Restart(step=row.name, again=True) for row in first)
+        yield _restart(view)
     yield from (Compensate(), Cancel())
     paused = f"run:{view.id}" in view.holds
     yield Resume() if paused else Pause()
     yield from (Resolve(), Assign(owner=""))
+
+
+def _restart(view: RunView) -> Verb:
+    """From the first step or, where that does not fit, from the one that stopped the run."""
+    first = view.rows(Direction.FORWARD)[0]
+    tries = [Restart(step=row.name, again=True) for row in (first, *list(_stopped(view))[:1])]
+    return next((verb for verb in tries if _fits(verb, view)), tries[0])
+
+
+def _fits(verb: Verb, view: RunView) -> bool:
+    try:
+        fits(verb, view)
+    except SagaError:
+        return False
+    return True
 
 
 def _stopped(view: RunView) -> Iterator[StepView]:

@@ -54,7 +54,6 @@ class Verb(BaseModel):
     summary: ClassVar[str]
     coded: ClassVar[bool] = True
     do_not_call_in_templates: ClassVar[bool] = True  # Django calls what it can, a class too
-    do_not_call_in_templates: ClassVar[bool] = True  # Django calls classes that it meets there
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         """The verb as moves of this run. It may write to the view that it is given.
@@ -82,7 +81,7 @@ def act(
     *,
     by: Operator,
     reason: str,
-    revision: int | None = None,
+    seen: str | None = None,
     approver: Operator | None = None,
     batch: UUID | None = None,
 ) -> RunStatus:
@@ -90,7 +89,7 @@ def act(
 
     Args:
         reason: why; it is required.
-        revision: of the run as the person saw it; None: whatever it is now.
+        seen: the imprint of the run as the person saw it; None: however it stands now.
         approver: the second person who has consented.
         batch: the batch that this is a part of.
 
@@ -116,7 +115,7 @@ def act(
                 f"To {verb.name} a run of {view.saga!r} needs a second person's consent. "
                 "Nothing was done: ask for it."
             )
-        _demand_revision(view, revision)
+        demand_unmoved(view, seen)
         saga = definition(verb, view)
         data = {"by": by.get_username(), "why": why, **verb.told(view)}
         before = deepcopy(view)
@@ -139,6 +138,19 @@ def fits(verb: Verb, view: RunView) -> None:
     trial = deepcopy(view)
     saga = definition(verb, trial)
     verb.draft(saga, trial, Worker(nothing, _condition(saga, trial)))
+
+
+def demand_unmoved(view: RunView, seen: str | None) -> None:
+    """Let pass only who has seen the run as it stands.
+
+    Raises:
+        VerbRefused: it stands otherwise; the message says how.
+    """
+    if seen is not None and view.imprint != seen:
+        raise VerbRefused(
+            f"Run {view.id} has moved since you looked: it is {view.status.replace('_', ' ')} "
+            "now. Look again."
+        )
 
 
 def because(verb: Verb, reason: str) -> str:
@@ -186,14 +198,6 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
     except ValueError as error:
         problem = {"field": "result", "message": str(error)}
         raise PayloadInvalid(f"the result of step {name!r}", [problem]) from None
-
-
-def _demand_revision(view: RunView, revision: int | None) -> None:
-    if revision is not None and view.revision != revision:
-        raise VerbRefused(
-            f"Run {view.id} has moved since you looked: it is {view.status.replace('_', ' ')} "
-            f"now, at revision {view.revision}, not {revision}. Look again."
-        )
 
 
 def _condition(saga: Definition | None, view: RunView) -> Any:

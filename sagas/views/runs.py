@@ -15,6 +15,7 @@ from pydantic import Field
 
 from sagas import models
 from sagas.define import registry
+from sagas.define.view import imprint
 from sagas.errors import UnknownSaga
 from sagas.operate.access import Right, require
 from sagas.operate.cancel import Cancel, CancelledBefore
@@ -101,7 +102,8 @@ class RunState(Schema):
     version: int
     key: str
     status: RunStatus
-    revision: int = Field(description="raised by every move")
+    revision: int = Field(description="raised by every move, and by each look of a sweep")
+    imprint: str = Field(description="the same while the run stands as it does; verbs take it")
     halt: Halt = Field(description="why the run turns back")
     attention: str = Field(description="why a person is needed")
     error_group: str = Field(description="the same for all runs that were stopped by the same")
@@ -203,6 +205,7 @@ def _run_state(sight: Sight) -> RunState:
         key=run.business_key,
         status=RunStatus(run.status),
         revision=run.revision,
+        imprint=imprint(run.status, run.epoch, run.halt, run.owner, sight.steps),
         halt=Halt(run.halt),
         attention=run.attention,
         error_group=run.error_group,

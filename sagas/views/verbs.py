@@ -29,8 +29,10 @@ class Because(Schema):
     model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=1000, description="kept in the audit")
-    revision: int | None = Field(
-        None, description="of the run as it was seen; refused with 409 if it has moved since"
+    seen: str | None = Field(
+        None,
+        max_length=16,
+        description="the run's imprint as one saw it; refused with 409 if it has moved since",
     )
 
 
@@ -52,7 +54,7 @@ def _offer(kind: type[Verb]) -> None:
     body = create_model(f"{kind.name.title()}Request", __base__=Because, **fields)
 
     def view(request: HttpRequest, response: HttpResponse, run_id: UUID, asked: Any) -> Any:
-        told = asked.model_dump(exclude={"reason", "revision"}, exclude_unset=True)
+        told = asked.model_dump(exclude={"reason", "seen"}, exclude_unset=True)
         return _act(request, response, run_id, verb_of(kind.name, told), asked)
 
     view.__annotations__ |= {"asked": body, "return": Status[Done]}
@@ -67,7 +69,7 @@ def _act(
 ) -> Status[Done]:
     require(request.user, Right.CHANGE)
     spend(request.user.pk)
-    how: dict[str, Any] = {"reason": asked.reason, "revision": asked.revision}
+    how: dict[str, Any] = {"reason": asked.reason, "seen": asked.seen}
     try:
         answer = carry_out(run_id, verb, by=request.user, **how)
     except UnknownSaga as error:  # the run is there, but the code for it is gone

@@ -15,7 +15,10 @@ from uuid import UUID
 from project.queues import WORKER_GROUPS
 from project.world import World
 
-QUICK = {"LEASE_SECONDS": 2, "SWEEP_SECONDS": 0.2, "RESEND_SECONDS": 1, "GRACE_SECONDS": 0.5}
+QUICK = {
+    **{"LEASE_SECONDS": 2, "SWEEP_SECONDS": 0.2, "RESEND_SECONDS": 1, "GRACE_SECONDS": 0.5},
+    "FOUR_EYES": {"booking": ["cancel"]},
+}
 _QUEUES = [queue for queues in WORKER_GROUPS.values() for queue in queues]
 
 
@@ -33,6 +36,11 @@ class Site:
 
         assert flows.delivery
         return start(saga, payload, key=key).id
+
+    def learn(self, address: str) -> None:
+        """Let an address that was refused come into being."""
+        with (self.world.var / "atlas").open("a") as atlas:
+            atlas.write(f"{address}\n")
 
     def examples(self) -> dict[str, UUID]:
         """Runs at rest: one that `succeeded`, one that was `compensated`, two that are stuck
@@ -58,7 +66,7 @@ class Site:
 @contextmanager
 def opened(var: Path, environment: Mapping[str, str]) -> Iterator[Site]:
     """A site with one worker for all queues, closed at the end."""
-    with World(var, environment) as world:
+    with World(var, {**environment, "ATLAS": str(var / "atlas")}) as world:
         address = world.web(0)
         world.workers({"worker": _QUEUES})
         yield Site(address, world)

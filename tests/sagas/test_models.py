@@ -209,7 +209,7 @@ def test_queries_use_indexes_however_long_the_history(filled: Run) -> None:
         ("sagas_run_wake", plan_of(transitions._WAKE, sweeping)),
         ("sagas_step_waiting", plan_of(mailbox._WAITING, ["paid", str(filled.pk)])),
         ("sagas_signal_untaken", plan_of(mailbox._TAKE, [1, "paid", str(filled.pk)])),
-        ("sagas_run_once", plan_of(start._EXISTING, key)),
+        ("sagas_run_(once|key_prefix)", plan_of(start._EXISTING, key)),
         ("sagas_run_pkey", plan_of("SELECT * FROM sagas_run WHERE id = %s", [filled.pk])),
         ("sagas_run_unfinished", plan_of("SELECT * FROM sagas_run WHERE status = 'running'", [])),
         ("sagas_event_of_run", plan_of("SELECT * FROM sagas_event WHERE run_id = %s", [filled.pk])),

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, override_settings
 
+from sagas import record
 from sagas.define.outcome import Refused
 from sagas.models import Approval, AuditEntry, Scope
 from sagas.operate.catalogue import VERBS
@@ -41,7 +42,7 @@ def place(run_id: UUID, verb: str, step: str = "") -> str:
 
 
 def sent(client: Client, run_id: UUID, verb: str, **more: Any) -> Any:
-    data = {"revision": run_of(run_id).revision, "reason": "ticket 7", **more}
+    data = {"seen": record.read(run_id).imprint, "reason": "ticket 7", **more}
     return client.post(place(run_id, verb, str(more.get("step", ""))), data, follow=True)
 
 
@@ -71,7 +72,7 @@ def test_a_step_is_retried_and_the_run_page_says_so(operator: Client, run_id: UU
 def test_a_changed_input_is_checked_by_the_sagas_own_model(operator: Client, run_id: UUID) -> None:
     page = operator.post(
         place(run_id, "retry", "b"),
-        {"revision": run_of(run_id).revision, "reason": "x", "step": "b", "input-number": "7.5"},
+        {"seen": record.read(run_id).imprint, "reason": "x", "step": "b", "input-number": "7.5"},
     )
     assert page.status_code == 400
     assert page.context["form"].errors["input-number"]
@@ -85,7 +86,7 @@ def test_without_a_reason_nothing_is_done_and_the_field_says_so(
     operator: Client, run_id: UUID
 ) -> None:
     page = operator.post(
-        place(run_id, "resolve"), {"revision": run_of(run_id).revision, "reason": " "}
+        place(run_id, "resolve"), {"seen": record.read(run_id).imprint, "reason": " "}
     )
     assert page.status_code == 400
     assert page.context["form"].errors == {"reason": ["This field is required."]}
@@ -95,7 +96,7 @@ def test_without_a_reason_nothing_is_done_and_the_field_says_so(
 def test_a_step_is_skipped_with_a_result(operator: Client, run_id: UUID) -> None:
     bad = operator.post(
         place(run_id, "skip", "b"),
-        {"revision": run_of(run_id).revision, "reason": "x", "step": "b", "result": "{"},
+        {"seen": record.read(run_id).imprint, "reason": "x", "step": "b", "result": "{"},
     )
     assert "This is not JSON" in bad.context["form"].errors["result"][0]
     sent(operator, run_id, "skip", step="b", result='{"id": 7}')
@@ -111,10 +112,10 @@ def test_what_does_not_fit_is_refused_in_words_on_the_run_page(
     assert status(run_id) == "needs_attention"
 
 
-def test_who_looked_at_an_older_revision_is_told_to_look_again(
+def test_who_looked_before_it_moved_is_told_to_look_again(
     operator: Client, run_id: UUID
 ) -> None:
-    page = sent(operator, run_id, "resolve", revision=run_of(run_id).revision - 1)
+    page = sent(operator, run_id, "resolve", seen="f" * 16)
     assert "has moved since you looked" in said(page)
     assert status(run_id) == "needs_attention"
 
@@ -152,14 +153,14 @@ def test_an_operator_of_other_sagas_reaches_no_verb(client: Client, run_id: UUID
 def test_a_get_does_nothing(operator: Client, run_id: UUID) -> None:
     before = run_of(run_id).revision
     for verb in VERBS:
-        operator.get(place(run_id, verb, "b") + "&reason=x&revision=1")
+        operator.get(place(run_id, verb, "b") + "&reason=x&seen=1")
     assert run_of(run_id).revision == before
 
 
 def test_a_form_from_elsewhere_is_refused(operator: Client, run_id: UUID) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = operator.cookies
-    answer = strict.post(place(run_id, "resolve"), {"reason": "x", "revision": 1})
+    answer = strict.post(place(run_id, "resolve"), {"reason": "x", "seen": "1"})
     assert answer.status_code == 403
 
 

@@ -41,7 +41,7 @@ def fitting(run_id: UUID) -> set[str]:
 
 def test_of_a_run_past_its_pivot_all_is_offered_but_to_undo_it(known: Known, actor: Actor) -> None:
     run_id = stopped_past_the_pivot(known, actor)
-    assert fitting(run_id) == {"retry b", "skip b", "pause", "resolve", "assign"}
+    assert fitting(run_id) == {"retry b", "skip b", "restart b", "pause", "resolve", "assign"}
     assert "has passed its pivot" in offered(run_id)["compensate"]
 
 

@@ -21,6 +21,7 @@ from sagas.errors import PayloadInvalid, UnknownSaga, VerbRefused
 from sagas.models import AuditEntry, Event, Run, Scope
 from sagas.operate.retry import Retry
 from sagas.operate.verb import fits
+from sagas.run.recover import sweep
 from sagas.testing.post import Post
 from tests.sagas.flows import Payload, flow, fork
 from tests.sagas.operate.parked import (
@@ -289,12 +290,21 @@ def test_the_right_is_asked_for_here_and_not_only_at_the_door(known: Known, acto
     assert status(run_id) == "needs_attention"
 
 
-def test_who_looked_at_an_older_revision_is_told_how_it_stands(known: Known, actor: Actor) -> None:
+def test_who_looked_before_it_moved_is_told_how_it_stands(known: Known, actor: Actor) -> None:
     run_id = stopped_past_the_pivot(known, actor)
-    seen = run_of(run_id).revision
-    retry(run_id, "b", revision=seen, **WHY)
-    with pytest.raises(VerbRefused, match=f"it is running now, at revision {seen + 1}"):
-        resolve(run_id, revision=seen, **WHY)
+    seen = record.read(run_id).imprint
+    retry(run_id, "b", seen=seen, **WHY)
+    with pytest.raises(VerbRefused, match="has moved since you looked: it is running now"):
+        resolve(run_id, seen=seen, **WHY)
+
+
+def test_a_sweep_that_only_looks_is_no_move(known: Known, actor: Actor, post: Post) -> None:
+    run_id = begun(known(flow(actor.steps("ab"))))
+    before, seen = run_of(run_id).revision, record.read(run_id).imprint
+    lapse(run_id)
+    sweep()
+    assert run_of(run_id).revision > before
+    assert cancel(run_id, seen=seen, **WHY) == "compensated"
 
 
 @pytest.mark.parametrize(

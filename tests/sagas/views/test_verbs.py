@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from sagas import record
 from sagas.define.outcome import Refused
 from sagas.models import Event
 from sagas.operate.access import Right
 from tests.sagas.flows import flow, pivot
-from tests.sagas.stage import Actor, Known, begun, carried, row, run_of, status
+from tests.sagas.stage import Actor, Known, begun, carried, row, status
 from tests.sagas.views.callers import Caller, MakeCaller
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
@@ -68,11 +69,12 @@ def test_what_does_not_fit_the_state_is_a_conflict_that_names_it(
     assert status(run_id) == "needs_attention"
 
 
-def test_who_saw_an_older_revision_is_refused(caller: Caller, run_id: UUID) -> None:
-    seen = caller.get(f"/api/runs/{run_id}").json()["revision"]
-    assert seen == run_of(run_id).revision
-    assert asked(caller, run_id, "retry", revision=seen - 1).status_code == 409
-    assert asked(caller, run_id, "retry", revision=seen).status_code == 202
+def test_who_looked_before_it_moved_is_refused(caller: Caller, run_id: UUID) -> None:
+    seen = caller.get(f"/api/runs/{run_id}").json()["imprint"]
+    assert seen == record.read(run_id).imprint
+    assert asked(caller, run_id, "retry", seen="f" * 16).status_code == 409
+    assert asked(caller, run_id, "retry", seen=seen).status_code == 202
+    assert asked(caller, run_id, "resolve", seen=seen).status_code == 409
 
 
 @pytest.mark.parametrize("verb", BODIES)
