@@ -121,9 +121,9 @@ class _Task:
 
 
 def _work(task: _Task, seconds: float) -> None:
-    began = renewed = time.monotonic()
+    began = renewed = now = time.monotonic()
     while _item(task):
-        time.sleep(1 / task.rate)  # also before the next slice begins
+        _pause(task, now)  # also before the next slice begins
         now = time.monotonic()
         if now - began >= seconds or drain.draining():
             if hand_on(task.batch, task.id):
@@ -133,6 +133,11 @@ def _work(task: _Task, seconds: float) -> None:
             db.execute(_RENEW, task.params)
             renewed = now
     db.execute(_FINISH, task.params)
+
+
+def _pause(task: _Task, since: float) -> None:
+    """Let the time pass that an item has at the batch's rate."""
+    time.sleep(max(0.0, 1 / task.rate - (time.monotonic() - since)))
 
 
 def _item(task: _Task) -> bool:

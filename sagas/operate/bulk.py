@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -26,6 +27,8 @@ from sagas.operate.instruction import Instruction
 from sagas.operate.tally import of_any_run
 from sagas.operate.verb import Operator, because, fits, needs_approval
 from sagas.run.documents import clean
+
+logger = logging.getLogger("sagas.batch")
 
 CHUNK = 200  #: runs that are read in one statement
 SLOWEST, FASTEST = 0.1, 200.0  #: items a second
@@ -153,6 +156,14 @@ def _tried(
             _try(instruction, view, by, item)
         except SagaError as error:
             item.status, item.detail = ItemStatus.UNFIT, of_any_run(str(error), view.id)
+        except DatabaseError:
+            raise
+        except Exception as error:  # what the saga's own code raises, as a validator may
+            logger.exception("Run %s cannot be tried.", view.id)
+            item.status, item.detail = (
+                ItemStatus.UNFIT,
+                f"It cannot be tried: {type(error).__name__}.",
+            )
         yield item
 
 

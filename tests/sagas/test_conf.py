@@ -32,6 +32,14 @@ def test_a_setting_takes_effect_at_once_and_ends_with_its_override() -> None:
         ({"LEASE_SECONDS": "soon"}, "SAGAS['LEASE_SECONDS']: Input should be a valid number"),
         ({"SWEEP_BATCH": -1}, "SAGAS['SWEEP_BATCH']: Input should be greater than 0"),
         ({"SWEEP_BATCH": 1.5}, "SAGAS['SWEEP_BATCH']: Input should be a valid integer"),
+        (
+            {"BATCH_PER_SECOND": 0},
+            "SAGAS['BATCH_PER_SECOND']: Input should be greater than or equal",
+        ),
+        (
+            {"BATCH_PER_SECOND": 201},
+            "SAGAS['BATCH_PER_SECOND']: Input should be less than or equal",
+        ),
         ({"LINKS": {"a": "javascript:alert(1)"}}, "an address starts with https://, http:// or /"),
         ({"LINKS": {"a": "//elsewhere.example"}}, "an address starts with https://, http:// or /"),
         ({"LINKS": {"a": "/{run_id"}}, "its braces are wrong"),

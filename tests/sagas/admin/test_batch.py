@@ -76,7 +76,7 @@ def test_the_page_tells_what_would_be_done_and_why_the_rest_would_not(
     page = seen(browser, batch)
     assert "nothing is done yet: 2 will be done, 1 left out" in page
     assert "The run is pending; no step has stopped it." in page
-    assert "Carry it out on 2 runs" in page
+    assert "Confirm: carry it out on 2 runs" in page
     assert 'href="/admin/sagas/run/?saga=flow"' in page
     assert all(key in page for key in ("flow:0", "flow:1", "new:0", "restocked"))
     assert "data-final" in page
@@ -103,7 +103,7 @@ def test_only_who_made_it_is_offered_to_confirm_it(client: Client, batch: Batch)
     client.force_login(person("bob", Right.READ, Right.CHANGE, Right.BATCH))
     page = seen(client, batch)
     assert "Only <bdi>ann</bdi>, who tried it out" in page
-    assert "Carry it out" not in page
+    assert "carry it out on" not in page
     answer = client.post(f"{LIST}{batch.pk}/confirm/", follow=True)
     assert "Only ann, who made this batch" in said(answer)
     assert Batch.objects.get().status == "draft"
@@ -115,7 +115,7 @@ def test_of_a_batch_of_which_nothing_fits_nothing_can_be_carried_out(
     begun(saga_of(known, Actor()))
     page = seen(browser, drafted(ann))
     assert "Nothing of this can be done" in page
-    assert "Carry it out" not in page
+    assert "carry it out on" not in page
 
 
 # --- while it runs -------------------------------------------------------------------------

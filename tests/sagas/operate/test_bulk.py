@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import F
 from django.test import override_settings
 
+from sagas.define.view import RunView
 from sagas.errors import SagaError, VerbRefused
 from sagas.models import AuditEntry, Batch, BatchStatus, Event, Run, Scope
 from sagas.operate.access import Right
@@ -19,6 +22,7 @@ from sagas.operate.bulk import confirm, discard, draft, stop, visible_batches
 from sagas.operate.instruction import Instruction, instruction
 from sagas.operate.retry import retry
 from sagas.operate.tally import tally
+from sagas.operate.verb import Verb
 from sagas.testing.post import Post
 from tests.sagas.operate.batches import RETRY, drafted, found, operator, saga_of, stopped
 from tests.sagas.stage import Actor, Known, begun, status
@@ -96,6 +100,33 @@ def test_a_trial_of_many_runs_takes_no_more_statements_than_one_of_few(
     with counted() as many:
         tried()
     assert len(many) <= len(few), many
+
+
+def test_what_breaks_at_one_run_does_not_break_the_trial(
+    known: Known, actor: Actor, ann: User
+) -> None:
+    ids = stopped(saga_of(known, actor), 2)
+
+    def breaking(verb: Verb, view: RunView) -> None:
+        if view.id == ids[0]:
+            raise ZeroDivisionError("secret")
+
+    with patch("sagas.operate.bulk.fits", breaking):
+        batch = drafted(ann)
+    assert found(batch) == {"flow:0": "unfit", "flow:1": "ready"}
+    assert batch.items.earliest("id").detail == "It cannot be tried: ZeroDivisionError."
+
+
+def test_a_database_that_goes_away_ends_the_trial_and_leaves_nothing(
+    known: Known, actor: Actor, ann: User
+) -> None:
+    stopped(saga_of(known, actor), 1)
+    with (
+        patch("sagas.operate.bulk.fits", side_effect=OperationalError("gone")),
+        pytest.raises(OperationalError),
+    ):
+        drafted(ann)
+    assert not Batch.objects.exists()
 
 
 def test_only_who_may_change_many_runs_may_try(known: Known, actor: Actor) -> None:
