@@ -5,14 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from sagas.admin.history import HistoryAdmin, moment, pretty, run_link
-from sagas.models import Event
+from sagas.admin import reveal
+from sagas.admin.history import HistoryAdmin, moment, pretty, run_link, sees_all
+from sagas.models import Event, Run
 
 
 @admin.register(Event)
 class EventAdmin(HistoryAdmin):
     """Events with their runs."""
 
+    saga_field = "run__saga"
     list_display = ("time", "run_page", "step", "direction", "old", "new", "attempt", "worker")
     list_filter = ("direction",)
     ordering = ("-id",)
@@ -33,4 +35,8 @@ class EventAdmin(HistoryAdmin):
 
     @admin.display(description="data")
     def document(self, event: Event) -> SafeString:
-        return pretty(event.data)
+        return pretty(reveal.loose(event.data, reveal=sees_all(event)))
+
+    def saga_of(self, row: Event) -> str:
+        """Of its run, which may be gone."""
+        return Run.objects.filter(pk=row.run_id).values_list("saga", flat=True).first() or ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,9 +14,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from sagas.admin.reveal import reveals
+from sagas.admin.shown import as_json, line, shown
 from sagas.models import Run
+from sagas.operate.access import visible
 
 _COUNTED = 10_000
+_LONGEST = 100_000  # characters of a document on its own page
 
 
 class CappedPaginator(Paginator[Any]):
@@ -25,9 +28,19 @@ class CappedPaginator(Paginator[Any]):
 
     object_list: QuerySet[Any]
 
+    @property
+    def cap(self) -> int:
+        """How many rows are counted at most."""
+        return _COUNTED
+
+    @property
+    def capped(self) -> bool:
+        """Whether there may be more rows than were counted."""
+        return self.count >= self.cap
+
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[:_COUNTED].count()
+        return self.object_list.order_by()[: self.cap].count()
 
 
 class ReadOnly(admin.options.BaseModelAdmin[Model]):
@@ -52,15 +65,42 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     large: tuple[str, ...] = ()  # columns that are read only where they are shown
+    saga_field = ""  # where rows name the saga that one's rights may be restricted to
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer(*self.large)
+        rows: QuerySet[Any] = super().get_queryset(request).defer(*self.large)
+        return visible(request.user, rows, field=self.saga_field) if self.saga_field else rows
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """The row, which then knows whether whoever asks sees redacted fields: ``revealed``."""
+        row: Any = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.revealed = reveals(request, self.saga_of(row))
+        return row
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> Any:
+        """Django's own page, with a name of the row that steers no screen."""
+        if (row := context.get("original")) is not None:
+            context["subtitle"] = line(row)
+        return super().render_change_form(request, context, *args, **options)
+
+    def saga_of(self, row: Any) -> str:
+        """The name of the saga whose documents a row holds; empty if nobody knows."""
+        return ""
+
+
+def sees_all(row: Model) -> bool:
+    """Whether whoever asked for this row sees redacted fields."""
+    return bool(getattr(row, "revealed", False))
 
 
 def pretty(document: Any) -> SafeString:
     """JSON to be read by people; escaped, since it holds what strangers have sent."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
-    return format_html("<pre>{}</pre>", text)
+    return format_html("<pre>{}</pre>", shown(as_json(document), _LONGEST))
 
 
 def moment(at: datetime) -> str:

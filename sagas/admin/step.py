@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from sagas.admin.history import HistoryAdmin, pretty, run_link
+from sagas.admin import reveal
+from sagas.admin.history import HistoryAdmin, pretty, run_link, sees_all
+from sagas.admin.shown import shown
 from sagas.models import Step
 
 
@@ -13,6 +15,7 @@ from sagas.models import Step
 class StepAdmin(HistoryAdmin):
     """Steps with their runs."""
 
+    saga_field = "run__saga"
     list_display = ("name", "direction", "status", "attempt", "due_at", "run_page")
     list_filter = ("status", "direction")
     list_select_related = ("run",)
@@ -23,7 +26,7 @@ class StepAdmin(HistoryAdmin):
     fields = (
         *("run_page", "name", "direction", "position", "status", "attempt", "tries", "probes"),
         *("losses", "in_doubt", "generation", "due_at", "limit_at"),
-        *("worker", "pid", "signal", "correlation", "document", "error"),
+        *("worker", "pid", "awaited", "correlated", "document", "failure"),
         *("started_at", "finished_at"),
     )
     readonly_fields = fields
@@ -32,6 +35,21 @@ class StepAdmin(HistoryAdmin):
     def run_page(self, step: Step) -> SafeString:
         return run_link(step.run_id, step.run)
 
+    def saga_of(self, row: Step) -> str:
+        return row.run.saga
+
+    @admin.display(description="signal")
+    def awaited(self, step: Step) -> SafeString:
+        return shown(step.signal)
+
+    @admin.display(description="correlation")
+    def correlated(self, step: Step) -> SafeString:
+        return shown(step.correlation)
+
     @admin.display(description="result")
     def document(self, step: Step) -> SafeString:
-        return pretty(step.result)
+        return pretty(reveal.result(step.run, step, step.result, reveal=sees_all(step)))
+
+    @admin.display(description="error")
+    def failure(self, step: Step) -> SafeString:
+        return shown(step.error)

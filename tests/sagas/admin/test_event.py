@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from django.contrib.auth.models import User
 from django.test import Client
 
 from sagas.models import Event
@@ -27,3 +28,15 @@ def test_an_event_whose_run_is_gone_is_still_shown(viewer: Client) -> None:
     event = Event.objects.create(run_id=uuid4(), new="running", epoch=1)
     for page in (PAGES["event"], f"{PAGES['event']}{event.pk}/change/"):
         assert str(event.run_id) in viewer.get(page).content.decode()
+
+
+def test_data_is_redacted_for_those_who_may_not_reveal_it(viewer: Client) -> None:
+    made = run()
+    with tampering():
+        Event.objects.update(data={"why": "late", "phone": "0049 30"})
+    page = pages_of(made)["event"]
+    seen = viewer.get(page).content.decode()
+    assert "0049 30" not in seen
+    assert "late" in seen
+    viewer.force_login(User.objects.create_superuser("root"))
+    assert "0049 30" in viewer.get(page).content.decode()

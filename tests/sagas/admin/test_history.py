@@ -84,7 +84,7 @@ def test_a_list_costs_the_same_for_one_row_and_for_many(viewer: Client, table: s
     with counted() as many:
         page = viewer.get(PAGES[table])
     assert page.context["cl"].result_count > 12
-    assert len(many) == len(few) <= 7
+    assert len(many) == len(few) <= 9
 
 
 def test_a_list_reads_no_large_column(viewer: Client) -> None:
@@ -113,7 +113,5 @@ def test_a_hostile_search_or_filter_breaks_no_page(viewer: Client, table: str) -
 
 def test_json_is_shown_in_lines_and_escaped() -> None:
     shown = pretty({"b": "<", "a": "ä"})
-    assert (
-        shown
-        == "<pre>{\n  &quot;a&quot;: &quot;ä&quot;,\n  &quot;b&quot;: &quot;&lt;&quot;\n}</pre>"
-    )
+    lines = ("{", "  &quot;a&quot;: &quot;ä&quot;,", "  &quot;b&quot;: &quot;&lt;&quot;", "}")
+    assert shown == f"<pre><bdi>{chr(10).join(lines)}</bdi></pre>"

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import RequestFactory
+from pydantic import BaseModel
+
+from sagas.admin import reveal
+from sagas.api import Redacted, Run, step
+from sagas.define import registry
+from sagas.define.saga import Definition
+from sagas.models import Run as RunRow
+from sagas.models import Scope, Step
+from tests.sagas.flows import Payload
+
+HIDDEN = "•••"
+
+
+class Receipt(BaseModel):
+    number: int
+    holder: Annotated[str, Redacted]
+
+
+@step
+def pay(run: Run[Payload]) -> Receipt:
+    return Receipt(number=1, holder="Ann")
+
+
+@pay.compensate
+def pay_back(run: Run[Payload]) -> None:
+    return None
+
+
+@step(harmless=True)
+def whisper(run: Run[Payload]) -> Annotated[str, Redacted]:
+    return "psst"
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[None]:
+    with registry.isolated():
+        registry.register(Definition("flow", payload=Payload, steps=[pay, whisper]))
+        yield
+
+
+def row(**values: Any) -> RunRow:
+    return RunRow(**{"saga": "flow", "version": 1, **values})
+
+
+def result(name: str, document: Any, run: RunRow | None = None, **values: Any) -> Any:
+    found = Step(name=name, **{"direction": "forward", **values})
+    return reveal.result(run or row(), found, document, reveal=False)
+
+
+def test_a_result_is_redacted_by_what_its_step_returns() -> None:
+    assert result("pay", {"number": 1, "holder": "Ann"}) == {"number": 1, "holder": HIDDEN}
+    assert result("whisper", "psst") == HIDDEN
+
+
+def test_a_result_of_a_compensation_is_not_taken_for_the_steps_own() -> None:
+    assert result("pay", {"holder": "x"}, direction="backward") == {"holder": "x"}
+
+
+def test_what_no_code_can_name_the_fields_of_is_hidden_altogether() -> None:
+    gone = row(saga="gone")
+    assert reveal.payload(gone, {"a": {"b": 1}, "c": None}, reveal=False) == {
+        "a": {"b": HIDDEN},
+        "c": None,
+    }
+    assert result("pay", {"number": 1}, gone) == {"number": HIDDEN}
+    assert result("other", {"number": 1}) == {"number": HIDDEN}
+
+
+def test_a_version_that_is_gone_is_redacted_by_the_newest() -> None:
+    assert result("pay", {"number": 1, "holder": "Ann"}, row(version=7)) == {
+        "number": 1,
+        "holder": HIDDEN,
+    }
+
+
+def test_what_has_no_schema_is_redacted_by_names() -> None:
+    document = {"token": "x", "deep": [{"card_number": 4}], "amount": 1}
+    assert reveal.loose(document, reveal=False) == {
+        "token": HIDDEN,
+        "deep": [{"card_number": HIDDEN}],
+        "amount": 1,
+    }
+    assert reveal.loose(document, reveal=True) == document
+
+
+def test_revealing_needs_the_permission_within_its_scope(db: None, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = User.objects.create_user("viewer")
+    assert not reveal.reveals(request, "flow")
+    group = Group.objects.create(name="secretive")
+    group.permissions.add(Permission.objects.get(codename="reveal_run"))
+    Scope.objects.create(group=group, saga="flow")
+    request.user = User.objects.create_user("keeper")
+    request.user.groups.add(group)
+    assert reveal.reveals(request, "flow")
+    assert not reveal.reveals(request, "other")
