@@ -1,0 +1,135 @@
+"""What is written in the boxes of a run's graph: a step or a compensation, and how it stands."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sagas.admin.run_page.words import GLYPHS, words
+from sagas.admin.shown import cleaned, line
+from sagas.define.step import Kind, Step
+from sagas.define.view import RunView, StepView
+from sagas.states import Direction, RunStatus, StepStatus
+
+WIDTH, UNDO_LEFT, UNDO_OUT = 250, 30, 26  #: of a step; its compensation lies further right
+COLUMN = WIDTH + UNDO_OUT
+_LINE, _PAD, _UNDO = 16, 9, 40
+_NAME, _NAMES = 32, 2  # characters in a line of a name, and lines
+
+KINDS: Mapping[Kind, str] = {
+    Kind.COMPENSATABLE: "can be undone",
+    Kind.HARMLESS: "harmless",
+    Kind.PIVOT: "pivot",
+    Kind.RETRIABLE: "must succeed in the end",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text at a height."""
+
+    y: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A step or a compensation: where it lies, how it stands, and what is written in it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    css: str
+    title: str
+    names: tuple[Text, ...]
+    facts: tuple[Text, ...]
+
+    @property
+    def left(self) -> int:
+        """Where its text begins."""
+        return self.x + 12
+
+    def moved(self, x: int, y: int) -> Box:
+        """The same box at another place."""
+        names, facts = (
+            tuple(Text(text.y + y, text.text) for text in texts)
+            for texts in (self.names, self.facts)
+        )
+        return replace(self, x=self.x + x, y=self.y + y, names=names, facts=facts)
+
+
+def boxes(view: RunView, step: Step) -> list[Box]:
+    """A step as it stands and, if it can be undone, its compensation; at no place yet."""
+    row = view.steps[Direction.FORWARD, step.name]
+    drawn = [_forward(row, KINDS[step.kind], step.kind, tuple(_marks(step)))]
+    if step.kind is Kind.COMPENSATABLE and step.compensation is not None:
+        name = getattr(step.compensation.action, "__name__", "")
+        drawn.append(_backward(view, step.name, "" if name == "<lambda>" else name))
+    return drawn
+
+
+def boxes_of_row(row: StepView, undo: StepView | None) -> list[Box]:
+    """The same of a step whose code is gone."""
+    drawn = [_forward(row, "", "", ())]
+    return drawn if undo is None else [*drawn, _undo_box(row.name, "", undo.status, undo.attempt)]
+
+
+def _forward(row: StepView, kind: str, css: str, marks: tuple[str, ...]) -> Box:
+    names = textwrap.wrap(line(row.name), _NAME, max_lines=_NAMES, placeholder="…") or [" "]
+    facts = [_state(row.status, row.attempt, in_doubt=row.in_doubt)]
+    if kind or marks:
+        facts.append(line(", ".join(filter(None, (kind, *marks))), 44))
+    title = f"{cleaned(row.name)}: {'; '.join((facts[0], *filter(None, (kind, *marks))))}"
+    return _box(0, WIDTH, f"step {_css(row.status)} {css}".strip(), title, names, facts)
+
+
+def _backward(view: RunView, step: str, name: str) -> Box:
+    row = view.step(step, Direction.BACKWARD)
+    status = row.status if row is not None else None
+    return _undo_box(step, name, status, row.attempt if row is not None else 0, view)
+
+
+def _undo_box(
+    step: str, name: str, status: StepStatus | None, attempt: int, view: RunView | None = None
+) -> Box:
+    told = _state(status, attempt) if status is not None else _not_asked(view)
+    title = f"the compensation of {cleaned(step)}: {told}"
+    names = [line(f"↩ {name or 'undo'}", 28)]
+    css = f"undo {_css(status) if status is not None else 'is-idle'}"
+    return _box(UNDO_LEFT, COLUMN - UNDO_LEFT, css, title, names, [told])
+
+
+def _not_asked(view: RunView | None) -> str:
+    over = view is not None and view.status in (RunStatus.SUCCEEDED, RunStatus.COMPENSATED)
+    return "not needed" if over else "not asked for"
+
+
+def _box(
+    x: int, width: int, css: str, title: str, names: Sequence[str], facts: Sequence[str]
+) -> Box:
+    lines = [_PAD + _LINE * (n + 1) - 5 for n in range(len(names) + len(facts))]
+    texts = [Text(y, text) for y, text in zip(lines, (*names, *facts), strict=True)]
+    height = max(_UNDO, _PAD * 2 + _LINE * len(lines))
+    split = len(names)
+    return Box(x, 0, width, height, css, title, tuple(texts[:split]), tuple(texts[split:]))
+
+
+def _state(status: StepStatus, attempt: int, *, in_doubt: bool = False) -> str:
+    tried = f", {attempt} attempts" if attempt > 1 else ""
+    doubt = ", in doubt" if in_doubt and status is not StepStatus.UNKNOWN else ""
+    return f"{GLYPHS[status]} {words(status)}{tried}{doubt}"
+
+
+def _marks(step: Step) -> Iterator[str]:
+    if step.optional:
+        yield "optional"
+    if step.when is not None:
+        yield "conditional"
+    if step.waits:
+        yield "waits"
+
+
+def _css(status: str) -> str:
+    return f"is-{status.replace('_', '-')}"

@@ -1,0 +1,132 @@
+"""What happens next to a run, and when, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from sagas.admin.run_page.facts import Facts
+from sagas.admin.run_page.words import age, clock, until, words
+from sagas.admin.shown import shown
+from sagas.define import plan
+from sagas.models import Hold, Step
+from sagas.operate.look import Expected, Next
+from sagas.states import ACTIVE_RUNS, Direction, Halt
+
+_MOST = 20
+_LATE = 60  # seconds after which somebody should ask why no worker takes what is due
+_HALTS = {Halt.FAILED: "a step gave up", Halt.CANCELLED: "it was cancelled"}
+
+
+def coming(facts: Facts) -> list[SafeString]:
+    """Sentences: what keeps the run, what it waits for, and what it does then."""
+    told = [_held(hold) for hold in facts.holds]
+    expected = facts.sight.expected
+    if not expected and not told:
+        return [_quiet(facts)]
+    told += [_expected(facts, one) for one in expected[:_MOST]]
+    if len(expected) > _MOST:
+        told.append(format_html("And {} more steps side by side.", len(expected) - _MOST))
+    return [*told, *_turning(facts)]
+
+
+def _quiet(facts: Facts) -> SafeString:
+    if facts.over:
+        return format_html("Nothing more happens: the run is {}.", words(facts.run.status))
+    return format_html("A worker looks at it{}.", _when(facts, facts.run.wake_at) or " soon")
+
+
+def _held(hold: Hold) -> SafeString:
+    return format_html(
+        "<strong>Held</strong>: {} {}, by {} since {}: {}",
+        hold.kind,
+        shown(hold.target, 200),
+        shown(hold.placed_by, 150),
+        clock(hold.placed_at),
+        shown(hold.reason, 500),
+    )
+
+
+def _expected(facts: Facts, one: Expected) -> SafeString:
+    name, back = shown(one.step, 80), one.direction == Direction.BACKWARD
+    when, undone = _when(facts, one.at), "undone" if back else "done"
+    match one.what:
+        case Next.ANSWER:
+            return _under_way(facts, one)
+        case Next.TRY:
+            return format_html("{} is taken by a worker, to be {}{}.", name, undone, when)
+        case Next.RETRY:
+            which = "Undoing " if back else ""
+            return format_html("{}{} is tried again{}.", which, name, when)
+        case Next.FIND_OUT:
+            return format_html("It is found out whether {} happened{}.", name, when)
+        case Next.SIGNAL:
+            return _signal(facts, one)
+        case Next.TIME:
+            return format_html("{} goes on{}.", name, when)
+        case Next.PERSON:
+            return SafeString("Nothing, until a person decides.")
+
+
+def _under_way(facts: Facts, one: Expected) -> SafeString:
+    step = _row(facts, one)
+    doing = "undoing" if one.direction == Direction.BACKWARD else "doing"
+    return format_html(
+        "Worker {} is {} {}, attempt {}; its time is up{}.",
+        shown(step.worker, 120),
+        doing,
+        shown(one.step, 80),
+        step.attempt,
+        _at(facts, step.limit_at) or " when it stops beating",
+    )
+
+
+def _signal(facts: Facts, one: Expected) -> SafeString:
+    return format_html(
+        "{} waits for the signal {} for {}{}.",
+        shown(one.step, 80),
+        shown(one.signal, 80),
+        shown(one.correlation, 200),
+        format_html(", until {}", _clocked(facts, one.at)) if one.at else "",
+    )
+
+
+def _turning(facts: Facts) -> Iterator[SafeString]:
+    """That it will turn back, now or at a deadline."""
+    run = facts.run
+    if run.status not in ACTIVE_RUNS[Direction.FORWARD]:
+        return
+    if run.halt:
+        why = _HALTS.get(Halt(run.halt), "its deadline has passed")
+        yield format_html("It turns back as soon as nothing is in flight, because {}.", why)
+    elif run.deadline_at and not (facts.saga and plan.past_pivot(facts.saga, facts.view)):
+        yield format_html(
+            "It turns back unless it is done by {}.", _clocked(facts, run.deadline_at)
+        )
+
+
+def _when(facts: Facts, at: datetime | None) -> SafeString | str:
+    """When something is due, and that it should have been taken long ago if so."""
+    late = (facts.now - at).total_seconds() if at else 0.0
+    if late < _LATE or facts.holds:
+        return _at(facts, at)
+    return format_html(
+        ": it has been due for <strong>{}</strong>, and no worker has taken it", age(late)
+    )
+
+
+def _at(facts: Facts, at: datetime | None) -> SafeString | str:
+    return format_html(" at {}", _clocked(facts, at)) if at else ""
+
+
+def _clocked(facts: Facts, at: datetime | None) -> SafeString:
+    assert at is not None, "asked only of what has a time"
+    return format_html("{} ({})", clock(at), until((at - facts.now).total_seconds()))
+
+
+def _row(facts: Facts, one: Expected) -> Step:
+    place = (one.direction, one.step)
+    return next(step for step in facts.steps if (step.direction, step.name) == place)

@@ -1,0 +1,175 @@
+"""What the run's page is made of, read in few statements, whatever the run's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from sagas.admin.reveal import reveals
+from sagas.define import registry
+from sagas.define.hold import covering
+from sagas.define.saga import Definition
+from sagas.define.view import RunView, StepView
+from sagas.models import Event, Hold, Run, Step
+from sagas.models.operators import HoldKind
+from sagas.operate.access import visible
+from sagas.operate.look import Sight
+from sagas.run.queues import default_queue
+from sagas.states import Direction, Halt, RunStatus, StepStatus
+
+MANY = 1000  #: runs of the same error group are counted up to here
+EVENTS = 1000  #: the newest ones, of which attempts are made
+_SMALL = 16_384  # bytes of a result, as it is stored, that are read for the page
+_HOLDS = 200
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run with all that the living part of its page tells, but for the events.
+
+    Attributes:
+        saga: the definition, if this code can continue the run with it.
+        gone: why it cannot, in a sentence.
+        holds: those in force that cover the run or a step whose turn it is.
+        alike: how many other runs of the same error group need attention, at most ``MANY``.
+        reveal: whether redacted fields are shown.
+    """
+
+    run: Run
+    steps: Sequence[Step]
+    now: datetime
+    saga: Definition | None
+    gone: str
+    holds: Sequence[Hold]
+    alike: int
+    reveal: bool
+
+    @property
+    def sight(self) -> Sight:
+        """The run as ``look`` gives it."""
+        return Sight(self.run, self.steps)
+
+    @cached_property
+    def view(self) -> RunView:
+        """The run as the planner sees it, without payload and results."""
+        view = view_of(self.run, self.steps, self.now)
+        view.holds = frozenset(f"{hold.kind}:{hold.target}" for hold in self.holds)
+        return view
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens to the run."""
+        return self.run.finished_at is not None
+
+
+def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
+    """All that is to be known of a run that was read by ``read``."""
+    names = [step.name for step in steps if step.direction == Direction.FORWARD]
+    gone = registry.mismatch(run.saga, run.version, run.fingerprint, names)
+    saga = None if gone else registry.get(run.saga, run.version)
+    now: datetime = (steps[0] if steps else run).now  # type: ignore[union-attr]  # annotated
+    holds = [] if run.finished_at is not None else _holds(run, steps, saga)
+    reveal = reveals(request, run.saga)
+    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal)
+
+
+def read(run_id: UUID) -> tuple[Run, Sequence[Step]] | None:
+    """A run with its steps as they stood at one moment, without its payload and large results.
+
+    The steps know their ``size``, and their result as ``small`` if it is.
+    """
+    steps = Step.objects.filter(run_id=run_id).select_related("run")
+    size = Func(F("result"), function="pg_column_size", output_field=IntegerField())
+    small = Case(When(size__lte=_SMALL, then=F("result")), output_field=JSONField())
+    rows = steps.defer("result", "run__payload", "run__amended").annotate(size=size)
+    found = list(rows.annotate(small=small, now=Now()).order_by("-direction", "position"))
+    if found:
+        return found[0].run, found
+    run = Run.objects.defer("payload", "amended").annotate(now=Now()).filter(pk=run_id).first()
+    return None if run is None else (run, [])
+
+
+def newest_events(run_id: UUID) -> list[Event]:
+    """The newest events of a run, the oldest of them first."""
+    return list(Event.objects.filter(run_id=run_id).order_by("-id")[:EVENTS])[::-1]
+
+
+def view_of(run: Run, steps: Sequence[Step], now: datetime) -> RunView:
+    """The run as the planner sees it, without payload and results."""
+    view = RunView(
+        id=run.id,
+        saga=run.saga,
+        version=run.version,
+        fingerprint=run.fingerprint,
+        business_key=run.business_key,
+        payload="",
+        status=RunStatus(run.status),
+        epoch=run.epoch,
+        revision=run.revision,
+        halt=Halt(run.halt),
+        attention=run.attention,
+        now=now,
+    )
+    for step in steps:
+        row = _row(step, now)
+        view.steps[row.direction, row.name] = row
+    return view
+
+
+def _row(step: Step, now: datetime) -> StepView:
+    return StepView(
+        id=step.pk,
+        name=step.name,
+        direction=Direction(step.direction),
+        position=step.position,
+        status=StepStatus(step.status),
+        attempt=step.attempt,
+        tries=step.tries,
+        probes=step.probes,
+        losses=step.losses,
+        in_doubt=step.in_doubt,
+        generation=step.generation,
+        free_in=(step.due_at - now).total_seconds() if step.due_at else None,
+    )
+
+
+def _alike(request: HttpRequest, run: Run) -> int:
+    if not run.error_group or run.status != RunStatus.NEEDS_ATTENTION:
+        return 0
+    others = Run.objects.filter(error_group=run.error_group, status=RunStatus.NEEDS_ATTENTION)
+    return visible(request.user, others.exclude(pk=run.pk).order_by())[:MANY].count()
+
+
+# --- holds ---------------------------------------------------------------------------------
+
+
+def _holds(run: Run, steps: Sequence[Step], saga: Definition | None) -> list[Hold]:
+    its_own = Q(kind=HoldKind.RUN, target=str(run.id)) | Q(kind=HoldKind.SAGA, target=run.saga)
+    shared = Q(kind__in=(HoldKind.QUEUE, HoldKind.PARTNER))
+    rows = list(Hold.objects.filter(its_own | shared, lifted_at=None).order_by("id")[:_HOLDS])
+    if not rows:
+        return []
+    covered = _covered(run, steps, saga, frozenset(f"{row.kind}:{row.target}" for row in rows))
+    return [row for row in rows if f"{row.kind}:{row.target}" in covered]
+
+
+def _covered(
+    run: Run, steps: Sequence[Step], saga: Definition | None, held: frozenset[str]
+) -> frozenset[str]:
+    view = view_of(run, steps, run.created_at)
+    view.holds = held
+    covered = held & {f"run:{run.id}", f"saga:{run.saga}"}
+    for step in steps:
+        if saga is not None and step.status in _NEXT:
+            covered |= covering(view, saga.steps[step.name], default_queue())
+    return covered
+
+
+_NEXT = frozenset({StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING})

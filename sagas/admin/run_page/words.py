@@ -1,0 +1,66 @@
+"""Times, lengths of time and states in the words of the run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from sagas.states import RunStatus, StepStatus
+
+#: A shape for each state, so that none is told by its colour alone.
+GLYPHS: Mapping[str, str] = {
+    RunStatus.PENDING: "○",
+    RunStatus.RUNNING: "▶",
+    RunStatus.COMPENSATING: "◀",
+    RunStatus.NEEDS_ATTENTION: "!",
+    RunStatus.SUCCEEDED: "✓",
+    RunStatus.COMPENSATED: "↩",
+    RunStatus.RESOLVED: "■",
+    StepStatus.READY: "◔",
+    StepStatus.IN_FLIGHT: "▶",
+    StepStatus.WAITING: "◷",
+    StepStatus.UNKNOWN: "?",
+    StepStatus.FAILED: "✕",
+    StepStatus.SKIPPED: "⇥",
+}
+
+
+def words(status: str) -> str:
+    """A state as people write it."""
+    return status.replace("_", " ")
+
+
+def clock(at: datetime) -> str:
+    """A time to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def length(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    if seconds < 0.0005:
+        return "0 s"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    for (large, size), (small, part) in pairwise(_UNITS):
+        if seconds >= size:
+            rest = int(seconds % size // part)
+            return f"{int(seconds // size)} {large}" + (f" {rest} {small}" if rest else "")
+    return f"{seconds:.0f} s"
+
+
+def age(seconds: float) -> str:
+    """How long ago, to the minute: it changes so seldom that an unchanged page stays unchanged."""
+    return "less than a minute" if seconds < 60 else length(seconds // 60 * 60)
+
+
+def until(seconds: float) -> str:
+    """How far off a time is, to the minute."""
+    if seconds <= 0:
+        return "due now"
+    return "in less than a minute" if seconds < 60 else f"in {age(seconds)}"
+
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

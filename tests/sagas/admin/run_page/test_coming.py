@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils.html import strip_tags
+
+from sagas.admin.run_page.coming import coming
+from sagas.admin.run_page.facts import Facts
+from sagas.define.saga import Definition
+from sagas.models import Hold, Run, Step
+from tests.sagas.flows import flow, pivot, simple
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def told(
+    *steps: Step, holds: tuple[Hold, ...] = (), code: Definition | None = None, **run: Any
+) -> list[str]:
+    row = Run(**{"saga": "flow", "version": 1, "status": "running", "created_at": NOW, **run})
+    facts = Facts(row, steps, NOW, code, "", holds, 0, reveal=False)
+    return [strip_tags(sentence) for sentence in coming(facts)]
+
+
+def step(status: str, **values: Any) -> Step:
+    return Step(**{"name": "charge", "direction": "forward", "status": status, **values})
+
+
+def test_a_run_that_is_over_waits_for_nothing() -> None:
+    assert told(status="succeeded", finished_at=NOW) == [
+        "Nothing more happens: the run is succeeded."
+    ]
+
+
+def test_a_run_that_needs_a_person_waits_for_one() -> None:
+    assert told(step("failed"), status="needs_attention", attention="x") == [
+        "Nothing, until a person decides."
+    ]
+
+
+def test_every_kind_of_waiting_is_told_with_its_time() -> None:
+    at = "2026-01-02 03:09:05 UTC"
+    assert told(step("ready")) == ["charge is taken by a worker, to be done."]
+    assert told(step("ready", tries=1, due_at=after(300))) == [
+        f"charge is tried again at {at} (in 5 min)."
+    ]
+    assert told(step("unknown", due_at=after(300))) == [
+        f"It is found out whether charge happened at {at} (in 5 min)."
+    ]
+    assert told(step("waiting", due_at=after(300))) == [f"charge goes on at {at} (in 5 min)."]
+    assert told(step("waiting", signal="paid", correlation="o1", due_at=after(300))) == [
+        f"charge waits for the signal paid for o1, until {at} (in 5 min)."
+    ]
+    assert told(step("in_flight", worker="w1", attempt=2, limit_at=after(300))) == [
+        f"Worker w1 is doing charge, attempt 2; its time is up at {at} (in 5 min)."
+    ]
+
+
+def test_the_way_back_is_told_as_undoing() -> None:
+    back = {"direction": "backward"}
+    assert told(step("ready", **back), status="compensating") == [
+        "charge is taken by a worker, to be undone."
+    ]
+    assert told(step("ready", tries=1, due_at=NOW, **back), status="compensating") == [
+        "Undoing charge is tried again at 2026-01-02 03:04:05 UTC (due now)."
+    ]
+
+
+def test_what_is_long_due_raises_the_question_where_the_workers_are() -> None:
+    assert told(step("ready", due_at=after(-600))) == [
+        "charge is taken by a worker, to be done: it has been due for 10 min, and no worker has "
+        "taken it."
+    ]
+
+
+def test_a_hold_is_told_first_with_its_reason_and_explains_why_nothing_is_taken() -> None:
+    hold = Hold(kind="queue", target="payments", placed_by="ann", placed_at=NOW, reason="<b>bank")
+    assert told(step("ready", due_at=after(-600)), holds=(hold,)) == [
+        "Held: queue payments, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;bank",
+        "charge is taken by a worker, to be done at 2026-01-02 02:54:05 UTC (due now).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("halt", "why"),
+    [
+        ("failed", "a step gave up"),
+        ("cancelled", "it was cancelled"),
+        ("deadline", "its deadline has passed"),
+    ],
+)
+def test_a_run_about_to_turn_back_says_why(halt: str, why: str) -> None:
+    assert told(step("in_flight", worker="w"), halt=halt)[-1] == (
+        f"It turns back as soon as nothing is in flight, because {why}."
+    )
+
+
+def test_a_deadline_counts_only_before_the_pivot() -> None:
+    saga = flow(["a", pivot(simple("charge", harmless=True)), simple("z", harmless=True)])
+    due: dict[str, Any] = {"deadline_at": after(60), "code": saga}
+    running = [sentence for sentence in told(step("ready"), **due) if "turns back" in sentence]
+    assert running == ["It turns back unless it is done by 2026-01-02 03:05:05 UTC (in 1 min)."]
+    past = [step("succeeded"), step("ready", name="z")]
+    assert not any("turns back" in sentence for sentence in told(*past, **due))
+
+
+def test_of_many_branches_some_are_told() -> None:
+    sentences = told(*(step("ready", name=f"s{number}") for number in range(30)))
+    assert len(sentences) == 21
+    assert sentences[-1] == "And 10 more steps side by side."
+
+
+def test_what_strangers_wrote_is_escaped() -> None:
+    row = Run(saga="flow", version=1, status="running", created_at=NOW)
+    wait = step("waiting", signal="<script>", correlation="<img>\u202e")
+    facts = Facts(row, [wait], NOW, None, "", (), 0, reveal=False)
+    [sentence] = coming(facts)
+    assert "<script>" not in sentence
+    assert "<img>" not in sentence
+    assert "\u202e" not in sentence
+
+
+def test_between_steps_a_worker_looks_at_it() -> None:
+    assert told(wake_at=after(30)) == [
+        "A worker looks at it at 2026-01-02 03:04:35 UTC (in less than a minute)."
+    ]
