@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from integrations.models import Order
-
-if TYPE_CHECKING:
-    _OrderAdmin = admin.ModelAdmin[Order]  # only the stubs' class takes a parameter
-else:
-    _OrderAdmin = admin.ModelAdmin
+from integrations.models import SAGA, Order
+from sagas.admin.panel import SagaPanel
 
 
 @admin.register(Order)
-class OrderAdmin(_OrderAdmin):
+class OrderAdmin(SagaPanel):
     """The shop's orders with the status of their runs."""
 
+    saga_names = (SAGA,)
     list_display = ("created_at", "id", "sku", "quantity", "total", "email", "fares")
     list_filter = ("sku",)
     search_fields = ("=id", "=email")
     date_hierarchy = "created_at"
+
+    def saga_key(self, obj: Order) -> str:
+        return obj.key
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         return Order.objects.with_status()
