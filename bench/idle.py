@@ -1,6 +1,7 @@
 """`python -m bench.idle`: what a worker at rest asks of the database, without and with history.
 
-Rounds of its sweep and its beats, as many as so many minutes have, one right after the other.
+Rounds of its sweep, its beats and its looks at batches, as many as so many minutes have, one right
+after the other.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def _rest(minutes: int) -> tuple[int, float]:
     """The statements of so many minutes, and the seconds that they took."""
     from sagas import db
     from sagas.conf import conf
+    from sagas.operate.batch_run import resend_lapsed
     from sagas.run import heartbeat
     from sagas.run.recover import sweep
 
@@ -82,6 +84,8 @@ def _rest(minutes: int) -> tuple[int, float]:
             sweep()
         for _ in range(round(minutes * 60 / (conf().LEASE_SECONDS / 4))):
             heartbeat.beat()
+        for _ in range(round(minutes * 60 / (conf().LEASE_SECONDS / 3))):
+            resend_lapsed()
         return counted, time.perf_counter() - began
     finally:
         db.execute = real
