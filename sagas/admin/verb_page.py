@@ -25,7 +25,8 @@ from sagas.models import Run
 from sagas.operate.access import Right, require
 from sagas.operate.catalogue import VERBS, Answer, carry_out
 from sagas.operate.compensate import Compensate
-from sagas.operate.offer import Offer, offers
+from sagas.operate.offer import refusal
+from sagas.operate.restart import Restart
 from sagas.operate.verb import Verb, definition, needs_approval
 
 
@@ -97,7 +98,7 @@ class VerbPages(admin.ModelAdmin[Run]):
             "key": line(view.business_key),
             "page": reverse("admin:sagas_run_change", args=[view.id]),
             "approval": needs_approval(kind.model_construct(), view.saga),
-            "refusal": _refusal(kind, view, step),
+            "refusal": refusal(kind, view, step) if step or kind is not Restart else "",
             "preview": _preview(kind, form.saga, view),
         }
         status = 400 if form.errors else 200
@@ -117,12 +118,6 @@ def _told(kind: type[Verb], step: str, answer: Answer) -> str:
 def _row(view: RunView, step: str) -> Any:
     rows = [row for row in view.steps.values() if row.name == step]
     return rows[-1] if rows else None
-
-
-def _refusal(kind: type[Verb], view: RunView, step: str) -> str:
-    """Why it would be refused now, if it is not offered: better read before than after."""
-    found: list[Offer] = [o for o in offers(view) if o.verb is kind and o.step in ("", step)]
-    return found[0].refusal if len(found) == 1 else ""
 
 
 def _preview(kind: type[Verb], saga: Definition | None, view: RunView) -> Any:

@@ -87,7 +87,7 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number}: {self.actor} {self.verb}"
+        return f"{self.number}: {self.verb}"
 
 
 class ApprovalStatus(StrEnum):

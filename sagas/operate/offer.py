@@ -44,14 +44,24 @@ def offers(view: RunView) -> list[Offer]:
     return [_offer(verb, view) for verb in _candidates(view)]
 
 
+def refusal(kind: type[Verb], view: RunView, step: str) -> str:
+    """Why a verb would be refused as the run stands, whatever else it is told; empty: it fits."""
+    told = {"step": step, "happened": True, "again": True, "owner": ""}
+    fields = kind.model_fields
+    return _refusal(kind.model_validate({k: v for k, v in told.items() if k in fields}), view)
+
+
 def _offer(verb: Verb, view: RunView) -> Offer:
-    refusal = ""
+    step = str(getattr(verb, "step", ""))
+    return Offer(type(verb), step, _refusal(verb, view), needs_approval(verb, view.saga))
+
+
+def _refusal(verb: Verb, view: RunView) -> str:
     try:
         fits(verb, view)
     except SagaError as error:
-        refusal = str(error)
-    step = str(getattr(verb, "step", ""))
-    return Offer(type(verb), step, refusal, needs_approval(verb, view.saga))
+        return str(error)
+    return ""
 
 
 def _candidates(view: RunView) -> Iterator[Verb]:
@@ -73,15 +83,7 @@ def _restart(view: RunView) -> Verb:
     """From the first step or, where that does not fit, from the one that stopped the run."""
     first = view.rows(Direction.FORWARD)[0]
     tries = [Restart(step=row.name, again=True) for row in (first, *list(_stopped(view))[:1])]
-    return next((verb for verb in tries if _fits(verb, view)), tries[0])
-
-
-def _fits(verb: Verb, view: RunView) -> bool:
-    try:
-        fits(verb, view)
-    except SagaError:
-        return False
-    return True
+    return next((verb for verb in tries if not _refusal(verb, view)), tries[0])
 
 
 def _stopped(view: RunView) -> Iterator[StepView]:

@@ -106,8 +106,9 @@ def test_a_step_is_skipped_with_a_result(operator: Client, run_id: UUID) -> None
 def test_what_does_not_fit_is_refused_in_words_on_the_run_page(
     operator: Client, run_id: UUID
 ) -> None:
-    page = operator.get(place(run_id, "compensate"))
-    assert "As the run stands this will be refused" in page.content.decode()
+    for verb, refused in (("compensate", True), ("mark", True), ("retry", False)):
+        page = operator.get(place(run_id, verb, "b")).content.decode()
+        assert ("As the run stands this will be refused" in page) is refused, verb
     assert "has passed its pivot" in said(sent(operator, run_id, "compensate"))
     assert status(run_id) == "needs_attention"
 
