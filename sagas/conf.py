@@ -66,6 +66,8 @@ class Conf(BaseModel):
     HELD_LOOK_SECONDS: float = Field(300, gt=0)
     #: How many runs a second go on when a hold is lifted, unless the operator says otherwise.
     DRAIN_PER_SECOND: float = Field(50, gt=0)
+    #: A run that is overdue by more than this long is listed as stuck.
+    STUCK_SECONDS: float = Field(300, gt=0)
     #: Attempts of one step that may die without an answer before a person is asked.
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.

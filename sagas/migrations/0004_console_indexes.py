@@ -34,6 +34,14 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="run",
             index=models.Index(
+                condition=models.Q(("owner", ""), _negated=True),
+                fields=["owner", "id"],
+                name="sagas_run_owner",
+            ),
+        ),
+        AddIndexConcurrently(
+            model_name="run",
+            index=models.Index(
                 condition=models.Q(("status__in", ["compensated", "resolved"])),
                 fields=["status", "id"],
                 name="sagas_run_undone",

@@ -111,6 +111,9 @@ class Run(models.Model):
                 condition=~Q(error_group=""),
             ),
             models.Index(
+                fields=("owner", "id"), name="sagas_run_owner", condition=~Q(owner="")
+            ),
+            models.Index(
                 fields=("status", "id"),
                 name="sagas_run_undone",
                 condition=Q(status__in=["compensated", "resolved"]),

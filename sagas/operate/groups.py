@@ -12,7 +12,8 @@ from sagas import db
 COUNTED = 5_000
 
 _GROUPS = """
-SELECT error_group, count(*), min(created_at), max(created_at), array_agg(DISTINCT saga)
+SELECT error_group, count(*), min(created_at), max(created_at), array_agg(DISTINCT saga),
+  clock_timestamp()
 FROM (SELECT error_group, created_at, saga FROM sagas_run
       WHERE status = 'needs_attention' AND (%(sagas)s::text[] IS NULL OR saga = ANY(%(sagas)s))
       ORDER BY id DESC LIMIT %(counted)s) newest
@@ -25,6 +26,7 @@ class ErrorGroup:
 
     Attributes:
         first: when the oldest of these runs was started; ``last``: the newest.
+        now: the database's time of counting.
     """
 
     name: str
@@ -32,15 +34,22 @@ class ErrorGroup:
     first: datetime
     last: datetime
     sagas: tuple[str, ...]
+    now: datetime
 
 
-def error_groups(sagas: Iterable[str] | None, most: int = 20) -> list[ErrorGroup]:
+def error_groups(
+    sagas: Iterable[str] | None, most: int = 20, counted: int = COUNTED
+) -> list[ErrorGroup]:
     """The largest groups first.
 
     Args:
         sagas: only runs of these; None: of all.
         most: how many groups at most.
+        counted: among how many runs that need attention, the newest.
     """
     within = None if sagas is None else sorted(sagas)
-    rows = db.execute(_GROUPS, {"sagas": within, "counted": COUNTED, "most": most})
-    return [ErrorGroup(*row[:4], tuple(row[4])) for row in rows]
+    rows = db.execute(_GROUPS, {"sagas": within, "counted": counted, "most": most})
+    return [
+        ErrorGroup(name, count, first, last, tuple(sagas_of), now)
+        for name, count, first, last, sagas_of, now in rows
+    ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 
 from sagas.define import registry
-from sagas.define.step import Step as StepDefinition
+from sagas.define.hold import reach
 from sagas.models import Hold, HoldKind, Run, Step
 from sagas.run.queues import default_queue
 from sagas.states import TERMINAL_RUNS, StepStatus
@@ -28,16 +31,27 @@ def held(rows: QuerySet[Run]) -> QuerySet[Run]:
 
 def covered(holds: Iterable[Hold]) -> Q:
     """The condition that one of these holds covers a run, or a step whose turn it is."""
-    by_kind: dict[str, set[str]] = {kind: set() for kind in HoldKind}
-    for hold in holds:
-        by_kind[hold.kind].add(hold.target)
-    found = Q(pk__in=list(_ids(by_kind[HoldKind.RUN]))) | Q(saga__in=by_kind[HoldKind.SAGA])
-    for condition in _at_held_steps(by_kind):
+    holds = list(holds)
+    runs = [hold.target for hold in holds if hold.kind == HoldKind.RUN]
+    sagas = [hold.target for hold in holds if hold.kind == HoldKind.SAGA]
+    found = Q(pk__in=list(run_ids(runs))) | Q(saga__in=sagas)
+    for condition in _at_held_steps(holds):
         found |= condition
     return found
 
 
-def _ids(targets: Iterable[str]) -> Iterator[UUID]:
+def at_step(condition: Q) -> IsNull:
+    """The condition that a run has such a step, looked up run by run.
+
+    The limit forbids PostgreSQL to read the table of steps whole, as it would for an EXISTS that
+    is one of several alternatives; and a page of runs then ends the search.
+    """
+    steps = Step.objects.filter(condition, run=OuterRef("pk")).order_by()
+    return IsNull(Subquery(steps.values("id")[:1]), False)
+
+
+def run_ids(targets: Iterable[str]) -> Iterator[UUID]:
+    """The ids of runs among the targets of holds."""
     for target in targets:
         try:
             yield UUID(target)
@@ -45,18 +59,14 @@ def _ids(targets: Iterable[str]) -> Iterator[UUID]:
             continue  # it names no run, so it covers none
 
 
-def _at_held_steps(by_kind: dict[str, set[str]]) -> Iterator[Q]:
-    queues, partners = by_kind[HoldKind.QUEUE], by_kind[HoldKind.PARTNER]
-    if not queues and not partners:
-        return
-    otherwise = default_queue()
-    yield from at_steps(lambda s: (s.queue or otherwise) in queues or s.partner in partners)
+def _at_held_steps(holds: Iterable[Hold]) -> Iterator[Q]:
+    """For each saga and hold: its runs at a step that the hold reaches."""
+    for hold in holds:
+        if hold.kind in _OF_STEPS:
+            reached = reach(hold.kind, hold.target, registry.all_sagas(), default_queue())
+            for saga, steps in groupby(sorted(reached), key=itemgetter(0, 1)):
+                turn = Q(status__in=OPEN_STEPS, name__in=[name for _, _, name in steps])
+                yield Q(at_step(turn), saga=saga[0], version=saga[1])
 
 
-def at_steps(chosen: Callable[[StepDefinition], bool]) -> Iterator[Q]:
-    """For each saga: its runs at a step that the code has declared so."""
-    for saga in registry.all_sagas():
-        names = [step.name for step in saga.steps.values() if chosen(step)]
-        if names:
-            turn = Step.objects.filter(run=OuterRef("pk"), status__in=OPEN_STEPS, name__in=names)
-            yield Q(Exists(turn), saga=saga.name, version=saga.version)
+_OF_STEPS = frozenset({HoldKind.QUEUE, HoldKind.PARTNER})

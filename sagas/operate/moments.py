@@ -1,4 +1,4 @@
-"""Times and the ids of runs: an id begins with the time at which it was drawn (RFC 9562, UUIDv7)."""
+"""Times and the ids of runs, which begin with when they were drawn (RFC 9562, UUIDv7)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,3 @@ def least_id(moment: datetime) -> UUID:
     """The least id that could be drawn at a moment; never one before the year 1970."""
     milliseconds = max(0, int(moment.timestamp() * 1000))
     return UUID(int=milliseconds << 80)
-
-
-def in_words(span: timedelta) -> str:
-    """A length of time in its largest unit, coarse: it may stand on a page for a minute."""
-    seconds = max(0, int(span.total_seconds()))
-    for unit, length in _UNITS:
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return "under 1 min"
-
-
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
