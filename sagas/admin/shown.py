@@ -6,7 +6,7 @@ import json
 import unicodedata
 from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 LONGEST = 2000  #: characters of one text on a page
@@ -36,6 +36,13 @@ def line(text: object, limit: int = 80) -> str:
 def shown(text: object, limit: int = LONGEST) -> SafeString:
     """The same for a page: escaped, and isolated from the direction of the text around it."""
     return format_html("<bdi>{}</bdi>", cleaned(text, limit))
+
+
+def encoded(text: str) -> str:
+    """For the value of a field, which must stay what it is: nothing in the page itself steers."""
+    if all(_harmless(c) for c in text):
+        return text
+    return format_html_join("", "&#{};", ([ord(c)] for c in text))
 
 
 def as_json(document: Any) -> str:
