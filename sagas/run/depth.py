@@ -17,13 +17,18 @@ def depth(queues: Iterable[str]) -> int:
 
     A broker that is away is no reason to hold back: what cannot be sent is looked at again soon.
     """
+    return max((depths(queues) or {}).values(), default=0)
+
+
+def depths(queues: Iterable[str]) -> dict[str, int] | None:
+    """The messages that wait in each of these queues; None if the broker does not say."""
     try:
         pool: Any = current_app.pool
         with pool.acquire(block=True, timeout=1) as connection:
-            return max((_waiting(connection, name) for name in queues), default=0)
+            return {name: _waiting(connection, name) for name in queues}
     except (OperationalError, OSError) as error:
         logger.info("The broker does not say how long its queues are: %s.", type(error).__name__)
-        return 0
+        return None
 
 
 def _waiting(connection: Any, queue: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from celery import current_app
 from kombu import Connection
 
-from sagas.run.depth import depth
+from sagas.run.depth import depth, depths
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_the_longest_queue_counts(queue: str) -> None:
         for number in range(3):
             simple.put(number)
     assert depth([queue, f"empty-{uuid4().hex}"]) == 3
+    assert depths([queue, "empty"]) == {queue: 3, "empty": 0}
 
 
 def test_a_queue_that_nobody_made_is_empty() -> None:
@@ -39,3 +40,4 @@ def test_a_broker_that_is_away_says_nothing() -> None:
     away = Connection("redis://127.0.0.1:1/0", transport_options={"socket_connect_timeout": 0.2})
     with patch("sagas.run.depth.current_app", SimpleNamespace(pool=away.Pool(1))):
         assert depth(["sagas"]) == 0
+        assert depths(["sagas"]) is None

@@ -1,0 +1,183 @@
+"""The overview as it is drawn: on the app's page, and as a fragment that keeps it current."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+
+from sagas.admin.badge import badge
+from sagas.admin.rows import text
+from sagas.admin.run_page.words import length
+from sagas.admin.shown import line
+from sagas.admin.sparkline import sparkline
+from sagas.admin.when import address, ago
+from sagas.conf import conf
+from sagas.models import Hold, HoldKind, Run
+from sagas.operate.access import Right, require
+from sagas.operate.figures import SagaFigures
+from sagas.operate.overview import SHOWN, Overview, overview
+from sagas.signals import Health
+from sagas.states import RunStatus
+
+_GLYPHS: Mapping[Health, str] = {
+    Health.OK: "✓",
+    Health.DEGRADED: "▲",
+    Health.DOWN: "✕",
+    Health.UNKNOWN: "?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """The overview's markup, and the tag that changes when it does."""
+
+    html: SafeString
+    etag: str
+
+
+def view(page: Any, request: HttpRequest) -> HttpResponseBase:
+    """The fragment; 304 while nothing that is to be seen has changed."""
+    require(request.user, Right.READ)
+    drawn = fragment(request.user)
+    response = get_conditional_response(request, etag=drawn.etag)
+    if response is None:
+        response = HttpResponse(drawn.html)
+        response["ETag"] = drawn.etag
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+def fragment(user: Any) -> Fragment:
+    """Draw what a user may see."""
+    context = _context(user, overview(user))
+    parts = render_to_string("admin/sagas/overview/parts.html", context)
+    etag = f'W/"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
+    frame = {
+        "url": reverse("admin:sagas_run_overview"),
+        "etag": etag,
+        "parts": mark_safe(parts),  # a template's own output, escaped there  # noqa: S308
+    }
+    return Fragment(render_to_string("admin/sagas/overview/frame.html", frame), etag)
+
+
+def _context(user: Any, seen: Overview) -> dict[str, Any]:
+    runs = reverse("admin:sagas_run_changelist")
+    unfinished = {status: _count(seen, status) for status in _UNFINISHED}
+    return {
+        "runs": runs,
+        "errors": reverse("admin:sagas_run_errors"),
+        "bulk": address("sagas_run_bulk") if user.has_perm(Right.BATCH) else "",
+        "shown": SHOWN,
+        "capped": seen.capped,
+        "looked": seen.looked,
+        "states": [(status, badge(status), n) for status, n in unfinished.items()],
+        "sagas": [_saga(saga) for saga in seen.sagas],
+        "attention": [_run(run, seen.now) for run in seen.attention],
+        "attention_count": unfinished[RunStatus.NEEDS_ATTENTION],
+        "stuck": [_run(run, seen.now) for run in seen.stuck[:SHOWN]],
+        "more_stuck": len(seen.stuck) > SHOWN,
+        "stuck_after": length(conf().STUCK_SECONDS),
+        "queues": [{"of": queue, "oldest": _ago(queue.oldest, seen.now)} for queue in seen.queues],
+        "workers": [
+            {"of": w, "name": line(w.name), "queues": line(", ".join(w.queues))}
+            for w in seen.workers
+        ],
+        "alive": sum(worker.alive for worker in seen.workers),
+        "holds": [{**_hold(held.hold, seen.now), "waiting": held.waiting} for held in seen.holds],
+        "holds_page": address("sagas_hold_changelist"),
+        "approvals": [
+            {
+                "what": line(f"{asked.verb}, {asked.saga}"),
+                "reason": text(asked.reason),
+                "by": text(asked.asked_by),
+                "age": ago(asked.asked_at, seen.now),
+                "link": reverse("admin:sagas_run_change", args=[asked.run]),
+            }
+            for asked in seen.approvals
+        ],
+        "approvals_page": address("sagas_approval_changelist"),
+        "batches": [
+            {
+                "of": batch,
+                "by": text(batch.created_by),
+                "age": ago(batch.created_at, seen.now),
+                "link": address("sagas_batch_change", batch.pk),
+            }
+            for batch in seen.batches
+        ],
+        "partners": [
+            {"of": p, "name": text(p.name), "detail": text(p.detail), "glyph": _GLYPHS[p.state]}
+            for p in seen.partners
+        ],
+    }
+
+
+_UNFINISHED = [
+    *(RunStatus.NEEDS_ATTENTION.value, RunStatus.PENDING.value),
+    *(RunStatus.RUNNING.value, RunStatus.COMPENSATING.value),
+]
+
+
+def _count(seen: Overview, status: str) -> int:
+    return sum(saga.unfinished.get(status, 0) for saga in seen.sagas)
+
+
+def _saga(saga: SagaFigures) -> dict[str, Any]:
+    rate = saga.rate
+    return {
+        "name": text(saga.name),
+        "query": urlencode({"saga": saga.name}),
+        "unfinished": [
+            (status, badge(status), saga.unfinished[status])
+            for status in _UNFINISHED
+            if status in saga.unfinished
+        ],
+        "ended": sum(saga.ended),
+        "spark": sparkline(saga.ended, saga.failed, line(saga.name)),
+        "rate": "" if rate is None else f"{rate:.1%}",
+        "failing": rate is not None and rate >= _MANY,
+        "median": "" if saga.median is None else length(saga.median),
+        "slow": "" if saga.slow is None else length(saga.slow),
+    }
+
+
+_MANY = 0.1
+
+
+def _run(run: Run, now: datetime) -> dict[str, Any]:
+    return {
+        "link": reverse("admin:sagas_run_change", args=[run.pk]),
+        "key": text(run.business_key),
+        "saga": text(run.saga),
+        "state": badge(run.status),
+        "error": text(run.error_group),
+        "owner": text(run.owner),
+        "age": ago(run.created_at, now),
+    }
+
+
+def _hold(hold: Hold, now: datetime) -> dict[str, Any]:
+    of_run = hold.kind == HoldKind.RUN
+    return {
+        "kind": hold.kind,
+        "target": text(hold.target),
+        "link": reverse("admin:sagas_run_change", args=[hold.target]) if of_run else "",
+        "reason": text(hold.reason),
+        "by": text(hold.placed_by),
+        "age": ago(hold.placed_at, now),
+    }
+
+
+def _ago(moment: datetime | None, now: datetime) -> SafeString | str:
+    return ago(moment, now) if moment is not None else ""

@@ -1,0 +1,158 @@
+"""The overview: what an operator must know first, in a bounded number of bounded statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import BooleanField, Case, QuerySet, Value, When
+from django.db.models.functions import Now
+
+from sagas.models import Approval, Batch, BatchStatus, Hold, HoldKind, Run, Worker
+from sagas.operate.access import Holder, Right, scope, visible
+from sagas.operate.approval import pending
+from sagas.operate.bulk import visible_batches
+from sagas.operate.figures import SagaFigures, figures
+from sagas.operate.held import run_ids
+from sagas.operate.partners import partners
+from sagas.operate.standing import LOOKED, Standing, standing
+from sagas.operate.stuck import stuck
+from sagas.operate.verb import Operator
+from sagas.operate.waiting import Queue, queues
+from sagas.signals import PartnerHealth
+from sagas.states import RunStatus
+
+SHOWN = 20  #: rows of each list, at most
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """A worker.
+
+    Attributes:
+        alive: whether its lease holds; a lost one's steps are taken over.
+        flying: the steps that it has in flight.
+    """
+
+    name: str
+    queues: Sequence[str]
+    processes: int | None
+    alive: bool
+    flying: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold in force, and how many runs it keeps waiting, of those that were looked at."""
+
+    hold: Hold
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it.
+
+    Attributes:
+        now: the database's time.
+        capped: more runs are unfinished than the sagas' figures count.
+        looked: at how many active runs the queues, workers and partners were looked for.
+        stuck: stuck runs among these, the oldest first; one more than are shown if there are more.
+    """
+
+    now: datetime
+    sagas: Sequence[SagaFigures]
+    capped: bool
+    looked: int
+    attention: Sequence[Run]
+    stuck: Sequence[Run]
+    queues: Sequence[Queue]
+    workers: Sequence[WorkerFigures]
+    holds: Sequence[Held]
+    approvals: Sequence[Approval]
+    batches: Sequence[Batch]
+    partners: Sequence[PartnerHealth]
+
+
+def overview(user: Operator) -> Overview:
+    """What one may see of it: runs of the sagas that one's right to read holds for."""
+    names = scope(user, Right.READ)
+    sagas, capped, now = figures(names)
+    at = standing(names)
+    holds = list(Hold.objects.filter(lifted_at=None)[:_HOLDS])
+    return Overview(
+        now=now,
+        sagas=sagas,
+        capped=capped,
+        looked=at.runs,
+        attention=_attention(user),
+        stuck=_stuck(user, holds),
+        queues=queues(at),
+        workers=_workers(at),
+        holds=_held(user, holds, sagas, at),
+        approvals=list(visible(user, pending())[:SHOWN]),
+        batches=list(visible_batches(user).filter(status=BatchStatus.RUNNING)[:SHOWN]),
+        partners=partners(at),
+    )
+
+
+_HOLDS = 100
+
+
+def _runs(user: Holder) -> QuerySet[Run]:
+    return visible(user, Run.objects.defer("payload", "amended"))
+
+
+def _attention(user: Holder) -> list[Run]:
+    return list(_runs(user).filter(status=RunStatus.NEEDS_ATTENTION).order_by("id")[:SHOWN])
+
+
+def _stuck(user: Holder, holds: Sequence[Hold]) -> list[Run]:
+    """Among the runs that should be looked at soonest: whatever is stuck is overdue there."""
+    active = visible(user, Run.objects.filter(wake_at__isnull=False))
+    soonest = active.order_by("wake_at").values("pk")[:LOOKED]
+    rows = _runs(user).filter(pk__in=soonest)
+    return list(stuck(rows, holds).order_by("id")[: SHOWN + 1])
+
+
+def _workers(at: Standing) -> list[WorkerFigures]:
+    lives = When(lease_until__gte=Now(), then=Value(True))
+    state = Case(lives, default=Value(False), output_field=BooleanField())
+    rows = Worker.objects.annotate(lives=state).order_by("-lives", "name")[:_WORKERS]
+    return [
+        WorkerFigures(w.name, w.queues, w.processes, w.lives, at.flying.get(w.name, 0))
+        for w in rows
+    ]
+
+
+_WORKERS = 100
+
+
+def _held(
+    user: Holder, holds: Sequence[Hold], sagas: Sequence[SagaFigures], at: Standing
+) -> list[Held]:
+    """Holds on what one may see. Queues and partners are everybody's."""
+    names = scope(user, Right.READ)
+    of_runs = [h.target for h in holds if h.kind == HoldKind.RUN]
+    mine = set(of_runs)
+    if names is not None and of_runs:
+        seen = _runs(user).filter(pk__in=list(run_ids(of_runs)))
+        mine = {str(pk) for pk in seen.values_list("pk", flat=True)}
+    active = {saga.name: saga.active for saga in sagas}
+    found = []
+    for hold in holds:
+        if hold.kind == HoldKind.RUN and hold.target not in mine:
+            continue
+        if hold.kind == HoldKind.SAGA and names is not None and hold.target not in names:
+            continue
+        found.append(Held(hold, _waiting(hold, active, at)))
+    return found
+
+
+def _waiting(hold: Hold, active: Mapping[str, int], at: Standing) -> int:
+    if hold.kind == HoldKind.RUN:
+        return 1
+    if hold.kind == HoldKind.SAGA:
+        return active.get(hold.target, 0)
+    return at.due_of(HoldKind(hold.kind), hold.target)

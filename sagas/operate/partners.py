@@ -1,0 +1,52 @@
+"""Partners: what the engine knows of them, and what others say in answer to a signal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from sagas.define import registry
+from sagas.operate.standing import Standing
+from sagas.signals import Health, PartnerHealth, partner_health
+from sagas.states import StepStatus
+
+logger = logging.getLogger("sagas.overview")
+
+
+def partners(at: Standing) -> list[PartnerHealth]:
+    """Every partner that steps name or somebody tells of, by name.
+
+    A receiver of ``partner_health`` that raises leaves its partners unknown.
+    """
+    told = [*_told(), *_seen(at)]
+    return sorted(told, key=lambda partner: partner.name)
+
+
+def _told() -> Iterator[PartnerHealth]:
+    for receiver, answer in partner_health.send_robust(sender=None):
+        if isinstance(answer, Exception):
+            logger.warning("%r cannot tell of its partners.", receiver, exc_info=answer)
+            yield PartnerHealth(_name(receiver), Health.UNKNOWN, "the check itself failed")
+        else:
+            yield from _each(answer)
+
+
+def _each(answer: object) -> Iterator[PartnerHealth]:
+    answers = answer if isinstance(answer, Iterable) else [answer]
+    return (each for each in answers if isinstance(each, PartnerHealth))
+
+
+def _name(receiver: object) -> str:
+    return str(getattr(receiver, "__module__", "") or type(receiver).__name__)
+
+
+def _seen(at: Standing) -> Iterator[PartnerHealth]:
+    """What the engine's own steps say, of the active runs that were looked at."""
+    sagas = registry.all_sagas()
+    names = {step.partner for saga in sagas for step in saga.steps.values() if step.partner}
+    for name in sorted(names):
+        groups = [g for g in at.groups if g.definition is not None and g.definition.partner == name]
+        retrying = sum(g.count for g in groups if g.status is StepStatus.READY and g.tried)
+        unknown = sum(g.count for g in groups if g.status is StepStatus.UNKNOWN)
+        state = Health.DEGRADED if retrying or unknown else Health.OK
+        yield PartnerHealth(name, state, f"steps: {retrying} retrying, {unknown} unknown")

@@ -1,0 +1,36 @@
+"""The engine's own Django signals: where others tell it something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.dispatch import Signal
+
+
+class Health(StrEnum):
+    """How a partner is doing."""
+
+    OK = "ok"  # it answers
+    DEGRADED = "degraded"  # it answers late, or not always
+    DOWN = "down"  # it does not answer
+    UNKNOWN = "unknown"  # nobody can tell
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerHealth:
+    """What somebody knows of a partner.
+
+    Attributes:
+        name: as steps name it in ``partner=``.
+        detail: in words, such as what its circuit breaker has seen.
+    """
+
+    name: str
+    state: Health
+    detail: str = ""
+
+
+#: Sent when the overview is drawn. A receiver gives one ``PartnerHealth`` or several, at once: it
+#: reads what it already knows and calls nobody.
+partner_health = Signal()

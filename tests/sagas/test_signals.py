@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from sagas.signals import Health, PartnerHealth, partner_health
+
+
+def test_what_is_told_of_a_partner_is_a_plain_value() -> None:
+    told = PartnerHealth("bank", Health.OK)
+    assert told == PartnerHealth("bank", Health.OK, "")
+    assert {told} == {PartnerHealth("bank", Health.OK)}
+
+
+def test_nobody_has_to_tell_anything() -> None:
+    assert partner_health.send_robust(sender=None) == []
