@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +69,7 @@ def undo_preview(saga: Definition, view: RunView) -> Preview:
         return Preview(refusal, (), (), tuple(_happened(saga, view, refusal)))
     first = tuple(_unsettled(saga, view))
     kept = tuple(_kept(saga, view))
-    return Preview("", first, tuple(_stages(saga, deepcopy(view))), kept)
+    return Preview("", first, tuple(_stages(saga, view.copy())), kept)
 
 
 def _refusal(saga: Definition, view: RunView) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
@@ -138,6 +138,10 @@ class RunView:
         The revision is not: a sweep that only looks at a run raises it too.
         """
         return imprint(self.status, self.epoch, self.halt, self.owner, self.steps.values())
+
+    def copy(self) -> RunView:
+        """The same run with rows of its own, to try moves on."""
+        return replace(self, steps={place: replace(row) for place, row in self.steps.items()})
 
     def key_of(self, step: StepView) -> str:
         """The idempotency key: the same for every attempt of a step in one direction."""

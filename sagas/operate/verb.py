@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from copy import deepcopy
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -118,7 +117,7 @@ def act(
         demand_unmoved(view, seen)
         saga = definition(verb, view)
         data = {"by": by.get_username(), "why": why, **verb.told(view)}
-        before = deepcopy(view)
+        before = view.copy()
         draft = verb.draft(saga, view, Worker(nothing, _condition(saga, view)))
         draft.events.insert(0, Happening("", None, "", verb.name, 0, _logged(data)))
         transitions.write(draft)
@@ -135,7 +134,7 @@ def fits(verb: Verb, view: RunView) -> None:
     Raises:
         VerbRefused, UnknownSaga, PayloadInvalid: it would be refused, and why.
     """
-    trial = deepcopy(view)
+    trial = view.copy()
     saga = definition(verb, trial)
     verb.draft(saga, trial, Worker(nothing, _condition(saga, trial)))
 

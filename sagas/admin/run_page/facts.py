@@ -9,7 +9,7 @@ from functools import cached_property
 from uuid import UUID
 
 from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 from django.http import HttpRequest
 
 from sagas.admin.reveal import reveals
@@ -27,7 +27,9 @@ from sagas.states import Direction, Halt, RunStatus, StepStatus
 MANY = 1000  #: runs of the same error group are counted up to here
 EVENTS = 1000  #: the newest ones, of which attempts are made
 _SMALL = 16_384  # bytes of a result, as it is stored, that are read for the page
+_LONGEST = 10_000  # characters of an error; the engine writes no longer ones
 _HOLDS = 200
+_LARGE = ("payload", "amended", "attention")
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,25 @@ def read(run_id: UUID) -> tuple[Run, Sequence[Step]] | None:
     steps = Step.objects.filter(run_id=run_id).select_related("run")
     size = Func(F("result"), function="pg_column_size", output_field=IntegerField())
     small = Case(When(size__lte=_SMALL, then=F("result")), output_field=JSONField())
-    rows = steps.defer("result", "run__payload", "run__amended").annotate(size=size)
-    found = list(rows.annotate(small=small, now=Now()).order_by("-direction", "position"))
+    lean = steps.defer("result", "error", *(f"run__{name}" for name in _LARGE))
+    rows = lean.annotate(
+        size=size, small=small, now=Now(), said=Left("error", _LONGEST), why=_why()
+    )
+    found = list(rows.order_by("-direction", "position"))
+    for step in found:
+        step.error = step.said
+    if found and found[0].why is not None:
+        found[0].run.attention = found[0].why
     if found:
         return found[0].run, found
     run = Run.objects.defer("payload", "amended").annotate(now=Now()).filter(pk=run_id).first()
     return None if run is None else (run, [])
+
+
+def _why() -> Case:
+    """Why a person is needed: once, not with each of the run's steps."""
+    first = When(position=0, direction=Direction.FORWARD, then=Left("run__attention", _LONGEST))
+    return Case(first, default=None)
 
 
 def newest_events(run_id: UUID) -> list[Event]:

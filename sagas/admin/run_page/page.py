@@ -20,7 +20,7 @@ from sagas.admin.run_page.payload import documents
 from sagas.define.preview import undo_preview
 from sagas.models import Event, Run
 from sagas.operate.access import Right, within
-from sagas.operate.offer import Offer, offers
+from sagas.operate.offer import offers
 
 _ATTEMPTS, _EVENTS = 200, 500
 
@@ -36,7 +36,7 @@ class Parts:
         self.facts = facts
         self._head = headline(facts)
         self._coming = coming(facts)
-        self._offers = _offered(request, facts)
+        self._acts = _may_act(request, facts)
         self.etag = self._etag(request)
 
     def context(self, events: Sequence[Event]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Parts:
             "run": self.facts.run,
             "head": self._head,
             "coming": self._coming,
-            "offers": self._offers,
+            "offers": offers(self.facts.view) if self._acts else [],
             "graph": graph(self.facts.saga, self.facts.view),
             "drawn_from_rows": self.facts.saga is None,
             "steps": tables.steps(self.facts),
@@ -68,10 +68,17 @@ class Parts:
         """From facts, not from the page: a page that need not be drawn is not drawn."""
         run, steps = self.facts.run, self.facts.steps
         seen = (
-            *(request.user.pk, run.id, run.revision, run.status, self._head, self._coming),
+            *(
+                request.user.pk,
+                self._acts,
+                run.id,
+                run.revision,
+                run.status,
+                self._head,
+                self._coming,
+            ),
             *(self.facts.reveal, [hold.pk for hold in self.facts.holds]),
             [(s.pk, s.status, s.attempt, s.tries, s.due_at, s.limit_at, s.error) for s in steps],
-            [(o.verb.name, o.step, o.refusal, o.approval) for o in self._offers],
         )
         return f'"{sha256(repr(seen).encode()).hexdigest()[:32]}"'
 
@@ -95,10 +102,10 @@ def page(request: HttpRequest, parts: Parts, document: Run) -> dict[str, Any]:
     }
 
 
-def _offered(request: HttpRequest, facts: Facts) -> list[Offer]:
+def _may_act(request: HttpRequest, facts: Facts) -> bool:
     user = request.user
     may = user.has_perm(Right.CHANGE) and within(user, Right.CHANGE, facts.run.saga)
-    return offers(facts.view) if may and not facts.over else []
+    return may and not facts.over
 
 
 def _timeline(facts: Facts, events: Sequence[Event]) -> dict[str, Any]:

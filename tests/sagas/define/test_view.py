@@ -74,3 +74,14 @@ def test_time_goes_on_while_an_attempt_works() -> None:
     assert view.elapsed(first) == pytest.approx(30.0, abs=1)
     assert view.elapsed(again) == pytest.approx(57.0, abs=1)
     assert view.elapsed(a_row()) == 0.0
+
+
+def test_moves_on_a_copy_leave_the_view_as_it_is() -> None:
+    view = a_view(now=_NOW)
+    row = a_row()
+    view.steps[row.direction, row.name] = row
+    other = view.copy()
+    assert other == view
+    other.steps[row.direction, row.name].status = StepStatus.FAILED
+    other.steps.clear()
+    assert view.steps == {(row.direction, row.name): a_row()}
