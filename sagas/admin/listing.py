@@ -120,8 +120,13 @@ class OncePaginator(FewPaginator):
 
     @cached_property
     def ids(self) -> list[UUID]:
-        """The ids of the newest runs that match, the newest first."""
-        return list(self.object_list.values_list("pk", flat=True)[: self.cap])
+        """The ids of the runs that match, the newest first; of more than so many, of any.
+
+        Keys often grow as ids do, and runs stand at a step for long: in search of the newest,
+        PostgreSQL would read all runs that are newer, or look at all that match.
+        """
+        rows = self.object_list.order_by().values_list("pk", flat=True)
+        return sorted(rows[: self.cap], reverse=True)
 
     @cached_property
     def count(self) -> int:
@@ -131,20 +136,6 @@ class OncePaginator(FewPaginator):
         """The runs of a page, in no order; all if there is one page only."""
         first = self.per_page * (number - 1) if self.num_pages > 1 else 0
         return Run.objects.filter(pk__in=self.ids[first : first + self.per_page])
-
-
-class SearchPaginator(OncePaginator):
-    """Of a search, gives any runs that match, should there be more than so many.
-
-    Keys often grow as ids do. In search of the newest, PostgreSQL would believe keys with such a
-    beginning to be everywhere, and read all runs that are newer.
-    """
-
-    @cached_property
-    def ids(self) -> list[UUID]:
-        """The ids of some runs that match, the newest of them first."""
-        rows = self.object_list.order_by().values_list("pk", flat=True)
-        return sorted(rows[: self.cap], reverse=True)
 
 
 class RunListAdmin(HistoryAdmin):
@@ -164,9 +155,8 @@ class RunListAdmin(HistoryAdmin):
     list_max_show_all = 0  # a page is enough
 
     def get_paginator(self, request: HttpRequest, *how: Any, **options: Any) -> Any:
-        if request.GET.get("q"):
-            return SearchPaginator(*how, **options)
-        kind = OncePaginator if probes(request.GET) else FewPaginator
+        dear = request.GET.get("q") or probes(request.GET)
+        kind = OncePaginator if dear else FewPaginator
         return kind(*how, **options)
 
     def get_urls(self) -> list[URLPattern]:

@@ -94,6 +94,7 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
             for w in seen.workers
         ],
         "alive": sum(worker.alive for worker in seen.workers),
+        "lost": sum(not worker.alive for worker in seen.workers),
         "holds": [{**_hold(held.hold, seen.now), "waiting": held.waiting} for held in seen.holds],
         "holds_page": address("sagas_hold_changelist"),
         "approvals": [

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sagas import db
-from sagas.states import RunStatus
+from sagas.states import TERMINAL_RUNS, RunStatus
 
-#: Of how many runs that are not over, and of how many of the newest runs, figures are made.
-UNFINISHED, NEWEST = 5_000, 20_000
+#: Of how many runs in each state that is not over, and of how many of all, the newest.
+UNFINISHED, NEWEST = 2_000, 10_000
 HOURS = 24
 
+# The index is asked for each state by itself: so no state is left out where there are too many.
 _UNFINISHED = """
-SELECT saga, status, count(*) FROM (
+SELECT saga, status, count(*)
+FROM unnest(%(statuses)s::text[]) AS states(state) CROSS JOIN LATERAL (
   SELECT saga, status FROM sagas_run
-  WHERE status NOT IN ('succeeded', 'compensated', 'resolved')
-    AND (%(sagas)s::text[] IS NULL OR saga = ANY(%(sagas)s::text[])) LIMIT %(most)s) counted
+  WHERE status = state AND status NOT IN ('succeeded', 'compensated', 'resolved')
+    AND (%(sagas)s::text[] IS NULL OR saga = ANY(%(sagas)s::text[]))
+  ORDER BY id DESC LIMIT %(most)s) counted
 GROUP BY saga, status"""
+_STATUSES = [status.value for status in RunStatus if status not in TERMINAL_RUNS]
 
 # The hours are the clock's, not counted back from now: so the page stays the same within one.
 _FINISHED = """
@@ -81,12 +85,14 @@ def figures(sagas: Collection[str] | None) -> tuple[Sequence[SagaFigures], bool,
     """
     within = None if sagas is None else sorted(sagas)
     found: dict[str, SagaFigures] = {}
-    counted = 0
-    for name, status, count in db.execute(_UNFINISHED, {"sagas": within, "most": UNFINISHED}):
+    counted: dict[str, int] = {}
+    params = {"statuses": _STATUSES, "sagas": within, "most": UNFINISHED}
+    for name, status, count in db.execute(_UNFINISHED, params):
         found.setdefault(name, SagaFigures(name)).unfinished[status] = count
-        counted += count
+        counted[status] = counted.get(status, 0) + count
+    capped = max(counted.values(), default=0) >= UNFINISHED
     now = _add_ended(found, within)
-    return sorted(found.values(), key=lambda saga: saga.name), counted >= UNFINISHED, now
+    return sorted(found.values(), key=lambda saga: saga.name), capped, now
 
 
 def _add_ended(found: dict[str, SagaFigures], within: Sequence[str] | None) -> datetime:

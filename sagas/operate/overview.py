@@ -111,7 +111,8 @@ def _attention(user: Holder) -> list[Run]:
 def _stuck(user: Holder, holds: Sequence[Hold]) -> list[Run]:
     """Among the runs that should be looked at soonest: whatever is stuck is overdue there."""
     active = visible(user, Run.objects.filter(wake_at__isnull=False))
-    soonest = active.order_by("wake_at").values("pk")[:LOOKED]
+    # Read first: joined with them, PostgreSQL would look at every run that is active.
+    soonest = list(active.order_by("wake_at").values_list("pk", flat=True)[:LOOKED])
     rows = _runs(user).filter(pk__in=soonest)
     return list(stuck(rows, holds).order_by("id")[: SHOWN + 1])
 

@@ -123,9 +123,10 @@ def test_a_hold_on_what_is_no_run_breaks_nothing() -> None:
 
 
 def test_it_costs_as_many_statements_whether_there_is_little_or_much(root: User) -> None:
+    a_run("active", wake_at=ago(seconds=1))  # else nothing could be stuck, and is not asked for
     with counted() as few:
         overview(root)
     stage()
     with counted() as many:
         overview(root)
-    assert len(many) == len(few) <= 9
+    assert len(many) == len(few) <= 10
