@@ -1,7 +1,8 @@
 """A long history, written without the engine: runs of several sagas in every state, as they age.
 
-Of a million runs nine in ten succeeded and one in a hundred needs a person. Unfinished runs have
-their steps and events, and so have some that are over.
+Of a million runs nine in ten succeeded and one in a hundred needs a person. Of those that are not
+over, the newest are at work, some are stuck, and the others wait for hours. Unfinished runs have their
+steps and events, and so have some that are over.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SELECT
   CASE WHEN status IN ('succeeded', 'compensated', 'resolved')
     THEN at + (1 + n %% 40) * interval '1 second' END,
   CASE WHEN status IN ('pending', 'running', 'compensating')
-    THEN now() + CASE WHEN n %% 100 = 7 THEN -4000 WHEN n %% 5 = 2 THEN n %% 60
+    THEN now() + CASE WHEN n %% 100 = 7 THEN -4000 WHEN n > 0.99 * %(runs)s THEN n %% 60
       ELSE 3600 + n %% 200000 END * interval '1 second' END
 FROM (
   SELECT n, now() - ((%(runs)s - n) * (interval '30 days' / %(runs)s)) - interval '5 s' AS at,
