@@ -99,6 +99,12 @@ def compensate(saga: Definition, view: RunView, worker: Worker) -> Draft:
             f"Run {view.id} cannot be undone yet: nobody knows whether {open_rows[0]!r} happened. "
             "Mark it as happened or not first."
         )
+    waits = [r.name for r in view.rows(Direction.FORWARD) if r.in_doubt and r.status in _PAUSED]
+    if waits:
+        raise VerbRefused(
+            f"Run {view.id} cannot be undone yet: {waits[0]!r} may have happened, and waits for "
+            "what comes next. Retry what stopped the run, and cancel it then: that finds out first."
+        )
     draft = Draft(view)
     _reactivate(draft, Direction.FORWARD)
     plan.turn_back(saga, draft, Halt.CANCELLED, worker)
@@ -138,6 +144,7 @@ def resolve(view: RunView) -> Draft:
     return draft
 
 
+_PAUSED = frozenset({StepStatus.READY, StepStatus.WAITING})
 _OPEN = frozenset({StepStatus.UNKNOWN, StepStatus.IN_FLIGHT})
 
 

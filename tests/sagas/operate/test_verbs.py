@@ -16,7 +16,7 @@ from django.utils import timezone
 from sagas import record
 from sagas.api import Retry as Budget
 from sagas.api import cancel, compensate, mark, resolve, retry, skip, start
-from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
+from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
 from sagas.errors import PayloadInvalid, UnknownSaga, VerbRefused
 from sagas.models import AuditEntry, Event, Run, Scope
 from sagas.operate.retry import Retry
@@ -485,3 +485,23 @@ def test_trying_a_verb_moves_nothing(known: Known, actor: Actor) -> None:
     with pytest.raises(VerbRefused):
         fits(Retry(step="p", payload=None), view)
     assert repr(view) == before
+
+
+def test_a_step_that_waits_and_may_have_happened_is_not_forgotten_when_the_run_is_undone(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    def breaks(run: object) -> bool:
+        raise ValueError("odd")
+
+    actor.answers["do b"] = Unknown("reset", 0.0)
+    other = [actor.step("c"), actor.step("d", when=breaks)]
+    run_id = begun(known(flow([fork([actor.step("b")], other), actor.step("e")], hop=True)))
+    carried(run_id, "b")
+    lapse(run_id)
+    actor.answers["do b"] = Wait(3600.0)
+    carried(run_id, "b")
+    carried(run_id, "c")
+    assert (status(run_id), states(run_id)["b"]) == ("needs_attention", "waiting")
+    assert row(run_id, "b").in_doubt
+    with pytest.raises(VerbRefused, match="'b' may have happened, and waits"):
+        compensate(run_id, **WHY)
