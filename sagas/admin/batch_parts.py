@@ -30,6 +30,7 @@ from sagas.operate.tally import Tally, tally
 
 PER_PAGE = 100
 _LATELY = timedelta(seconds=10)
+_LONGEST_ADDRESS = 4000
 _GLYPHS = {
     ItemStatus.READY: "◔",
     ItemStatus.UNFIT: "⊘",
@@ -113,7 +114,7 @@ class Parts:
             "arguments": [(name, _told(value)) for name, value in batch.arguments.items()],
             "reason": cleaned(batch.reason),
             "query": line(batch.query, 200),
-            "runs": f"{reverse('admin:sagas_run_changelist')}?{iri_to_uri(batch.query)}",
+            "runs": f"{reverse('admin:sagas_run_changelist')}?{iri_to_uri(batch.query[:_LONGEST_ADDRESS])}",
             "by": line(batch.created_by),
             "ready": self._tally.counts[ItemStatus.READY],
             "is_draft": batch.status == BatchStatus.DRAFT,

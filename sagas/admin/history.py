@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.postgres.fields import ArrayField
 from django.core.paginator import Paginator
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -71,6 +75,15 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
         rows: QuerySet[Any] = super().get_queryset(request).defer(*self.large)
         return visible(request.user, rows, field=self.saga_field) if self.saga_field else rows
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._column(name) for name in super().get_list_display(request)]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [self._column(name) for name in super().get_fields(request, obj)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [self._column(name) for name in super().get_readonly_fields(request, obj)]
+
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
@@ -88,9 +101,51 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
             context["subtitle"] = line(row)
         return super().render_change_form(request, context, *args, **options)
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """What Django's own log tells of the row, again with a name that steers no screen."""
+        row = self.get_object(request, object_id)
+        safe = {"object": _Named(row.pk, line(row)), "title": line(row)} if row is not None else {}
+        return super().history_view(request, object_id, {**safe, **(extra_context or {})})
+
     def saga_of(self, row: Any) -> str:
         """The name of the saga whose documents a row holds; empty if nobody knows."""
         return ""
+
+    def _column(self, name: Any) -> Any:
+        """What stands for a field: for one whose words anybody may have written, a safe showing."""
+        if not isinstance(name, str) or hasattr(self, name):
+            return name
+        return self._columns.get(name, name)
+
+    @cached_property
+    def _columns(self) -> dict[str, Callable[[Any], SafeString]]:
+        """The fields of words that are free, by name."""
+        texts = (models.CharField, models.TextField, ArrayField)
+        free = [f for f in self.opts.fields if isinstance(f, texts) and not f.choices]
+        return {field.name: _safely(field) for field in free}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a page of Django's needs of a row."""
+
+    pk: Any
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _safely(field: Any) -> Callable[[Any], SafeString]:
+    @admin.display(description=field.verbose_name, ordering=field.name, empty_value="-")
+    def column(row: Any) -> SafeString:
+        value = getattr(row, field.name)
+        return shown(", ".join(value) if isinstance(value, list) else value)
+
+    column.__name__ = field.name
+    return column
 
 
 def sees_all(row: Model) -> bool:
@@ -111,4 +166,4 @@ def moment(at: datetime) -> str:
 def run_link(run_id: Any, text: object) -> SafeString:
     """A link to a run's page."""
     url = reverse(f"admin:{Run._meta.app_label}_{Run._meta.model_name}_change", args=[run_id])
-    return format_html('<a href="{}">{}</a>', url, text)
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', url, line(text))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from django.contrib.auth.models import Group, PermissionsMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-
-from sagas.models import Scope
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 
@@ -73,23 +72,36 @@ def scope(user: Holder, right: Right) -> frozenset[str] | None:
     """The sagas that a user's right holds for; None: all of them.
 
     A right that comes from a group holds for the sagas that the group's scopes name, or for all
-    if it has none; one from elsewhere (of the user's own, of a superuser) holds for all.
+    if it has none; one from elsewhere (of the user's own, of a superuser) holds for all. They are
+    asked for once in the life of a user object, as Django's permissions are.
     """
-    known: dict[Right, frozenset[str] | None] = getattr(user, "_saga_scopes", {})
-    if right not in known:
-        known[right] = _scope(user, right)
-        if hasattr(user, "pk"):  # a user lives as long as a request does
-            user._saga_scopes = known  # type: ignore[attr-defined]  # as Django caches permissions
-    return known[right]
-
-
-def _scope(user: Holder, right: Right) -> frozenset[str] | None:
     if not isinstance(user, PermissionsMixin) or user.is_superuser:
         return None
-    if right in user.get_user_permissions() or not Scope.objects.exists():  # the first are cached
+    if right in user.get_user_permissions():
         return None
-    app, _, codename = right.partition(".")
-    groups = Group.objects.filter(user=user.pk, permissions__codename=codename)
-    groups = groups.filter(permissions__content_type__app_label=app)
-    names = set(groups.values_list("saga_scopes__saga", flat=True))
-    return None if not names or None in names else frozenset(map(str, names))
+    known: dict[str, Any] = vars(user)
+    if _KEPT not in known:
+        known[_KEPT] = _scopes(user)
+    names: frozenset[str] | None = known[_KEPT].get(right)
+    return names
+
+
+_KEPT = "_saga_scopes"
+
+
+def _scopes(user: PermissionsMixin) -> dict[str, frozenset[str] | None]:
+    """For each right that comes from a group the sagas that it holds for."""
+    codenames = [right.partition(".")[2] for right in Right]
+    wanted = {
+        "permissions__content_type__app_label": "sagas",
+        "permissions__codename__in": codenames,
+    }
+    groups = Group.objects.filter(user=user.pk, **wanted)
+    rows = groups.values_list("permissions__codename", "saga_scopes__saga").order_by()
+    named: dict[str, set[str | None]] = defaultdict(set)
+    for codename, saga in rows:
+        named[f"sagas.{codename}"].add(saga)
+    return {
+        right: None if None in sagas else frozenset(filter(None, sagas))
+        for right, sagas in named.items()
+    }

@@ -20,7 +20,7 @@ class Restart(Verb):
     """Go forward again from a step."""
 
     name = "restart"
-    label = "Restart from here"
+    label = "Restart from"
     summary = "Do this step and those after it once more, with new keys."
 
     step: str
