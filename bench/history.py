@@ -1,8 +1,8 @@
 """A long history, written without the engine: runs of several sagas in every state, as they age.
 
 Of a million runs nine in ten succeeded and one in a hundred needs a person. Of those that are not
-over, the newest are at work, some are stuck, and the others wait for hours. Unfinished runs have their
-steps and events, and so have some that are over.
+over, the newest are at work, some are stuck, and the others wait for hours. Unfinished runs have
+their steps and events, and so have some that are over.
 """
 
 from __future__ import annotations
