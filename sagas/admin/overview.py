@@ -26,6 +26,7 @@ from sagas.conf import conf
 from sagas.models import Hold, HoldKind, Run
 from sagas.operate.access import Right, require
 from sagas.operate.figures import SagaFigures
+from sagas.operate.groups import ErrorGroup
 from sagas.operate.overview import SHOWN, Overview, overview
 from sagas.signals import Health
 from sagas.states import RunStatus
@@ -83,6 +84,7 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
         "looked": seen.looked,
         "states": [(status, badge(status), n) for status, n in unfinished.items()],
         "sagas": [_saga(saga) for saga in seen.sagas],
+        "groups": [_group(group) for group in seen.errors],
         "attention": [_run(run, seen.now) for run in seen.attention],
         "attention_count": unfinished[RunStatus.NEEDS_ATTENTION],
         "stuck": [_run(run, seen.now) for run in seen.stuck[:SHOWN]],
@@ -128,6 +130,11 @@ _UNFINISHED = [
     *(RunStatus.NEEDS_ATTENTION.value, RunStatus.PENDING.value),
     *(RunStatus.RUNNING.value, RunStatus.COMPENSATING.value),
 ]
+
+
+def _group(group: ErrorGroup) -> dict[str, Any]:
+    query = {"status": RunStatus.NEEDS_ATTENTION.value, "error_group": group.name}
+    return {"name": line(group.name, 120), "count": group.count, "query": urlencode(query)}
 
 
 def _count(seen: Overview, status: str) -> int:

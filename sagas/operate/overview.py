@@ -14,6 +14,7 @@ from sagas.operate.access import Holder, Right, scope, visible
 from sagas.operate.approval import pending
 from sagas.operate.bulk import visible_batches
 from sagas.operate.figures import SagaFigures, figures
+from sagas.operate.groups import ErrorGroup, error_groups
 from sagas.operate.held import run_ids
 from sagas.operate.partners import partners
 from sagas.operate.standing import LOOKED, Standing, standing
@@ -65,6 +66,7 @@ class Overview:
     sagas: Sequence[SagaFigures]
     capped: bool
     looked: int
+    errors: Sequence[ErrorGroup]
     attention: Sequence[Run]
     stuck: Sequence[Run]
     queues: Sequence[Queue]
@@ -86,6 +88,7 @@ def overview(user: Operator) -> Overview:
         sagas=sagas,
         capped=capped,
         looked=at.runs,
+        errors=error_groups(names, most=_ERRORS),
         attention=_attention(user),
         stuck=_stuck(user, holds),
         queues=queues(at),
@@ -98,6 +101,7 @@ def overview(user: Operator) -> Overview:
 
 
 _HOLDS = 100
+_ERRORS = 5
 
 
 def _runs(user: Holder) -> QuerySet[Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from uuid import UUID, uuid4
 
 from playwright.sync_api import Page, expect
@@ -37,12 +38,14 @@ def stuck_booking(site: Site) -> UUID:
     return run_id
 
 
+def run_of(run_id: UUID) -> Any:
+    from sagas.models import Run
+
+    return Run.objects.get(pk=run_id)
+
+
 def page_of(run_id: UUID) -> str:
     return f"/admin/sagas/run/{run_id}/change/"
-
-
-def headline(page: Page) -> object:
-    return expect(page.locator('[data-part="headline"]'))
 
 
 def becomes(page: Page, state: str) -> None:
@@ -85,13 +88,14 @@ def test_an_operator_mends_one_run_of_an_error_group_and_then_all_the_others(
     site.learn(address)
     page.goto(f"/admin/sagas/run/?status=needs_attention&error_group={group}")
     expect(page.locator("#result_list tbody tr")).to_have_count(3)
-    page.get_by_role("link", name=re.compile("all that match", re.IGNORECASE)).click()
-    page.get_by_label(re.compile("^(Verb|What)", re.IGNORECASE)).first.select_option("retry")
-    page.get_by_label(re.compile("^Why")).fill(REASON)
-    page.get_by_role("button", name=re.compile("Try", re.IGNORECASE)).click()
-    expect(page.locator("#content-main")).to_contain_text("3")
-    page.get_by_role("button", name=re.compile("^Confirm")).click()
-    expect(page.locator("#content-main")).to_contain_text("done", timeout=PATIENCE)
+    page.get_by_role("link", name="Do something to all that match").click()
+    page.get_by_label("What to do").get_by_role("link", name="Retry", exact=True).click()
+    send(page, "Try it out")
+    expect(page.locator('[data-part="state"]')).to_contain_text("3 will be done")
+    assert {run_of(run_id).status for run_id in others} == {"needs_attention"}
+    page.get_by_role("button", name="Confirm: carry it out on 3 runs").click()
+    done = page.locator('[data-part="state"]')
+    expect(done).to_contain_text("Every run has its answer", timeout=PATIENCE)
     for run_id in others:
         page.goto(page_of(run_id))
         becomes(page, "succeeded")
