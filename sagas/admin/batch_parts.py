@@ -114,7 +114,7 @@ class Parts:
             "arguments": [(name, _told(value)) for name, value in batch.arguments.items()],
             "reason": cleaned(batch.reason),
             "query": line(batch.query, 200),
-            "runs": f"{reverse('admin:sagas_run_changelist')}?{iri_to_uri(batch.query[:_LONGEST_ADDRESS])}",
+            "runs": f"{reverse('admin:sagas_run_changelist')}?{_query(batch)}",
             "by": line(batch.created_by),
             "ready": self._tally.counts[ItemStatus.READY],
             "is_draft": batch.status == BatchStatus.DRAFT,
@@ -177,6 +177,10 @@ def _left(batch: Batch, told: Tally) -> str:
     """How long the rest takes at its rate."""
     left = told.counts[ItemStatus.READY]
     return length(left / batch.rate) if left else ""
+
+
+def _query(batch: Batch) -> str:
+    return iri_to_uri(batch.query[:_LONGEST_ADDRESS])
 
 
 def _reason(reason: Any) -> dict[str, Any]:

@@ -110,9 +110,7 @@ class Run(models.Model):
                 name="sagas_run_error_group",
                 condition=~Q(error_group=""),
             ),
-            models.Index(
-                fields=("owner", "id"), name="sagas_run_owner", condition=~Q(owner="")
-            ),
+            models.Index(fields=("owner", "id"), name="sagas_run_owner", condition=~Q(owner="")),
             models.Index(
                 fields=("status", "id"),
                 name="sagas_run_undone",

@@ -113,9 +113,7 @@ def test_what_does_not_fit_is_refused_in_words_on_the_run_page(
     assert status(run_id) == "needs_attention"
 
 
-def test_who_looked_before_it_moved_is_told_to_look_again(
-    operator: Client, run_id: UUID
-) -> None:
+def test_who_looked_before_it_moved_is_told_to_look_again(operator: Client, run_id: UUID) -> None:
     page = sent(operator, run_id, "resolve", seen="f" * 16)
     assert "has moved since you looked" in said(page)
     assert status(run_id) == "needs_attention"
