@@ -35,8 +35,8 @@ def _start() -> None:
 
     real = transitions.insert
 
-    def insert(draft: Any, deadline: Any) -> bool:
-        return bool(_in_a_thread(lambda: real(draft, deadline)))
+    def insert(draft: Any, deadline: Any, tags: Any = ()) -> bool:
+        return bool(_in_a_thread(lambda: real(draft, deadline, tags)))
 
     transitions.insert = insert
     transaction.on_commit = _at_once

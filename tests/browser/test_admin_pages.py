@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -68,7 +69,7 @@ def _operated(runs: Mapping[str, UUID]) -> None:
     from sagas.operate.instruction import Instruction
     from sagas.operate.resolve import Resolve
 
-    by = {"by": Shell(), "reason": "the bank is down"}
+    by: dict[str, Any] = {"by": Shell(), "reason": "the bank is down"}
     send_signal("paid", "nobody", {"amount": 1})
     hold("queue", "payments", **by)
     ask(runs["refused"], Resolve(), **by)

@@ -119,7 +119,7 @@ def written(text: str) -> dict[str, Any]:
 def console_names() -> set[str]:
     """The names of all addresses that the console has in the admin."""
     return {
-        pattern.name
+        str(pattern.name)
         for model, page in admin.site._registry.items()
         if model._meta.app_label == "sagas"
         for pattern in page.get_urls()
