@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -35,15 +35,19 @@ STUCK = Scenario(
 
 
 class Shot(NamedTuple):
-    """A picture's name, and the address, in which `{stuck}` is the id of the run that is stuck."""
+    """A picture's name, and its address with `{stuck}` and `{batch}` for their ids."""
 
     name: str
     address: str
+    height: int = 800
 
 
 SHOTS = (
-    Shot("runs", "/admin/sagas/run/"),
-    Shot("run", "/admin/sagas/run/{stuck}/change/"),
+    Shot("overview", "/admin/sagas/", 1000),
+    Shot("runs", "/admin/sagas/run/", 640),
+    Shot("run", "/admin/sagas/run/{stuck}/change/", 1400),
+    Shot("retry", "/admin/sagas/run/{stuck}/do/retry/?step=book_courier", 640),
+    Shot("batch", "/admin/sagas/batch/{batch}/change/", 800),
 )
 
 _OPERATOR = "ann"
@@ -81,11 +85,16 @@ def _sample(world: World, address: str, partners: RunningSandbox) -> Mapping[str
     from django.contrib.auth.models import Group, User
 
     from project.demo.customer import play
+    from sagas.models import Run
+    from sagas.operate.bulk import draft
+    from sagas.operate.instruction import Instruction
 
     operator = User.objects.create_user(_OPERATOR, password=PASSWORD, is_staff=True)
     operator.groups.add(Group.objects.get(name="Saga operators"))
     runs = [play(scenario, address, partners) for scenario in (*SCENARIOS, STUCK)]
-    return {"stuck": str(runs[-1].id)}
+    how: dict[str, Any] = {"by": operator, "reason": "the carrier is back"}
+    tried = draft(Run.objects.all(), Instruction("retry"), **how)
+    return {"stuck": str(runs[-1].id), "batch": str(tried.pk)}
 
 
 def _shoot(images: Path, address: str, names: Mapping[str, str]) -> list[str]:
@@ -94,6 +103,7 @@ def _shoot(images: Path, address: str, names: Mapping[str, str]) -> list[str]:
         page = visits.page(viewport={"width": 1280, "height": 800})
         login(page, _OPERATOR)
         for shot in SHOTS:
+            page.set_viewport_size({"width": 1280, "height": shot.height})
             page.goto(shot.address.format(**names))
             _take(page, images, shot.name)
         visits.close()

@@ -96,14 +96,14 @@ def _without_the_transactional_start() -> Iterator[None]:
         yield
 
 
-def _elsewhere(draft: Draft, deadline: float | None) -> bool:
+def _elsewhere(draft: Draft, *how: Any) -> bool:
     with ThreadPoolExecutor(1) as other:
-        return other.submit(_insert_and_close, draft, deadline).result()
+        return other.submit(_insert_and_close, draft, *how).result()
 
 
-def _insert_and_close(draft: Draft, deadline: float | None) -> bool:
+def _insert_and_close(draft: Draft, *how: Any) -> bool:
     try:
-        return _INSERT(draft, deadline)
+        return _INSERT(draft, *how)
     finally:
         connection.close()
 

@@ -114,7 +114,7 @@ def test_a_panel_costs_the_same_for_one_run_and_for_many(subject: Group) -> None
     for number in range(1, 30):
         made(subject, f"flow{number}")
     with counted() as many:
-        assert page(subject, viewer).count('/change/">flow') == 20
+        assert page(subject, viewer).count('/change/"><bdi>flow') == 20
     assert len(many) == len(few)
     assert not any('"payload"' in statement for statement in many)
 
