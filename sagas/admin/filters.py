@@ -44,6 +44,10 @@ class Choice(NamedTuple):
         return encoded(self.value)
 
 
+#: What the index ``sagas_run_notable`` has.
+_NOTABLE = ~Q(status=RunStatus.SUCCEEDED)
+
+
 class RunFilter(admin.ListFilter):
     """One field of the form above the list.
 
@@ -64,6 +68,7 @@ class RunFilter(admin.ListFilter):
         self.problem = ""
         self.remark = ""  # what is odd about a value that may still be meant
         self.user: Any = request.user
+        self.status = request.GET.get("status", "")
 
     def has_output(self) -> bool:
         return True  # else Django would not apply it
@@ -190,7 +195,7 @@ class ErrorFilter(RunFilter):
         return [Choice(g.name, _told(g)) for g in self._groups() if g.name]
 
     def narrow(self, rows: Rows, value: str) -> Rows:
-        return rows.filter(error_group=value)
+        return rows.filter(_NOTABLE, error_group=value)  # which a run that succeeds forgets
 
     def _groups(self) -> list[ErrorGroup]:
         return error_groups(scope(self.user, Right.READ), counted=_COUNTED)
@@ -302,7 +307,7 @@ class OwnerFilter(RunFilter):
     title = "owner"
     parameter = "owner"
     widget = "text"
-    hint = "@me, @nobody or a name"
+    hint = "@me, @nobody or a name; of runs that did not succeed"
 
     def options(self) -> list[Choice]:
         return [Choice("@me", "mine"), Choice("@nobody", "nobody's")]
@@ -311,7 +316,9 @@ class OwnerFilter(RunFilter):
         if value == "@nobody":
             return rows.filter(owner="")
         owner = self.user.get_username() if value == "@me" else value
-        return rows.filter(~Q(owner=""), owner=owner)
+        if self.status != RunStatus.SUCCEEDED:  # unless these are asked for: they need nobody
+            rows = rows.filter(_NOTABLE)
+        return rows.filter(owner=owner)
 
 
 FILTERS: tuple[type[RunFilter], ...] = (

@@ -360,7 +360,7 @@ def _must_halt(saga: Definition, draft: Draft) -> bool:
         view.deadline = None  # nothing needs waking for it any more
         if view.halt:  # it came while the pivot was in flight: too late
             draft.note(view.halt, "", ignored="the pivot has been passed")
-            view.halt = Halt.NONE
+            view.halt, view.error_group = Halt.NONE, ""
         return False
     if not view.halt and view.overdue:
         _set_halt(draft, Halt.DEADLINE)

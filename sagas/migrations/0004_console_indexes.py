@@ -1,7 +1,7 @@
 """Indexes for the console's lists, built while runs go on."""
 
 import django.contrib.postgres.indexes
-from django.contrib.postgres.operations import AddIndexConcurrently
+from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 
 
@@ -13,38 +13,19 @@ class Migration(migrations.Migration):
     operations = [
         AddIndexConcurrently(
             model_name="run",
-            index=models.Index(fields=["saga", "id"], name="sagas_run_of_saga"),
+            index=models.Index(
+                condition=models.Q(("status", "succeeded"), _negated=True),
+                fields=["status", "id"],
+                name="sagas_run_notable",
+            ),
         ),
+        RemoveIndexConcurrently(model_name="run", name="sagas_run_unfinished"),
         AddIndexConcurrently(
             model_name="run",
             index=models.Index(
                 fields=["business_key"],
                 name="sagas_run_key_prefix",
                 opclasses=["varchar_pattern_ops"],
-            ),
-        ),
-        AddIndexConcurrently(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("error_group", ""), _negated=True),
-                fields=["error_group", "id"],
-                name="sagas_run_error_group",
-            ),
-        ),
-        AddIndexConcurrently(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("owner", ""), _negated=True),
-                fields=["owner", "id"],
-                name="sagas_run_owner",
-            ),
-        ),
-        AddIndexConcurrently(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("status__in", ["compensated", "resolved"])),
-                fields=["status", "id"],
-                name="sagas_run_undone",
             ),
         ),
         AddIndexConcurrently(

@@ -211,7 +211,7 @@ def test_queries_use_indexes_however_long_the_history(filled: Run) -> None:
         ("sagas_signal_untaken", plan_of(mailbox._TAKE, [1, "paid", str(filled.pk)])),
         ("sagas_run_(once|key_prefix)", plan_of(start._EXISTING, key)),
         ("sagas_run_pkey", plan_of("SELECT * FROM sagas_run WHERE id = %s", [filled.pk])),
-        ("sagas_run_unfinished", plan_of("SELECT * FROM sagas_run WHERE status = 'running'", [])),
+        ("sagas_run_notable", plan_of("SELECT * FROM sagas_run WHERE status = 'running'", [])),
         ("sagas_event_of_run", plan_of("SELECT * FROM sagas_event WHERE run_id = %s", [filled.pk])),
     ]
     for index, plan in plans:

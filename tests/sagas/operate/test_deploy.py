@@ -117,7 +117,7 @@ def test_finished_runs_are_not_read(known: Known) -> None:
     with counted() as statements:
         deploy()
     plan = "\n".join(line for (line,) in db.execute(f"EXPLAIN {statements[0]}"))
-    assert "sagas_run_unfinished" in plan
+    assert "sagas_run_notable" in plan
 
 
 @override_settings(SAGAS={"DEPLOY_SECONDS": 0})
