@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             model_name="run",
             index=models.Index(
                 condition=models.Q(("status", "succeeded"), _negated=True),
-                fields=["status", "id"],
+                fields=["status", "id", "error_group", "owner"],
                 name="sagas_run_notable",
             ),
         ),

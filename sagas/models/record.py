@@ -88,7 +88,8 @@ class Run(models.Model):
         indexes: ClassVar = [
             # Every index, and every condition of one, costs each update of a run, so there are few.
             models.Index(
-                fields=("status", "id"),
+                # The last two are looked for in the index alone, whatever the state.
+                fields=("status", "id", "error_group", "owner"),
                 name="sagas_run_notable",
                 condition=~Q(status=RunStatus.SUCCEEDED.value),
             ),
