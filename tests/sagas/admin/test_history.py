@@ -115,3 +115,20 @@ def test_json_is_shown_in_lines_and_escaped() -> None:
     shown = pretty({"b": "<", "a": "ä"})
     lines = ("{", "  &quot;a&quot;: &quot;ä&quot;,", "  &quot;b&quot;: &quot;&lt;&quot;", "}")
     assert shown == f"<pre><bdi>{chr(10).join(lines)}</bdi></pre>"
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "step/?result__token__startswith=s",
+        "signal/?payload__icontains=s",
+        "event/?data__iban=1",
+        "auditentry/?details__changed__iban__0=1",
+        "approval/?arguments__result__token=1",
+        "batch/?arguments__result=1",
+    ],
+)
+def test_what_is_redacted_cannot_be_guessed_by_a_filter(viewer: Client, lookup: str) -> None:
+    run()
+    assert viewer.get(f"/admin/sagas/{lookup}").status_code == 400
+    assert viewer.get(f"/admin/sagas/{lookup.partition('?')[0]}").status_code == 200
