@@ -10,7 +10,8 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from sagas.errors import ApprovalNeeded, VerbRefused
+from sagas.conf import conf
+from sagas.errors import ApprovalNeeded, PayloadInvalid, VerbRefused
 from sagas.operate.approval import ask
 from sagas.operate.assign import Assign
 from sagas.operate.cancel import Cancel
@@ -22,6 +23,7 @@ from sagas.operate.restart import Restart
 from sagas.operate.retry import Retry
 from sagas.operate.skip import Skip
 from sagas.operate.verb import Operator, Verb, act
+from sagas.run.documents import NotADocument, encode
 from sagas.states import RunStatus
 
 #: In the order in which an operator is offered them.
@@ -52,17 +54,31 @@ def verb_of(name: str, arguments: Mapping[str, Any]) -> Verb:
 
     Raises:
         VerbRefused: there is no such verb, or the arguments do not fit it.
+        PayloadInvalid: they cannot be stored.
     """
     kind = VERBS.get(name)
     if kind is None:
         near = get_close_matches(name, VERBS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise VerbRefused(f"There is no verb {name!r}.{hint} Verbs are: {', '.join(VERBS)}.")
+    _demand_storable(name, arguments)
     try:
         return kind.model_validate(dict(arguments))
     except ValidationError as error:
         listed = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise VerbRefused(f"To {name} was told wrongly: {listed}.") from None
+
+
+def _demand_storable(name: str, arguments: Mapping[str, Any]) -> None:
+    """Whole, as the audit, requests and batches keep them: also what a model would pass over."""
+    try:
+        encode(dict(arguments), _MOST * conf().MAX_DOCUMENT_BYTES)
+    except NotADocument as error:
+        problem = {"field": error.field.removeprefix("payload."), "message": str(error)}
+        raise PayloadInvalid(f"to {name}", [problem]) from None
+
+
+_MOST = 2  # a payload, and what its model passes over; its own limit is checked by the verb
 
 
 def carry_out(

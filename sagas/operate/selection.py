@@ -13,17 +13,21 @@ from sagas.operate.access import visible
 from sagas.operate.verb import Operator
 from sagas.states import RunStatus
 
+_TEXT = r"^[^\x00]*$"  # PostgreSQL has no NUL
+
 
 class Selection(BaseModel):
     """Runs that fit all that is given; at least one thing must be."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    saga: str | None = Field(None, max_length=80)
+    saga: str | None = Field(None, max_length=80, pattern=_TEXT)
     status: RunStatus | None = None
-    error_group: str | None = Field(None, max_length=200, description="what stopped them, exactly")
-    tag: str | None = Field(None, max_length=200)
-    owner: str | None = Field(None, max_length=150, description="empty: nobody's")
+    error_group: str | None = Field(
+        None, max_length=200, pattern=_TEXT, description="what stopped them, exactly"
+    )
+    tag: str | None = Field(None, max_length=200, pattern=_TEXT)
+    owner: str | None = Field(None, max_length=150, pattern=_TEXT, description="empty: nobody's")
 
     @property
     def query(self) -> str:

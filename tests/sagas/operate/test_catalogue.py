@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import sagas.operate
-from sagas.errors import VerbRefused
+from sagas.errors import PayloadInvalid, VerbRefused
 from sagas.operate.catalogue import VERBS, verb_of
 from sagas.operate.verb import Verb
 
@@ -40,3 +40,20 @@ def test_a_verb_that_is_none_is_refused_with_the_one_that_was_meant() -> None:
 def test_arguments_that_do_not_fit_are_named(arguments: dict[str, object], problem: str) -> None:
     with pytest.raises(VerbRefused, match=f"To skip was told wrongly: {problem}"):
         verb_of("skip", arguments)
+
+
+@pytest.mark.parametrize("value", ["\x00", "\ud800", float("nan"), {"deep": ["\x00"]}])
+@pytest.mark.parametrize("name", ["retry", "skip", "mark"])
+def test_what_no_database_can_keep_is_refused_whether_or_not_a_model_passes_over_it(
+    name: str, value: object
+) -> None:
+    document = "payload" if name == "retry" else "result"
+    told: dict[str, object] = {"step": "a", document: {"odd": value}}
+    with pytest.raises(PayloadInvalid, match="odd"):
+        verb_of(name, told | ({"happened": True} if name == "mark" else {}))
+
+
+def test_what_can_be_taken_back_is_known_of_every_verb() -> None:
+    assert {name for name, verb in VERBS.items() if not verb.final} == {
+        *("retry", "pause", "resume", "assign")
+    }
