@@ -13,10 +13,9 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, run_link
 from sagas.admin.shown import as_line, line, shown
-from sagas.conf import conf
-from sagas.define.redact import redact
 from sagas.errors import SagaError
 from sagas.models import Approval, ApprovalStatus
 from sagas.operate.access import Right, within
@@ -149,9 +148,9 @@ def _buttons(request: HttpRequest, asked: Approval) -> list[tuple[str, str]]:
 
 def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
     kind = VERBS.get(asked.verb)
-    told = {k: v for k, v in asked.arguments.items() if k != "step"}
-    if not (request.user.has_perm(Right.REVEAL) and within(request.user, Right.REVEAL, asked.saga)):
-        told = redact(told, conf().REDACT)
+    step, reveals = str(asked.arguments.get("step", "")), reveal.reveals(request, asked.saga)
+    told = reveal.told(asked.arguments, asked.saga, step, reveal=reveals)
+    told.pop("step", None)
     facts: list[tuple[str, object]] = [
         ("State", _state(asked)),
         ("Run", format_html("{} of {}", run_link(asked.run, asked.run), shown(asked.saga))),

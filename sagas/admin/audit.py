@@ -14,12 +14,12 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, run_link
 from sagas.admin.shown import as_json, as_line, line, shown
-from sagas.conf import conf
-from sagas.define.redact import hidden, redact
+from sagas.define.redact import hidden
 from sagas.models import AuditEntry
-from sagas.operate.access import Right, scope, within
+from sagas.operate.access import Right, scope
 from sagas.operate.audit import FIELDS, chain
 
 
@@ -42,7 +42,7 @@ class AuditAdmin(HistoryAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With those that are of no saga, as a hold on a queue is."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        names = scope(request.user, Right.READ)
+        names = scope(request.user, Right.AUDIT)
         return rows if names is None else rows.filter(saga__in=["", *sorted(names)])
 
     def get_urls(self) -> list[URLPattern]:
@@ -52,7 +52,7 @@ class AuditAdmin(HistoryAdmin):
     def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """Every entry as a line of JSON, with the text that its hash was made of."""
         user = request.user
-        whole = scope(user, Right.READ) is None
+        whole = scope(user, Right.AUDIT) is None
         if not (user.has_perm(Right.AUDIT) and user.has_perm(Right.REVEAL) and whole):
             raise PermissionDenied(
                 "An export holds what was entered, unredacted, of all sagas. It needs "
@@ -71,10 +71,11 @@ class AuditAdmin(HistoryAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         entry: Any = super().get_object(request, object_id, from_field)
         if entry is not None:
-            user = request.user
-            reveals = user.has_perm(Right.REVEAL) and within(user, Right.REVEAL, entry.saga)
-            entry.details = entry.details if reveals else _redacted(entry.details)
+            entry.details = entry.details if entry.revealed else _redacted(entry)
         return entry
+
+    def saga_of(self, row: Any) -> str:
+        return str(row.saga)
 
     @admin.display(description="at (UTC)", ordering="number")
     def when(self, entry: AuditEntry) -> str:
@@ -115,13 +116,17 @@ class AuditAdmin(HistoryAdmin):
         return format_html("<pre>{}</pre>", shown(as_json(entry.details)))
 
 
-def _redacted(details: Any) -> Any:
+def _redacted(entry: AuditEntry) -> Any:
     """What was entered, without what is nobody's business; the values of a changed field too."""
+    details = entry.details
     if not isinstance(details, dict):
         return hidden(details)
-    changed = details.get("changed")
-    told = redact({k: v for k, v in details.items() if k != "changed"}, conf().REDACT)
-    return told | ({"changed": hidden(changed)} if changed else {})
+    told = reveal.told(details, entry.saga, entry.step, reveal=False)
+    if "changed" in details:
+        told["changed"] = hidden(details["changed"])
+    if isinstance(of_many := details.get("arguments"), dict):  # a batch's, for runs of any saga
+        told["arguments"] = reveal.told(of_many, "", "", reveal=False)
+    return told
 
 
 def _lines() -> Iterator[str]:

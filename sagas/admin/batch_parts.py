@@ -20,11 +20,12 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from sagas.admin.history import run_link
+from sagas.admin import reveal
 from sagas.admin.run_page.words import length
 from sagas.admin.shown import as_line, cleaned, line
 from sagas.admin.when import address
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus
-from sagas.operate.access import Right
+from sagas.operate.access import Right, scope
 from sagas.operate.catalogue import VERBS
 from sagas.operate.tally import Tally, tally
 
@@ -111,7 +112,7 @@ class Parts:
             "live": self,
             "batch": batch,
             "verb": VERBS.get(batch.verb),
-            "arguments": [(name, _told(value)) for name, value in batch.arguments.items()],
+            "arguments": self._arguments(),
             "reason": cleaned(batch.reason),
             "query": line(batch.query, 200),
             "runs": f"{reverse('admin:sagas_run_changelist')}?{_query(batch)}",
@@ -124,6 +125,13 @@ class Parts:
         }
 
     def _context(self) -> dict[str, Any]:
+    def _arguments(self) -> list[tuple[str, str]]:
+        """What the verb is told; its result for those who may reveal it, of whatever saga."""
+        reveals = self._request.user.has_perm(Right.REVEAL)
+        everywhere = reveals and scope(self._request.user, Right.REVEAL) is None
+        told = reveal.told(self._batch.arguments, "", "", reveal=everywhere)
+        return [(name, _told(value)) for name, value in told.items()]
+
         batch, told = self._batch, self._tally
         return {
             "batch": batch,

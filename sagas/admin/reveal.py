@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any, Union, get_type_hints
 
 from django.http import HttpRequest
 
@@ -46,6 +46,25 @@ def result(run: Run, step: Step, document: Any, *, reveal: bool) -> Any:
     return redact(document, conf().REDACT, _returned(action))
 
 
+def told(given: Mapping[str, Any], saga_name: str, step: str, *, reveal: bool) -> dict[str, Any]:
+    """What a verb was told, its documents redacted as on the page of the run.
+
+    Args:
+        saga_name: the saga whose runs it is about; of one that is gone, or empty for several,
+            documents show their shape alone.
+        step: the step that a result is in place of.
+    """
+    if reveal:
+        return dict(given)
+    shown: dict[str, Any] = redact(dict(given), conf().REDACT)
+    kinds = _kinds(saga_name, step)
+    for name in _DOCUMENTS & given.keys():
+        known = name in kinds
+        document = given[name]
+        shown[name] = redact(document, conf().REDACT, kinds[name]) if known else hidden(document)
+    return shown
+
+
 def loose(document: Any, *, reveal: bool) -> Any:
     """What has no schema, such as a signal's payload: redacted by the names of its fields."""
     return document if reveal else redact(document, conf().REDACT)
@@ -53,12 +72,30 @@ def loose(document: Any, *, reveal: bool) -> Any:
 
 def definition(run: Run) -> Definition | None:
     """The run's own definition or, where that version is gone, the saga's newest."""
-    for version in (run.version, None):
-        try:
-            return registry.get(run.saga, version)
-        except UnknownSaga:
-            continue
-    return None
+    return _known(run.saga, run.version) or _known(run.saga)
+
+
+def _known(name: str, version: int | None = None) -> Definition | None:
+    try:
+        return registry.get(name, version)
+    except UnknownSaga:
+        return None
+
+
+_DOCUMENTS = frozenset({"payload", "result"})  # of what verbs are told
+
+
+def _kinds(saga_name: str, name: str) -> dict[str, Any]:
+    """The types of a verb's documents; without those that nobody knows."""
+    saga = _known(saga_name)
+    if saga is None:
+        return {}
+    step = saga.steps.get(name)
+    if step is None:
+        return {"payload": saga.payload}
+    undo = [step.compensation.action] if step.compensation is not None else []
+    answers = tuple(_returned(action) for action in (step.action, *undo))
+    return {"payload": saga.payload, "result": Union[answers]}  # noqa: UP007  # some types
 
 
 @lru_cache(maxsize=1024)

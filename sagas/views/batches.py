@@ -13,6 +13,7 @@ from ninja import Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
+from sagas.define.redact import hidden
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus
 from sagas.operate.access import Right, require
 from sagas.operate.bulk import FASTEST, SLOWEST, confirm, draft, stop, visible_batches
@@ -55,7 +56,7 @@ class BatchState(Schema):
 
     id: UUID
     verb: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] = Field(description="of a result its shape alone")
     reason: str
     query: str = Field(description="the filter, as in the address of the admin's list of runs")
     matched: int = Field(description="how many runs it matched, at least")
@@ -166,9 +167,10 @@ def _seen(request: HttpRequest, batch_id: UUID) -> Batch:
 
 def _state(batch: Batch) -> BatchState:
     told = tally(batch)
-    names = set(BatchState.model_fields) - {"counts", "reasons", "url"}
+    names = set(BatchState.model_fields) - {"arguments", "counts", "reasons", "url"}
     return BatchState(
         **{name: getattr(batch, name) for name in names},
+        arguments={n: hidden(v) if n == "result" else v for n, v in batch.arguments.items()},
         counts=dict(told.counts),
         reasons=[Reason(**{n: getattr(r, n) for n in Reason.model_fields}) for r in told.reasons],
         url=_url(batch),

@@ -108,3 +108,12 @@ def test_a_list_costs_the_same_for_few_and_for_many(client: Client) -> None:
     with counted() as many:
         vic.get(PAGE)
     assert len(many) == len(few) <= 8
+
+
+def test_documents_that_no_model_describes_are_not_shown(client: Client) -> None:
+    result = {"result": {"holder": "Ann Smith"}}
+    append(actor="ann", verb="skip", reason="x", run=RUN, saga="gone", step="b", details=result)
+    append(actor="ann", verb="batch skip", reason="x", details={"arguments": result})
+    vic = reader(client)
+    pages = [vic.get(f"{PAGE}{number}/change/").content.decode() for number in (3, 4)]
+    assert all("holder" in page and "Ann Smith" not in page for page in pages)

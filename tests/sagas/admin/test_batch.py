@@ -12,10 +12,11 @@ from django.test import Client
 from django_celery_results.models import TaskResult
 
 from sagas.admin.batch_parts import _GLYPHS, _MEANING
-from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus, Scope
+from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus, Run, Scope
 from sagas.operate.access import Right
 from sagas.operate.batch_run import work
-from sagas.operate.bulk import confirm
+from sagas.operate.bulk import confirm, draft
+from sagas.operate.instruction import instruction
 from tests.sagas.operate.batches import drafted, saga_of, stopped
 from tests.sagas.stage import Actor, Known, begun
 from tests.sagas.statements import counted
@@ -290,3 +291,16 @@ def test_hostile_texts_are_shown_harmlessly(browser: Client, batch: Batch) -> No
         assert "\u202e" not in text
         assert "\x07" not in text
     assert len(page) < 100_000
+
+
+def test_a_result_that_was_entered_is_for_who_may_reveal_it(
+    browser: Client, ann: User, known: Known
+) -> None:
+    stopped(saga_of(known, Actor()), 1)
+    told = instruction("skip", {"result": {"holder": "Ann Smith"}})
+    made = draft(Run.objects.all(), told, by=ann, reason="x")
+    html = seen(browser, made)
+    assert "holder" in html
+    assert "Ann Smith" not in html
+    ann.user_permissions.add(Permission.objects.get(codename="reveal_run"))
+    assert "Ann Smith" in seen(browser, made)

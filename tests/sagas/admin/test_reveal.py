@@ -102,3 +102,17 @@ def test_revealing_needs_the_permission_within_its_scope(db: None, rf: RequestFa
     request.user.groups.add(group)
     assert reveal.reveals(request, "flow")
     assert not reveal.reveals(request, "other")
+
+
+def test_what_a_verb_was_told_is_redacted_as_its_documents_are() -> None:
+    given = {"step": "pay", "result": {"number": 1, "holder": "Ann"}, "token": "x"}
+    told = reveal.told(given, "flow", "pay", reveal=False)
+    shown = {"step": "pay", "result": {"number": 1, "holder": HIDDEN}, "token": HIDDEN}
+    assert told == shown
+    assert reveal.told(given, "flow", "pay", reveal=True) == given
+    for saga, of_step in (("gone", "pay"), ("flow", "gone"), ("", "")):
+        hidden = reveal.told(given, saga, of_step, reveal=False)
+        assert hidden["result"] == {"number": HIDDEN, "holder": HIDDEN}
+    payload = {"payload": {"number": 3}}
+    assert reveal.told(payload, "flow", "", reveal=False) == payload
+    assert reveal.told(payload, "gone", "", reveal=False) == {"payload": {"number": HIDDEN}}

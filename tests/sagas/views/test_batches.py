@@ -126,3 +126,25 @@ def test_an_unknown_batch_is_not_found(caller: Caller) -> None:
     assert caller.get(f"{url}/items").status_code == 404
     assert caller.post(f"{url}/confirm").status_code == 404
     assert caller.post(f"{url}/stop").status_code == 404
+
+
+def test_of_a_result_only_the_shape_is_told(caller: Caller, ids: list[UUID]) -> None:
+    told = {"step": "b", "result": {"holder": "Ann", "none": None}}
+    made = asked(caller, verb="skip", arguments=told).json()
+    shape = {"step": "b", "result": {"holder": "•••", "none": None}}
+    assert made["arguments"] == shape
+    assert caller.get(made["url"]).json()["arguments"] == shape
+
+
+@pytest.mark.parametrize("name", ["saga", "error_group", "tag", "owner"])
+def test_what_no_database_can_keep_is_refused(caller: Caller, name: str) -> None:
+    answer = asked(caller, filter={name: "a\x00"})
+    assert answer.status_code == 400, answer.content
+    assert not Batch.objects.exists()
+
+
+def test_a_result_that_no_database_can_keep_is_refused(caller: Caller, ids: list[UUID]) -> None:
+    answer = asked(caller, verb="skip", arguments={"result": {"odd": "\x00"}})
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["errors"][0]["field"] == "result.odd"
+    assert not Batch.objects.exists()
