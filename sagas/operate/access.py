@@ -73,8 +73,11 @@ def scope(user: Holder, right: Right) -> frozenset[str] | None:
 
     A right that comes from a group holds for the sagas that the group's scopes name, or for all
     if it has none; one from elsewhere (of the user's own, of a superuser) holds for all. They are
-    asked for once in the life of a user object, as Django's permissions are.
+    asked for once in the life of a user object, as Django's permissions are. Who does not have
+    the right has it for no saga.
     """
+    if not user.has_perm(right):
+        return frozenset()
     if not isinstance(user, PermissionsMixin) or user.is_superuser:
         return None
     if right in user.get_user_permissions():

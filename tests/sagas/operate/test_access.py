@@ -111,3 +111,10 @@ def test_the_groups_of_the_migration_may_what_their_names_say(db: None) -> None:
     assert may["Saga approvers"] - viewers == {"approve_run"}
     assert {"change_run", "add_batch", "add_hold"} <= may["Saga operators"]
     assert "approve_run" not in may["Saga operators"]
+
+
+def test_who_lacks_a_right_has_it_for_no_saga(members: Callable[..., User]) -> None:
+    Run.objects.create(saga="a", version=1, business_key="k", payload={}, status="pending")
+    for user in (members(["a"]), members([]), AnonymousUser()):
+        assert scope(user, Right.BATCH) == frozenset()
+        assert not visible(user, Run.objects.all(), Right.BATCH).exists()
