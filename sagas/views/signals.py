@@ -53,7 +53,7 @@ def signal(
     spend(request.user.pk)
     _, payload = read_json(request, optional=True)
     try:
-        delivered = send_signal(name, correlation, payload, deduplication_id=key)
+        delivered = send_signal(name, correlation, payload, deduplication_id=key, by=request.user)
     except UnknownSaga as error:  # a run waits, but the code for it is gone
         raise HttpError(409, str(error)) from None
     return Status(202, Delivery(delivered=delivered))

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 
 from sagas.api import wait_for
 from sagas.define import registry
 from sagas.define.saga import Definition
-from sagas.models import Run, Signal
+from sagas.models import Run, Scope, Signal
 from tests.sagas.driven import driven
 from tests.sagas.flows import Payload, flow
 from tests.sagas.statements import counted
-from tests.sagas.views.callers import Caller
+from tests.sagas.views.callers import Caller, MakeCaller
 
 
 @pytest.fixture
@@ -98,3 +99,22 @@ def test_a_signal_for_a_run_whose_code_is_gone_is_refused(caller: Caller) -> Non
     answer = caller.post("/api/signals/approved/order:1", None)
     assert answer.status_code == 409
     assert not Signal.objects.exists()
+
+
+def test_a_signal_reaches_only_runs_of_the_senders_sagas(
+    waiting: Definition, caller_with: MakeCaller
+) -> None:
+    stranger, colleague = caller_with(), caller_with()
+    for sender, saga in ((stranger, "other"), (colleague, "flow")):
+        group = Group.objects.create(name=saga)
+        group.permissions.add(Permission.objects.get(codename="change_run"))
+        Scope.objects.create(group=group, saga=saga)
+        assert sender.user is not None
+        sender.user.groups.add(group)
+    run_id = driven(waiting, Payload(), key="order:1")
+    assert stranger.post("/api/signals/approved/order:1", "mine").status_code == 403
+    assert stranger.post("/api/signals/approved/order:2", "early").status_code == 403
+    assert Run.objects.get(id=run_id).status == "running"
+    assert not Signal.objects.exists()
+    assert colleague.post("/api/signals/approved/order:1", "yes").json() == {"delivered": True}
+    assert Run.objects.get(id=run_id).status == "succeeded"
