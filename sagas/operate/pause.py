@@ -34,9 +34,11 @@ class Pause(Verb):
         return Draft(view)
 
     def done(self, view: RunView, by: Operator, reason: str) -> None:
-        Hold.objects.create(
-            kind=HoldKind.RUN, target=str(view.id), reason=reason, placed_by=by.get_username()
-        )
+        who = {"reason": reason, "placed_by": by.get_username()}
+        given = {"kind": HoldKind.RUN, "target": str(view.id)}
+        _, placed = Hold.objects.get_or_create(**given, lifted_at=None, defaults=who)
+        if not placed:  # a hold on a run does not wait for its lock
+            raise VerbRefused(f"Run {view.id} is paused already; resume it, or leave it.")
 
 
 class Resume(Verb):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
+from sagas import transitions
+from sagas.define.draft import Draft
 from sagas.errors import VerbRefused
 from sagas.models import AuditEntry, Hold
+from sagas.operate.hold import hold
 from sagas.operate.pause import pause, resume
 from sagas.operate.resolve import resolve
 from sagas.run.recover import sweep
@@ -82,3 +87,19 @@ def test_a_run_that_needs_a_person_stays_asleep_when_it_is_resumed(
     pause(run_id, **WHY)
     resume(run_id, **WHY)
     assert run_of(run_id).wake_at is None
+
+
+def test_a_pause_that_a_hold_came_before_is_told_so(known: Known, actor: Actor) -> None:
+    run_id = begun(known(flow(actor.steps("a"))))
+    write = transitions.write
+
+    def held_meanwhile(draft: Draft) -> bool:
+        hold("run", str(run_id), by=WHY["by"], reason="first")
+        return write(draft)
+
+    with (
+        patch("sagas.operate.verb.transitions.write", held_meanwhile),
+        pytest.raises(VerbRefused, match="is paused already"),
+    ):
+        pause(run_id, **WHY)
+    assert not AuditEntry.objects.filter(verb="pause").exists()
