@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -20,7 +21,7 @@ from sagas.define import registry
 from sagas.errors import SagaError
 from sagas.models import Hold, HoldKind
 from sagas.operate.access import Right
-from sagas.operate.hold import hold, lift, partners, waiting_under
+from sagas.operate.hold import hold, lift, partners, visible_holds, waiting_under
 from sagas.run.queues import routed_queues
 
 _WHY = "Kept in the audit, for those who come after you."
@@ -65,6 +66,9 @@ class HoldAdmin(HistoryAdmin):
     search_fields = ("target",)
     search_help_text = "a part of a name, or a run's id"
     ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request) & visible_holds(request.user)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(Right.HOLD)

@@ -13,17 +13,29 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    UUIDField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Now
 
 from sagas import record, transitions
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.hold import reach
-from sagas.errors import UnknownRun, VerbRefused
+from sagas.errors import ApprovalNeeded, UnknownRun, VerbRefused
 from sagas.models import Hold, HoldKind, Run
 from sagas.operate import audit
-from sagas.operate.access import Right, require, scope
-from sagas.operate.verb import Operator
+from sagas.operate.access import Holder, Right, require, scope
+from sagas.operate.pause import Pause, Resume
+from sagas.operate.verb import Operator, Verb, needs_approval
 from sagas.run.dispatch import insist
 from sagas.run.documents import clean
 from sagas.run.queues import default_queue, routed_queues
@@ -50,9 +62,11 @@ def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hol
         UnknownRun, UnknownSaga: there is no such run or saga.
         VerbRefused: there is no such queue or partner, the run is over, the target is held
             already, or there is no reason.
+        ApprovalNeeded: to pause the run needs a second person's consent.
     """
     kind = _known_kind(kind)
     _permit(by, kind, target)
+    _demand_alone(Pause(), kind, target)
     why = _because("hold", reason)
     target = _known_target(kind, target)
     with transaction.atomic():
@@ -83,6 +97,7 @@ def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = 
         django.core.exceptions.PermissionDenied: the operator may not lift such a hold.
         VerbRefused: there is no such hold, it is lifted already, the pace is none, or there is
             no reason.
+        ApprovalNeeded: to resume the run needs a second person's consent.
     """
     rate = conf().DRAIN_PER_SECOND if per_second is None else per_second
     if not rate > 0:
@@ -92,9 +107,30 @@ def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = 
     return _wake(lifted, rate)
 
 
-def in_force() -> list[Hold]:
-    """The holds that stop something now, the newest first."""
-    return list(Hold.objects.filter(lifted_at=None))
+def in_force(by: Holder | None = None) -> list[Hold]:
+    """The holds that stop something now, the newest first.
+
+    Args:
+        by: only those that this person may see; None: all.
+    """
+    seen = Hold.objects.all() if by is None else visible_holds(by)
+    return list(seen.filter(lifted_at=None))
+
+
+def visible_holds(by: Holder) -> QuerySet[Hold]:
+    """The holds that one may see: of one's own sagas, and of what these share with others."""
+    names = scope(by, Right.READ)
+    if names is None:
+        return Hold.objects.all()
+    sagas = sorted(names)
+    run = Run.objects.filter(pk=Cast(OuterRef("target"), UUIDField()), saga__in=sagas)
+    # Only a run's hold has an id for its target, and only a CASE keeps others from being cast.
+    of_run = When(kind=HoldKind.RUN, target__regex="^[0-9a-f-]{36}$", then=Exists(run))
+    return Hold.objects.filter(
+        Q(kind__in=(HoldKind.QUEUE, HoldKind.PARTNER))
+        | Q(kind=HoldKind.SAGA, target__in=sagas)
+        | Q(Case(of_run, default=Value(False), output_field=BooleanField()))
+    )
 
 
 def waiting_under(held: Hold) -> int:
@@ -123,6 +159,16 @@ def _permit(by: Operator, kind: HoldKind, target: str) -> None:
         raise PermissionDenied(
             f"A {kind} serves many sagas, and your permission {right.value!r} holds for some; "
             "hold these, or ask an administrator to widen the scope of your group."
+        )
+
+
+def _demand_alone(verb: Verb, kind: HoldKind, target: str) -> None:
+    """A hold on one run is what the verb does: no way around a second person's consent."""
+    saga = _saga_of(kind, target) if kind is HoldKind.RUN else None
+    if saga is not None and needs_approval(verb, saga):
+        raise ApprovalNeeded(
+            f"To {verb.name} a run of {saga!r} needs a second person's consent: {verb.name} it "
+            "on its own page, or by that verb, which asks for it."
         )
 
 
@@ -197,6 +243,7 @@ def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
     if found is None:
         raise VerbRefused(f"There is no hold {hold_id}.")
     _permit(by, HoldKind(found.kind), found.target)
+    _demand_alone(Resume(), HoldKind(found.kind), found.target)
     why = _because("lift", reason)
     if found.lifted_at is not None:
         raise VerbRefused(f"{found.lifted_by} has lifted the hold on the {found} already.")

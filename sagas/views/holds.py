@@ -58,9 +58,9 @@ class Lifted(Schema):
 
 @router.get("/holds", response=list[HoldState], operation_id="list_holds")
 def list_holds(request: HttpRequest) -> list[HoldState]:
-    """What is held now, by whom and why."""
+    """What is held now, by whom and why: of the sagas that one may see, and what they share."""
     require(request.user, Right.READ)
-    return [_state(placed) for placed in in_force()]
+    return [_state(placed) for placed in in_force(request.user)]
 
 
 @router.post("/holds", response={201: HoldState}, operation_id="place_hold")

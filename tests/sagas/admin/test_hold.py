@@ -10,6 +10,7 @@ from django.test import Client
 
 from sagas.models import AuditEntry, Hold
 from sagas.operate.pause import pause
+from tests.sagas.admin.people import scoped
 from tests.sagas.flows import flow
 from tests.sagas.operate.parked import WHY
 from tests.sagas.stage import Actor, Known, begun
@@ -112,3 +113,14 @@ def test_a_viewer_sees_holds_and_changes_none(client: Client) -> None:
 def test_a_hold_that_is_none_leads_to_the_list(operator: Client) -> None:
     page = operator.get(f"{PAGE}7/change/", follow=True)
     assert page.redirect_chain == [(PAGE, 302)]
+
+
+def test_holds_of_other_sagas_are_not_shown(client: Client) -> None:
+    theirs = Hold.objects.create(kind="saga", target="theirs", reason="x", placed_by="bob")
+    Hold.objects.create(kind="saga", target="mine", reason="x", placed_by="bob")
+    client.force_login(scoped("vic", "mine"))
+    html = client.get(PAGE).content.decode()
+    assert "mine" in html
+    assert "theirs" not in html
+    page = client.get(f"{PAGE}{theirs.pk}/change/", follow=True)
+    assert "There is no hold" in said(page)

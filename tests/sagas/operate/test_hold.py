@@ -20,9 +20,10 @@ from django.utils import timezone
 from sagas import transitions
 from sagas.define.outcome import Refused, Wait
 from sagas.define.saga import Definition
-from sagas.errors import UnknownRun, UnknownSaga, VerbRefused
+from sagas.errors import ApprovalNeeded, UnknownRun, UnknownSaga, VerbRefused
 from sagas.models import AuditEntry, Hold, HoldKind, Run, Scope, Step
 from sagas.operate.hold import hold, in_force, lift, waiting_under
+from sagas.operate.pause import pause
 from sagas.run.recover import sweep
 from sagas.testing.post import Post
 from tests.sagas.flows import flow, pivot
@@ -464,3 +465,36 @@ def test_the_default_queue_can_be_held(known: Known, actor: Actor) -> None:
     lapse(run_id)
     assert sweep() == 0
     assert lift(placed.pk, **BOB) == 1
+
+
+# --- who sees and who goes around ----------------------------------------------------------
+
+
+def test_holds_of_other_sagas_are_not_seen(saga: Definition, known: Known, actor: Actor) -> None:
+    mine = begun(saga)
+    known(flow([actor.step("x")], "other"))
+    theirs = begun(known(flow([actor.step("y")], "third")))
+    Hold.objects.create(kind="run", target="no id", reason="odd", placed_by="ann")
+    for kind, target in (("run", str(theirs)), ("saga", "other"), ("saga", "third")):
+        hold(kind, target, **WHY)
+    shared = [hold(kind, target_of(kind, mine), **WHY) for kind in ("queue", "partner")]
+    own = [hold(kind, target_of(kind, mine), **WHY) for kind in ("run", "saga")]
+    assert in_force(granted("view_run", saga="flow")) == [*own[::-1], *shared[::-1]]
+    assert in_force(User.objects.create_user("stranger")) == shared[::-1]
+    assert len(in_force(User.objects.create_superuser("root"))) == len(in_force()) == 8
+
+
+@pytest.mark.parametrize("rules", [{"flow": ["pause", "resume"]}, {"*": ["pause", "resume"]}])
+def test_a_hold_on_a_run_is_no_way_around_a_second_person(
+    saga: Definition, rules: dict[str, list[str]]
+) -> None:
+    run_id = begun(saga)
+    with override_settings(SAGAS={"FOUR_EYES": rules}):
+        with pytest.raises(ApprovalNeeded, match="To pause a run of 'flow' needs a second"):
+            hold("run", str(run_id), **WHY)
+        assert not Hold.objects.exists()
+    pause(run_id, **WHY)
+    with override_settings(SAGAS={"FOUR_EYES": rules}):
+        with pytest.raises(ApprovalNeeded, match="To resume a run of 'flow' needs a second"):
+            lift(Hold.objects.get().pk, **WHY)
+        assert Hold.objects.get().lifted_at is None
