@@ -103,6 +103,12 @@ class Draft:
         self.changes[row.direction, row.name] = Change(row, 0)
         self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"now": True}))
 
+    def renew(self, row: StepView) -> None:
+        """Give a step a new key that waits for its next try; when it is due stays as it is."""
+        row.generation += 1
+        self.changes[row.direction, row.name] = Change(row, row.free_in)
+        self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"key": "new"}))
+
     def park(self, reason: str, *, group: str = "") -> None:
         """Stop the run until a person decides; what was scheduled stays where it is.
 

@@ -33,7 +33,7 @@ def retry(
         return _hastened(view, row, amended)
     _demand_attention(view, "retried")
     _demand(row, {StepStatus.FAILED, StepStatus.UNKNOWN}, "retried")
-    draft = _amended(Draft(view), amended)
+    draft = _amended(Draft(view), row, amended)
     _reactivate(draft, row.direction)
     _renew(draft, row)
     plan.advance(saga, draft, worker)
@@ -149,7 +149,7 @@ _OPEN = frozenset({StepStatus.UNKNOWN, StepStatus.IN_FLIGHT})
 
 
 def _hastened(view: RunView, row: StepView, amended: str | None) -> Draft:
-    draft = _amended(Draft(view), amended)
+    draft = _amended(Draft(view), row, amended)
     if row.needs_worker:
         raise VerbRefused(f"Step {row.name!r} of run {view.id} is due already.")
     if amended is not None:
@@ -158,9 +158,12 @@ def _hastened(view: RunView, row: StepView, amended: str | None) -> Draft:
     return draft
 
 
-def _amended(draft: Draft, amended: str | None) -> Draft:
+def _amended(draft: Draft, retried: StepView, amended: str | None) -> Draft:
     if amended is not None:
         draft.amended = draft.view.payload = amended
+        for row in draft.view.steps.values():  # partners may have kept the old input
+            if row is not retried and row.status is StepStatus.READY and row.attempt:
+                draft.renew(row)
     return draft
 
 

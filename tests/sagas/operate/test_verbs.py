@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +24,7 @@ from sagas.operate.retry import Retry
 from sagas.operate.verb import fits
 from sagas.run.recover import sweep
 from sagas.testing.post import Post
-from tests.sagas.flows import Payload, flow, fork
+from tests.sagas.flows import Payload, flow, fork, pivot
 from tests.sagas.operate.parked import (
     ANN,
     WHY,
@@ -388,6 +389,41 @@ def test_input_is_not_changed_while_nobody_knows_what_happened_with_the_old(
     run_id = stopped_in_doubt(known, actor)
     with pytest.raises(VerbRefused, match="whether 'b' happened with the old one"):
         retry(run_id, "b", payload={"number": 7}, **WHY)
+
+
+def test_new_input_is_sent_under_no_key_that_had_the_old(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    keys: list[tuple[str, str, int]] = []
+
+    def noted(name: str, answer: Any = None) -> Any:
+        def call(run: Any) -> Any:
+            keys.append((name, run.key, run.payload.number))
+            return answer
+
+        return call
+
+    actor.answers |= {"do b": noted("b", Refused("no")), "do c": noted("c", RetryLater("busy", 9))}
+    run_id = begun(known(flow([pivot(actor.step("p")), fork(*actor.steps("cb"))])))
+    carried(run_id, "p")
+    carried(run_id, "b")
+    assert (status(run_id), states(run_id)) == (
+        "needs_attention",
+        {"p": "succeeded", "b": "failed", "c": "ready"},
+    )
+    before = row(run_id, "c").due_at
+    actor.answers |= {"do b": noted("b"), "do c": noted("c")}
+    retry(run_id, "b", payload={"number": 7}, **WHY)
+    after = row(run_id, "c").due_at
+    assert before
+    assert after
+    assert timedelta(seconds=-1) < after - before < timedelta(seconds=8)
+    settled(post, run_id)
+    assert status(run_id) == "succeeded"
+    old, new = ({key for _, key, number in keys if number == n} for n in (0, 7))
+    assert len(old) == len(new) == 2
+    assert not old & new
+    assert told(run_id).problems == []
 
 
 def test_what_waits_for_its_next_try_gets_a_new_key_with_new_input(
