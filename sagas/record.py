@@ -14,12 +14,15 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
-HOLDS = """(SELECT array_agg(h.kind || ':' || h.target)
-  FROM sagas_hold h WHERE h.lifted_at IS NULL)"""  #: every hold that is in force
+# Not those on other runs, which may be very many: a batch can pause thousands.
+FOR_RUN = """h.lifted_at IS NULL AND (h.kind IN ('saga', 'queue', 'partner')
+    OR (h.kind = 'run' AND h.target = {run}::text))"""  #: a hold h that may concern a run
+HOLDS = f"""(SELECT array_agg(h.kind || ':' || h.target)
+  FROM sagas_hold h WHERE {FOR_RUN})"""  #: every hold in force that may concern a run
 _RUN = f"""r.saga, r.version, r.fingerprint, r.business_key,
   coalesce(r.amended, r.payload)::text, r.status, r.epoch,
   r.revision, r.halt, r.attention, r.error_group, r.owner,
-  {HOLDS},
+  {HOLDS.format(run="r.id")},
   r.deadline_at, clock_timestamp(),
   extract(epoch FROM clock_timestamp() - r.created_at)::float8,
   extract(epoch FROM r.wake_at - clock_timestamp())::float8"""

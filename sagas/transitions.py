@@ -179,7 +179,7 @@ WITH run AS (
   WHERE id = %(id)s AND status = '{RunStatus.PENDING}' AND halt = '' AND saga = %(saga)s
     AND version = %(version)s AND fingerprint = %(fingerprint)s
     AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
-    AND NOT EXISTS (SELECT 1 FROM sagas_hold WHERE lifted_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM sagas_hold h WHERE {record.FOR_RUN.format(run="%(id)s")})
     AND EXISTS (SELECT 1 FROM sagas_step
       WHERE run_id = %(id)s AND direction = '{Direction.FORWARD}' AND name = %(step)s
         AND status = '{StepStatus.READY}' AND due_at <= clock_timestamp())
@@ -344,6 +344,7 @@ logged AS (
 _EVENT = """(#, %(event_step_#)s, %(event_direction_#)s, %(event_old_#)s, %(event_new_#)s,
     %(event_attempt_#)s::int, %(event_data_#)s)"""
 
+_HOLDS = record.HOLDS.format(run="run.id")
 _IDS = "(SELECT json_agg(json_build_array(direction, name, id)) FROM added)"
 
 
@@ -370,7 +371,7 @@ def _statement(
 @cache
 def _insert(events: int) -> str:
     logged = _LOG.format(_repeated(_EVENT, events))
-    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS}, {record.HOLDS} FROM run"
+    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS}, {_HOLDS} FROM run"
 
 
 def _repeated(clause: str, times: int) -> str:

@@ -90,7 +90,7 @@ class RunView:
     attention: str = ""
     error_group: str = ""  # what stopped it, in general words
     owner: str = ""  # who looks after it
-    holds: frozenset[str] = frozenset()  # every hold that is in force, as ``kind:target``
+    holds: frozenset[str] = frozenset()  # in force, as ``kind:target``; none on other runs
     now: datetime | None = None  # the database's time of reading
     deadline: datetime | None = None
     lifetime: float = 0.0  # seconds since it was started, when the view was read

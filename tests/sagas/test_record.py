@@ -13,7 +13,7 @@ from django.utils import timezone
 from sagas import record
 from sagas.define.outcome import RetryLater, Unknown
 from sagas.errors import UnknownRun
-from sagas.models import Run, Step
+from sagas.models import Hold, Run, Step
 from sagas.states import Halt, RunStatus, StepStatus
 from tests.sagas.flows import Payload, flow
 from tests.sagas.stage import (
@@ -175,3 +175,24 @@ def test_a_plain_reading_waits_for_nobody(known: Known) -> None:
         return True
 
     assert at_once(holder, reader) == [True, True]
+
+
+def test_holds_on_other_runs_are_not_read_and_slow_no_claim(known: Known) -> None:
+    actor = Actor()
+    saga = known(flow(actor.steps("a")))
+    costs = []
+    for _ in range(3):
+        run_id = begun(saga)
+        with counted() as statements:
+            carried(run_id, "a")
+        costs.append(len(statements))  # of the first with a beat
+        if len(costs) == 2:
+            Hold.objects.create(kind="run", target=str(uuid4()), reason="x", placed_by="ann")
+    assert costs[1] == costs[2]
+    assert (run_of(run_id).status, record.read(run_id).holds) == ("succeeded", frozenset())
+    other = begun(saga)
+    Hold.objects.create(kind="run", target=str(other), reason="x", placed_by="ann")
+    Hold.objects.create(kind="queue", target="slow", reason="x", placed_by="ann")
+    assert record.read(other).holds == {f"run:{other}", "queue:slow"}
+    carried(other, "a")
+    assert run_of(other).status == "pending"
