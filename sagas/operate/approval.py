@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from sagas import record
-from sagas.errors import SagaError, UnknownSaga, VerbRefused
+from sagas.errors import PayloadInvalid, SagaError, UnknownRun, UnknownSaga, VerbRefused
 from sagas.models import Approval, ApprovalStatus
 from sagas.operate import audit
 from sagas.operate.access import Right, require
@@ -76,7 +76,8 @@ def approve(approval_id: int, *, by: Operator, note: str = "") -> Approval:
                 who = asker(asked.asked_by)
                 how: dict[str, Any] = {"seen": asked.imprint, "approver": by}
                 act(asked.run, verb, by=who, reason=asked.reason, **how)
-        except (VerbRefused, UnknownSaga, PermissionDenied) as error:
+        except (VerbRefused, UnknownSaga, UnknownRun, PayloadInvalid, PermissionDenied) as error:
+            _note(f"approve to {asked.verb}", asked, by, note, failed=str(error))
             return _decided(asked, ApprovalStatus.FAILED, by, str(error))
         return _decided(asked, ApprovalStatus.APPROVED, by, note)
 
@@ -144,7 +145,7 @@ def _decided(asked: Approval, status: ApprovalStatus, by: Operator, note: str) -
     return asked
 
 
-def _note(verb: str, asked: Approval, by: Operator, reason: str) -> None:
+def _note(verb: str, asked: Approval, by: Operator, reason: str, **more: str) -> None:
     audit.append(
         actor=by.get_username(),
         verb=verb,
@@ -152,5 +153,5 @@ def _note(verb: str, asked: Approval, by: Operator, reason: str) -> None:
         saga=asked.saga,
         step=str(asked.arguments.get("step", "")),
         reason=clean(reason, _LONGEST),
-        details={"request": asked.pk},
+        details={"request": asked.pk, **{k: clean(v, _LONGEST) for k, v in more.items()}},
     )

@@ -16,9 +16,10 @@ from sagas.operate.approval import approve, ask, decline, pending, withdraw
 from sagas.operate.catalogue import carry_out
 from sagas.operate.resolve import Resolve, resolve
 from sagas.operate.skip import Skip
+from sagas.retire import remove
 from sagas.testing.post import Post
 from tests.sagas.operate.parked import WHY, Person, delivered, stopped_past_the_pivot
-from tests.sagas.stage import Actor, Known, at_once, states, status, told
+from tests.sagas.stage import Actor, Known, at_once, run_of, states, status, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RULES = {"FOUR_EYES": {"flow": ["skip", "resolve"]}}
@@ -151,3 +152,37 @@ def test_the_shell_asks_too(known: Known, actor: Actor) -> None:
     asked = ask(run_id, Resolve(), by=Person("shell:root"), reason="x")
     assert approve(asked.pk, by=BEA).status == "approved"
     assert status(run_id) == "resolved"
+
+
+def test_consent_that_comes_to_nothing_is_in_the_audit(known: Known, actor: Actor) -> None:
+    from sagas.operate.retry import retry
+
+    run_id = stopped_past_the_pivot(known, actor)
+    asked = ask(run_id, Resolve(), **WHY)
+    retry(run_id, "b", **WHY)
+    approve(asked.pk, by=BEA, note="go")
+    entry = AuditEntry.objects.get(verb="approve to resolve")
+    assert (entry.actor, entry.reason, entry.run) == ("bea", "go", run_id)
+    assert "has moved since" in entry.details["failed"]
+
+
+def test_consent_to_a_request_whose_run_is_gone_ends_it(known: Known, actor: Actor) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    asked = ask(run_id, Resolve(), **WHY)
+    resolve(run_id, **WHY)
+    assert remove({run_id: run_of(run_id).revision}) == {run_id}
+    decided = approve(asked.pk, by=BEA)
+    assert (decided.status, decided.note) == ("failed", f"No run has the id {run_id}.")
+
+
+def test_consent_to_input_that_does_not_fit_any_more_ends_the_request(
+    known: Known, actor: Actor
+) -> None:
+    from sagas.operate.retry import Retry
+
+    run_id = stopped_past_the_pivot(known, actor)
+    asked = ask(run_id, Retry(step="b", payload={"number": 7}), **WHY)
+    Approval.objects.update(arguments={"step": "b", "payload": {"number": "many"}})
+    decided = approve(asked.pk, by=BEA)
+    assert (decided.status, status(run_id)) == ("failed", "needs_attention")
+    assert "number: Input should be a valid integer" in decided.note
