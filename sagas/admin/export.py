@@ -22,7 +22,7 @@ COLUMNS = (
     *("owner", "tags", "created_at", "started_at", "finished_at", "deadline_at"),
 )
 _CHUNK = 1000
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def runs(page: Any, request: HttpRequest) -> HttpResponseBase:

@@ -57,7 +57,7 @@ def test_all_that_match_are_exported_the_oldest_first(viewer: Client) -> None:
     assert lines(viewer, q="other")[0]["attention"] == "why"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff20"])
 def test_no_cell_is_a_formula(viewer: Client, start: str) -> None:
     made = run(f"{start}HYPERLINK(1)")
     Run.objects.filter(pk=made.pk).update(owner=f"{start}1", tags=[f"{start}1"])
