@@ -19,10 +19,11 @@ FOR_RUN = """h.lifted_at IS NULL AND (h.kind IN ('saga', 'queue', 'partner')
     OR (h.kind = 'run' AND h.target = {run}::text))"""  #: a hold h that may concern a run
 HOLDS = f"""(SELECT array_agg(h.kind || ':' || h.target)
   FROM sagas_hold h WHERE {FOR_RUN})"""  #: every hold in force that may concern a run
+_HOLDS = HOLDS.format(run="%(id)s")  # not of the row: so they are looked up once for all steps
 _RUN = f"""r.saga, r.version, r.fingerprint, r.business_key,
   coalesce(r.amended, r.payload)::text, r.status, r.epoch,
   r.revision, r.halt, r.attention, r.error_group, r.owner,
-  {HOLDS.format(run="r.id")},
+  {_HOLDS},
   r.deadline_at, clock_timestamp(),
   extract(epoch FROM clock_timestamp() - r.created_at)::float8,
   extract(epoch FROM r.wake_at - clock_timestamp())::float8"""
@@ -35,14 +36,18 @@ _STEP = f"""s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries,
     - clock_timestamp())::float8,
   coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8,
   s.result::text, s.worker, s.pid"""
-COLUMNS = f"{_RUN}, {_STEP}"  #: of a run r and its steps s
+COLUMNS = f"{_RUN}, {_STEP}"  #: of the run r that has this ``id``, and its steps s
 _READ = f"""
 SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
-WHERE r.id = %s ORDER BY s.direction DESC, s.position"""
-# The payload only once for each run: it may be large, and a run may have many steps.
-_ONCE = "CASE WHEN row_number() OVER steps = 1 THEN coalesce(r.amended, r.payload)::text END"
+WHERE r.id = %(id)s ORDER BY s.direction DESC, s.position"""
+# The payload and the holds only once for each run: they may be large, and its steps many.
+_ONCE = "CASE WHEN row_number() OVER steps = 1 THEN {} END"
+_PAYLOAD = "coalesce(r.amended, r.payload)::text"
+_COLUMNS = COLUMNS.replace(_PAYLOAD, _ONCE.format(_PAYLOAD)).replace(
+    _HOLDS, _ONCE.format(HOLDS.format(run="r.id"))
+)
 _READ_MANY = f"""
-SELECT r.id, {COLUMNS.replace("coalesce(r.amended, r.payload)::text", _ONCE)}
+SELECT r.id, {_COLUMNS}
 FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id WHERE r.id = ANY(%s)
 WINDOW steps AS (PARTITION BY r.id ORDER BY s.direction DESC, s.position)
 ORDER BY r.id, s.direction DESC, s.position"""
@@ -71,7 +76,7 @@ def read(run_id: UUID) -> RunView:
     Raises:
         UnknownRun: there is no such run.
     """
-    rows = db.execute(_READ, [run_id])
+    rows = db.execute(_READ, {"id": run_id})
     if not rows:
         raise UnknownRun(f"No run has the id {run_id}.")
     return view_of(run_id, rows)

@@ -7,7 +7,7 @@ from threading import Event as Flag
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from sagas import record
@@ -196,3 +196,17 @@ def test_holds_on_other_runs_are_not_read_and_slow_no_claim(known: Known) -> Non
     assert record.read(other).holds == {f"run:{other}", "queue:slow"}
     carried(other, "a")
     assert run_of(other).status == "pending"
+
+
+def test_holds_are_looked_up_once_for_all_steps_of_a_run(known: Known) -> None:
+    saga = known(flow(["a", "b", "c"]))
+    ids = [begun(saga) for _ in range(2)]
+    Hold.objects.create(kind="run", target=str(ids[0]), reason="x", placed_by="ann")
+    first, second = record.read_many(ids)
+    assert first.holds == {f"run:{ids[0]}"}
+    assert second.holds == frozenset()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN ANALYZE {record._READ}", {"id": ids[0]})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    aggregate = next(line for line in plan.splitlines() if "Aggregate" in line)
+    assert "loops=1)" in aggregate, plan
