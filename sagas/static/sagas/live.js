@@ -1,23 +1,30 @@
 // Keeps the living regions of a page current: asks the server for the parts that change, less and
 // less often while they do not, not at all while nobody looks, and no more once all is final.
-const [shortest, longest] = [1000, 20000];
+const longest = 20000;
 
 function live(region) {
-  const said = document.createElement("p"); // stays in place, so that changes are read out
+  const shortest = Number(region.dataset.every ?? 1000);
+  const [said, told] = [document.createElement("p"), document.createElement("p")];
   said.className = "visually-hidden";
-  said.setAttribute("aria-live", "polite");
-  region.before(said);
-  let [etag, pause, timer, over] = [region.dataset.etag, shortest, 0, "final" in region.dataset];
+  said.setAttribute("aria-live", "polite"); // stays in place, so that changes are read out
+  [told.className, told.hidden] = ["live-stopped", true];
+  region.before(said, told);
+  let [etag, pause, timer, failures] = [region.dataset.etag, shortest, 0, 0];
+  let over = "final" in region.dataset;
 
   async function refresh() {
     try {
       const headers = { "If-None-Match": etag };
       const answer = await fetch(region.dataset.live, { headers, cache: "no-store" });
-      pause = answer.status === 200 ? shortest : pause * 1.5;
-      if (answer.redirected || answer.status === 403 || answer.status === 404) stop();
+      const gone = answer.redirected || [403, 404].includes(answer.status);
+      if (!gone && ![200, 304].includes(answer.status)) throw new Error(answer.statusText);
+      [failures, told.hidden] = [0, true];
+      if (gone) stop();
       else if (answer.status === 200) show(await answer.text(), answer.headers.get("ETag"));
+      pause = answer.status === 200 ? shortest : pause * 1.5;
     } catch {
       pause *= 2;
+      if (++failures === 2) tell("The server does not answer: this is how it stood. It is asked again.");
     }
     schedule();
   }
@@ -38,14 +45,18 @@ function live(region) {
     old.replaceWith(part);
     part.querySelectorAll("details").forEach((details, n) => (details.open = opened[n] ?? details.open));
     part.querySelectorAll("[tabindex]").forEach((box, n) => box.scrollTo(...(scrolled[n] ?? [0, 0])));
-    if (held) [...part.querySelectorAll(held.tagName)].find((other) => alike(other, held))?.focus();
-    if ("announce" in part.dataset) said.textContent = part.textContent.replace(/\s+/g, " ").slice(0, 200);
+    if (held) refocus(part, held);
+    if (news(part) !== news(old)) said.textContent = news(part);
   }
 
   function stop() {
     over = true;
-    said.textContent = "This page is no longer kept current. Load it again.";
-    said.className = "live-stopped";
+    tell("This page is no longer kept current: perhaps you were logged out. Load it again.");
+  }
+
+  function tell(what) {
+    told.hidden = false;
+    told.textContent = said.textContent = what;
   }
 
   function schedule() {
@@ -60,6 +71,18 @@ function live(region) {
   });
   schedule();
 }
+
+// To what had the focus; else to its like, such as a link whose count has changed; else near it.
+function refocus(part, held) {
+  const others = [...part.querySelectorAll(held.tagName)];
+  const found = others.find((other) => alike(other, held)) ?? others.find((other) => other.href && other.href === held.href);
+  if (!found) part.tabIndex = -1;
+  (found ?? part).focus({ preventScroll: true });
+}
+
+// What is read out when it changes: not the ages and counts around it.
+const news = (part) => [...part.querySelectorAll("[data-announce]")].map(plain).join(". ").slice(0, 200);
+const plain = (element) => element.textContent.replace(/\s+/g, " ").trim();
 
 // What a person has opened is no difference.
 const same = (old, part) => bare(old) === bare(part);
