@@ -52,7 +52,8 @@ def _field(name: str, described: str, user: Any) -> forms.Field:
             words = [("true", "They happened"), ("false", "They did not happen")]
             return forms.ChoiceField(choices=words, widget=forms.RadioSelect, label="What is known")
         case "again":
-            return forms.BooleanField(required=False, label="Again", help_text=described)
+            text = "Repeat what happened"
+            return forms.BooleanField(required=False, label=text, help_text=described)
         case "owner":
             who, text = user.get_username(), "A user's name; empty: nobody."
             return forms.CharField(

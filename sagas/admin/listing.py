@@ -14,9 +14,11 @@ from django.urls import URLPattern, path
 from django.utils.http import urlencode
 
 from sagas.admin import errors, export, overview, views
+from sagas.admin.back import carried
 from sagas.admin.filters import FILTERS, PARAMETERS, RunFilter, probes, tagged
 from sagas.admin.history import CappedPaginator, HistoryAdmin
 from sagas.admin.rows import Row, rows, standing
+from sagas.admin.run_page.words import words
 from sagas.admin.shown import encoded, line
 from sagas.admin.when import address
 from sagas.models import Run
@@ -55,7 +57,7 @@ class RunList(ChangeList):
     @property
     def back(self) -> str:
         """What a run's address ends with, so that one comes back to this filter."""
-        return f"?{urlencode({'_changelist_filters': self.filter_query})}" if self.given else ""
+        return carried("", self.filter_query)
 
     @property
     def problems(self) -> list[str]:
@@ -100,7 +102,7 @@ class RunList(ChangeList):
         return [
             (
                 titles[name],
-                line(value),
+                words(value) if name == "status" else line(value),
                 "?" + urlencode({k: v for k, v in self.given.items() if k != name}),
             )
             for name, value in self.given.items()

@@ -96,8 +96,7 @@ class VerbForm(forms.Form):
                 radio = forms.ChoiceField(choices=words, widget=forms.RadioSelect)
                 return {"happened": radio}
             case "again":
-                help_text = Restart.model_fields["again"].description or ""
-                return {"again": forms.BooleanField(required=False, help_text=help_text)}
+                return {"again": _again(Restart.model_fields["again"].description or "")}
             case "owner":
                 return {"owner": _owner(user)}
         return {"result": _result(self.kind)}
@@ -130,6 +129,10 @@ def _step(kind: type[Verb], view: RunView) -> forms.Field:
     rows = [r for r in view.rows(Direction.FORWARD) if r.status is not StepStatus.PENDING]
     choices = [(row.name, f"{row.name} ({row.status.replace('_', ' ')})") for row in rows]
     return forms.ChoiceField(choices=choices, label="From which step")
+
+
+def _again(described: str) -> forms.Field:
+    return forms.BooleanField(required=False, label="Repeat what happened", help_text=described)
 
 
 def _owner(user: Any) -> forms.Field:

@@ -14,18 +14,20 @@ from django.urls import URLPattern, path, reverse
 
 from sagas import record
 from sagas.admin import reveal
+from sagas.admin.back import came_from, carried, list_of
 from sagas.admin.badge import badge
-from sagas.admin.shown import line
+from sagas.admin.run_page.verbs import bars
+from sagas.admin.shown import cleaned, line
 from sagas.admin.verb_form import VerbForm
 from sagas.define.preview import undo_preview
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
-from sagas.errors import PayloadInvalid, SagaError, UnknownRun
+from sagas.errors import PayloadInvalid, SagaError, UnknownRun, VerbRefused
 from sagas.models import Run
 from sagas.operate.access import Right, require
 from sagas.operate.catalogue import VERBS, Answer, carry_out
 from sagas.operate.compensate import Compensate
-from sagas.operate.offer import refusal
+from sagas.operate.offer import offers, refusal
 from sagas.operate.restart import Restart
 from sagas.operate.verb import Verb, definition, needs_approval
 
@@ -42,18 +44,19 @@ class VerbPages(admin.ModelAdmin[Run]):
 
     def do(self, request: HttpRequest, run_id: UUID, name: str) -> HttpResponse:
         """Ask what the verb must be told; carry it out when that is sent."""
-        page = reverse("admin:sagas_run_change", args=[run_id])
+        page = _page(request, run_id)
         try:
             view = record.read(run_id)
             require(request.user, Right.CHANGE, view.saga)
+            if name not in VERBS:
+                raise VerbRefused(f"There is no verb {line(name)!r}.")
             return self._asked(request, VERBS[name], view)
-        except KeyError:
-            messages.error(request, f"There is no verb {line(name)!r}.")
         except UnknownRun as error:
             messages.error(request, str(error))
-            return redirect("admin:sagas_run_changelist")
+            return redirect(list_of(came_from(request)))
         except (SagaError, PermissionDenied) as error:
-            messages.error(request, f"{VERBS[name].label} was refused: {error}")
+            what = VERBS[name].label if name in VERBS else "That"
+            messages.error(request, f"{what} was refused: {error}")
         return redirect(page)
 
     def _asked(self, request: HttpRequest, kind: type[Verb], view: RunView) -> HttpResponse:
@@ -72,7 +75,7 @@ class VerbPages(admin.ModelAdmin[Run]):
             form.refuse(error)
             return self._shown(request, form, view, step)
         messages.success(request, _told(kind, step, answer))
-        return redirect("admin:sagas_run_change", view.id)
+        return redirect(_page(request, view.id))
 
     def _carried_out(self, request: HttpRequest, form: VerbForm, view: RunView) -> Answer:
         entered = form.cleaned_data
@@ -83,7 +86,8 @@ class VerbPages(admin.ModelAdmin[Run]):
     def _shown(
         self, request: HttpRequest, form: VerbForm, view: RunView, step: str
     ) -> HttpResponse:
-        kind = form.kind
+        kind, back = form.kind, came_from(request)
+        why = refusal(kind, view, step) if step or kind is not Restart else ""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -96,13 +100,21 @@ class VerbPages(admin.ModelAdmin[Run]):
             "row": (row := _row(view, step)),
             "row_badge": badge(row.status) if row is not None else "",
             "key": line(view.business_key),
-            "page": reverse("admin:sagas_run_change", args=[view.id]),
+            "page": _page(request, view.id),
+            "back": back,
+            "list": list_of(back),
+            "attention": cleaned(view.attention, 800),
             "approval": needs_approval(kind.model_construct(), view.saga),
-            "refusal": refusal(kind, view, step) if step or kind is not Restart else "",
+            "refusal": why,
+            "bars": bars(view.id, offers(view), back) if why else [],
             "preview": _preview(kind, form.saga, view),
         }
         status = 400 if form.errors else 200
         return TemplateResponse(request, "admin/sagas/run/do.html", context, status=status)
+
+
+def _page(request: HttpRequest, run_id: UUID) -> str:
+    return carried(reverse("admin:sagas_run_change", args=[run_id]), came_from(request))
 
 
 def _told(kind: type[Verb], step: str, answer: Answer) -> str:

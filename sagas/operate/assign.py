@@ -26,6 +26,7 @@ class Assign(Verb):
     label = "Assign"
     summary = "Say who looks after this run. It changes nothing else."
     coded = False
+    final = False
 
     owner: str = Field(max_length=150, description="a user's name; empty: nobody")
 

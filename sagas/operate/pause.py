@@ -25,6 +25,7 @@ class Pause(Verb):
     label = "Pause"
     summary = "Stop the run where it stands: what is in flight finishes, nothing new begins."
     coded = False
+    final = False
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         if view.over:
@@ -48,6 +49,7 @@ class Resume(Verb):
     label = "Resume"
     summary = "Let the paused run go on."
     coded = False
+    final = False
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         if not _paused(view):

@@ -26,6 +26,7 @@ class Retry(Verb):
     name = "retry"
     label = "Retry"
     summary = "Do the step again now, with a new budget of tries."
+    final = False
 
     step: str
     payload: dict[str, Any] | None = Field(

@@ -44,6 +44,7 @@ class Verb(BaseModel):
         label: as a button says it.
         summary: what it does, in a sentence.
         coded: whether it needs the saga's definition, which may be gone.
+        final: whether it decides something that no other verb takes back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class Verb(BaseModel):
     label: ClassVar[str]
     summary: ClassVar[str]
     coded: ClassVar[bool] = True
+    final: ClassVar[bool] = True
     do_not_call_in_templates: ClassVar[bool] = True  # Django calls what it can, a class too
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from sagas.admin.back import came_from, carried, list_of
 from sagas.admin.run_page import tables
 from sagas.admin.run_page.attempts import Attempt, attempts
 from sagas.admin.run_page.coming import coming
@@ -17,6 +18,7 @@ from sagas.admin.run_page.gantt import gantt
 from sagas.admin.run_page.graph import graph
 from sagas.admin.run_page.headline import headline
 from sagas.admin.run_page.payload import documents
+from sagas.admin.run_page.verbs import bars
 from sagas.define.preview import undo_preview
 from sagas.models import Event, Run
 from sagas.operate.access import Right, within
@@ -29,6 +31,7 @@ class Parts:
     """The living parts of a run's page, which are served anew while it is looked at.
 
     Attributes:
+        back: the filter of the list that one came from.
         etag: another one whenever something that is to be seen has changed.
     """
 
@@ -37,6 +40,7 @@ class Parts:
         self._head = headline(facts)
         self._coming = coming(facts)
         self._acts = _may_act(request, facts)
+        self.back = came_from(request)
         self.etag = self._etag(request)
 
     def context(self, events: Sequence[Event]) -> dict[str, Any]:
@@ -45,14 +49,17 @@ class Parts:
         Args:
             events: the run's newest.
         """
+        run = self.facts.run
+        offered = offers(self.facts.view) if self._acts else []
         return {
-            "url": reverse("admin:sagas_run_live", args=[self.facts.run.id]),
+            "url": carried(reverse("admin:sagas_run_live", args=[run.id]), self.back),
             "etag": self.etag,
             "final": self.facts.over,
-            "run": self.facts.run,
+            "run": run,
             "head": self._head,
             "coming": self._coming,
-            "offers": offers(self.facts.view) if self._acts else [],
+            "offers": offered,
+            "bars": bars(run.id, offered, self.back),
             "graph": graph(self.facts.saga, self.facts.view),
             "drawn_from_rows": self.facts.saga is None,
             "steps": tables.steps(self.facts),
@@ -93,6 +100,8 @@ def page(request: HttpRequest, parts: Parts, document: Run) -> dict[str, Any]:
     newest = newest_events(facts.run.id)
     return {
         "live": parts.context(newest),
+        "back": parts.back,
+        "list": list_of(parts.back),
         "documents": documents(document, revealed=facts.reveal),
         "payload_url": reverse("admin:sagas_run_payload", args=[facts.run.id]),
         "events": tables.events(facts, newest[-_EVENTS:]),

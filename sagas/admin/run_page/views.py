@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.cache import get_conditional_response, patch_cache_control
 
 from sagas.admin import reveal
+from sagas.admin.back import came_from, list_of
 from sagas.admin.run_page.facts import facts, newest_events, read
 from sagas.admin.run_page.page import Parts, page
 from sagas.admin.shown import as_json, line
@@ -91,7 +92,7 @@ class RunPages(admin.ModelAdmin[Run]):
     def _absent(self, request: HttpRequest, run_id: str) -> HttpResponse:
         text = f"No run has the id {line(run_id)}, or you may not see it. Archived runs are gone."
         messages.warning(request, text)
-        return redirect("admin:sagas_run_changelist")
+        return redirect(list_of(came_from(request)))
 
     def _found(self, request: HttpRequest, run_id: str) -> tuple[Run, Sequence[Step]] | None:
         """The run and its steps, if whoever asks may see them; None: there is no such run.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.messages import get_messages
 from django.test import Client, override_settings
 
 from sagas import record
@@ -113,6 +115,38 @@ def test_what_does_not_fit_is_refused_in_words_on_the_run_page(
     assert status(run_id) == "needs_attention"
 
 
+def test_a_page_of_what_would_be_refused_offers_what_can_be_done(
+    operator: Client, run_id: UUID
+) -> None:
+    refused = operator.get(place(run_id, "compensate")).content.decode()
+    assert "What can be done instead" in refused
+    assert f'href="/admin/sagas/run/{run_id}/do/skip/?step=b"' in refused
+    assert "What can be done instead" not in operator.get(place(run_id, "resolve")).content.decode()
+
+
+def test_a_page_says_what_stopped_the_run_and_what_cannot_be_taken_back(
+    operator: Client, run_id: UUID
+) -> None:
+    for verb, kind in VERBS.items():
+        page = operator.get(place(run_id, verb, "b"))
+        assert "&lt;b&gt;no&lt;/b&gt; stock" in page.content.decode()
+        final = kind.final and not page.context["refusal"]
+        assert ("This cannot be taken back." in page.content.decode()) is final, verb
+
+
+def test_the_filter_that_one_came_from_goes_along(operator: Client, run_id: UUID) -> None:
+    kept = "_changelist_filters=status%3Dneeds_attention"
+    back = 'href="/admin/sagas/run/?status=needs_attention"'
+    seen = operator.get(f"/admin/sagas/run/{run_id}/change/?{kept}").content.decode()
+    assert back in seen
+    assert f"/do/retry/?step=b&amp;{kept}" in seen
+    address = f"{place(run_id, 'retry', 'b')}&{kept}"
+    assert back in operator.get(address).content.decode()
+    data = {"seen": record.read(run_id).imprint, "reason": "x", "step": "b", "input-number": "0"}
+    done = operator.post(address, data)
+    assert done["Location"] == f"/admin/sagas/run/{run_id}/change/?{kept}"
+
+
 def test_who_looked_before_it_moved_is_told_to_look_again(operator: Client, run_id: UUID) -> None:
     page = sent(operator, run_id, "resolve", seen="f" * 16)
     assert "has moved since you looked" in said(page)
@@ -180,3 +214,18 @@ def test_the_run_page_offers_what_fits_and_says_why_the_rest_does_not(
         assert f"/do/{verb}/" in html
     assert "/do/compensate/" not in html
     assert "it has passed its pivot" in html
+
+
+def test_a_viewer_is_told_so_whatever_the_verb(client: Client, run_id: UUID) -> None:
+    client.force_login(User.objects.create_user("vic", is_staff=True))
+    page = client.get(place(run_id, "nonsense"))
+    assert page.status_code == 302
+    assert any("permission" in str(message) for message in get_messages(page.wsgi_request))
+
+
+def test_an_error_of_the_code_is_not_taken_for_a_slip(operator: Client, run_id: UUID) -> None:
+    with (
+        patch("sagas.admin.verb_page.carry_out", side_effect=KeyError("bug")),
+        pytest.raises(KeyError, match="bug"),
+    ):
+        sent(operator, run_id, "retry", step="b", **{"input-number": "0"})

@@ -18,7 +18,7 @@ from tests.sagas.flows import Payload, flow, fork, pivot, simple
 from tests.sagas.stage import tampering
 from tests.sagas.statements import counted
 
-PARTS = ["headline", "next", "verbs", "graph", "steps", "timeline", "preview"]
+PARTS = ["headline", "next", "verbs", "graph", "preview", "steps", "timeline"]
 HOSTILE = "<script>alert(1)</script>\u202e\x07<img src=x onerror=alert(1)>"
 
 
