@@ -23,7 +23,7 @@ from sagas.admin.shown import line
 from sagas.admin.sparkline import sparkline
 from sagas.admin.when import address, ago
 from sagas.conf import conf
-from sagas.models import Hold, HoldKind, Run
+from sagas.models import Hold, Run
 from sagas.operate.access import Right, require
 from sagas.operate.figures import SagaFigures
 from sagas.operate.groups import ErrorGroup
@@ -105,7 +105,7 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
                 "reason": text(asked.reason),
                 "by": text(asked.asked_by),
                 "age": ago(asked.asked_at, seen.now),
-                "link": reverse("admin:sagas_run_change", args=[asked.run]),
+                "link": address("sagas_approval_change", asked.pk),
             }
             for asked in seen.approvals
         ],
@@ -176,11 +176,10 @@ def _run(run: Run, now: datetime) -> dict[str, Any]:
 
 
 def _hold(hold: Hold, now: datetime) -> dict[str, Any]:
-    of_run = hold.kind == HoldKind.RUN
     return {
         "kind": hold.kind,
         "target": text(hold.target),
-        "link": reverse("admin:sagas_run_change", args=[hold.target]) if of_run else "",
+        "link": address("sagas_hold_change", hold.pk),
         "reason": text(hold.reason),
         "by": text(hold.placed_by),
         "age": ago(hold.placed_at, now),

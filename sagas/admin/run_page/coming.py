@@ -11,8 +11,9 @@ from django.utils.safestring import SafeString
 from sagas.admin.run_page.facts import Facts
 from sagas.admin.run_page.words import age, clock, until, words
 from sagas.admin.shown import shown
+from sagas.admin.when import address
 from sagas.define import plan
-from sagas.models import Hold, Step
+from sagas.models import Approval, Hold, Step
 from sagas.operate.look import Expected, Next
 from sagas.states import ACTIVE_RUNS, Direction, Halt
 
@@ -22,7 +23,11 @@ _HALTS = {Halt.FAILED: "a step gave up", Halt.CANCELLED: "it was cancelled"}
 
 
 def coming(facts: Facts) -> list[SafeString]:
-    """Sentences: what keeps the run, what it waits for, and what it does then."""
+    """Sentences: what people have asked for, what keeps the run, and what it does then."""
+    return [*map(_asked, facts.asked), *_by_itself(facts)]
+
+
+def _by_itself(facts: Facts) -> list[SafeString]:
     told = [_held(hold) for hold in facts.holds]
     expected = facts.sight.expected
     if not expected and not told:
@@ -39,9 +44,22 @@ def _quiet(facts: Facts) -> SafeString:
     return format_html("A worker looks at it{}.", _when(facts, facts.run.wake_at) or " soon")
 
 
+def _asked(asked: Approval) -> SafeString:
+    return format_html(
+        '<strong>Asked for</strong>: <a href="{}">{}</a>, by {} since {}: {}. '
+        "A second person must consent.",
+        address("sagas_approval_change", asked.pk),
+        shown(f"{asked.verb} {asked.arguments.get('step', '')}".strip(), 80),
+        shown(asked.asked_by, 150),
+        clock(asked.asked_at),
+        shown(asked.reason, 500),
+    )
+
+
 def _held(hold: Hold) -> SafeString:
     return format_html(
-        "<strong>Held</strong>: {} {}, by {} since {}: {}",
+        '<strong>Held</strong>: <a href="{}">{} {}</a>, by {} since {}: {}',
+        address("sagas_hold_change", hold.pk),
         hold.kind,
         shown(hold.target, 200),
         shown(hold.placed_by, 150),

@@ -17,9 +17,10 @@ from sagas.define import registry
 from sagas.define.hold import covering
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
-from sagas.models import Event, Hold, Run, Step
+from sagas.models import Approval, Event, Hold, Run, Step
 from sagas.models.operators import HoldKind
 from sagas.operate.access import visible
+from sagas.operate.approval import pending
 from sagas.operate.look import Sight
 from sagas.run.queues import default_queue
 from sagas.states import Direction, Halt, RunStatus, StepStatus
@@ -29,6 +30,7 @@ EVENTS = 1000  #: the newest ones, of which attempts are made
 _SMALL = 16_384  # bytes of a result, as it is stored, that are read for the page
 _LONGEST = 10_000  # characters of an error; the engine writes no longer ones
 _HOLDS = 200
+_ASKED = 20
 _LARGE = ("payload", "amended", "attention")
 
 
@@ -42,6 +44,7 @@ class Facts:
         holds: those in force that cover the run or a step whose turn it is.
         alike: how many other runs of the same error group need attention, at most ``MANY``.
         reveal: whether redacted fields are shown.
+        asked: what waits for a second person.
     """
 
     run: Run
@@ -52,6 +55,7 @@ class Facts:
     holds: Sequence[Hold]
     alike: int
     reveal: bool
+    asked: Sequence[Approval] = ()
 
     @property
     def sight(self) -> Sight:
@@ -77,9 +81,11 @@ def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
     gone = registry.mismatch(run.saga, run.version, run.fingerprint, names)
     saga = None if gone else registry.get(run.saga, run.version)
     now: datetime = (steps[0] if steps else run).now  # type: ignore[union-attr]  # annotated
-    holds = [] if run.finished_at is not None else _holds(run, steps, saga)
+    over = run.finished_at is not None
+    holds = [] if over else _holds(run, steps, saga)
+    asked = [] if over else list(pending(run.id)[:_ASKED])
     reveal = reveals(request, run.saga)
-    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal)
+    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal, asked)
 
 
 def read(run_id: UUID) -> tuple[Run, Sequence[Step]] | None:

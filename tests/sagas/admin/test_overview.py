@@ -83,8 +83,11 @@ def test_every_part_tells_what_there_is(viewer: Client) -> None:
     assert "Need attention: 2" in part(shown, "attention")
     assert part(shown, "stuck").count("<tr>") == 3
     assert "alive" in part(shown, "workers")
-    assert "queue <bdi>word</bdi>" in re.sub(r"\s+", " ", part(shown, "holds"))
-    assert "cancel, word" in part(shown, "approvals")
+    held, asked = Hold.objects.get(kind="queue"), Approval.objects.get()
+    link = f'queue <a href="/admin/sagas/hold/{held.pk}/change/"><bdi>word</bdi></a>'
+    assert link in re.sub(r"\s+", " ", part(shown, "holds"))
+    link = f'<a href="/admin/sagas/approval/{asked.pk}/change/"><bdi>cancel, word</bdi></a>'
+    assert link in part(shown, "approvals")
     assert "retry" in part(shown, "batches")
     assert part(shown, "sagas").count("<svg") == 2
 

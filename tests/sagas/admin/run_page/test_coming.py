@@ -9,7 +9,7 @@ from django.utils.html import strip_tags
 from sagas.admin.run_page.coming import coming
 from sagas.admin.run_page.facts import Facts
 from sagas.define.saga import Definition
-from sagas.models import Hold, Run, Step
+from sagas.models import Approval, Hold, Run, Step
 from tests.sagas.flows import flow, pivot, simple
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -29,6 +29,21 @@ def told(
 
 def step(status: str, **values: Any) -> Step:
     return Step(**{"name": "charge", "direction": "forward", "status": status, **values})
+
+
+def test_what_waits_for_a_second_person_is_told_first() -> None:
+    asked = Approval(
+        pk=3, verb="cancel", arguments={}, asked_by="ann", asked_at=NOW, reason="<b>called off"
+    )
+    row = Run(saga="flow", version=1, status="running", created_at=NOW)
+    facts = Facts(row, [step("ready")], NOW, None, "", (), 0, reveal=False, asked=[asked])
+    first, second = coming(facts)
+    assert 'href="/admin/sagas/approval/3/change/"' in first
+    assert strip_tags(first) == (
+        "Asked for: cancel, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;called off. "
+        "A second person must consent."
+    )
+    assert strip_tags(second) == "charge is taken by a worker, to be done."
 
 
 def test_a_run_that_is_over_waits_for_nothing() -> None:
