@@ -86,7 +86,7 @@ def _row(run: Any) -> Row:
         error=text(run.error_group),
         owner=text(run.owner),
         age=ago(run.created_at, run.clock),
-        took=took(run.finished_at - run.created_at) if over else "not over",
+        took=took(run.finished_at - run.created_at) if over else "",
     )
 
 

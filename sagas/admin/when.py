@@ -12,13 +12,20 @@ from sagas.admin.run_page.words import age, clock, length
 
 
 def ago(moment: datetime, now: datetime) -> SafeString:
-    """How long ago, to the minute, with the moment itself for who wants it."""
+    """How long ago, to the minute and in few words, with the moment itself for who wants it."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
         clock(moment),
-        age((now - moment).total_seconds()),
+        _briefly((now - moment).total_seconds()),
     )
+
+
+def _briefly(seconds: float) -> str:
+    return "under 1 min" if seconds < _MINUTE else age(seconds)
+
+
+_MINUTE = 60
 
 
 def took(span: timedelta) -> str:

@@ -15,7 +15,7 @@ from sagas.states import Direction, RunStatus, StepStatus
 WIDTH, UNDO_LEFT, UNDO_OUT = 250, 30, 26  #: of a step; its compensation lies further right
 COLUMN = WIDTH + UNDO_OUT
 _LINE, _PAD, _UNDO = 16, 9, 40
-_NAME, _NAMES = 32, 2  # characters in a line of a name, and lines
+_NAME, _NAMES = 28, 2  # characters in a line of a name, and lines
 
 KINDS: Mapping[Kind, str] = {
     Kind.COMPENSATABLE: "can be undone",
@@ -77,12 +77,19 @@ def boxes_of_row(row: StepView, undo: StepView | None) -> list[Box]:
 
 
 def _forward(row: StepView, kind: str, css: str, marks: tuple[str, ...]) -> Box:
-    names = textwrap.wrap(line(row.name), _NAME, max_lines=_NAMES, placeholder="…") or [" "]
+    names = _wrapped(line(row.name)) or [" "]
     facts = [_state(row.status, row.attempt, in_doubt=row.in_doubt)]
     if kind or marks:
         facts.append(line(", ".join(filter(None, (kind, *marks))), 44))
     title = f"{cleaned(row.name)}: {'; '.join((facts[0], *filter(None, (kind, *marks))))}"
     return _box(0, WIDTH, f"step {_css(row.status)} {css}".strip(), title, names, facts)
+
+
+def _wrapped(name: str) -> list[str]:
+    """A name in lines, between its words where that does."""
+    apart = name.replace("_", "_ ")
+    lines = textwrap.wrap(apart, _NAME, max_lines=_NAMES, placeholder="…")
+    return [text.replace("_ ", "_") for text in lines]
 
 
 def _backward(view: RunView, step: str, name: str) -> Box:

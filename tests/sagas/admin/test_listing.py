@@ -80,9 +80,9 @@ def test_a_row_tells_where_a_run_stands_who_owns_it_and_how_long_it_took(viewer:
         run=made, name="reserve", direction="backward", position=0, status="unknown"
     )
     newest, oldest = page(viewer).context["cl"].rows
-    assert (newest.steps, newest.owner.line, newest.took) == ("undo reserve", "ann", "not over")
+    assert (newest.steps, newest.owner.line, newest.took) == ("undo reserve", "ann", "")
     assert (oldest.steps, oldest.owner.line, oldest.took) == ("", "", "90.00 s")
-    assert ">less than a minute</time>" in newest.age
+    assert ">under 1 min</time>" in newest.age
 
 
 def test_a_state_is_a_word_and_a_shape_besides_its_colour(viewer: Client) -> None:
