@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.apps import apps
 from django.core.paginator import Page, Paginator
@@ -19,8 +20,8 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from sagas.admin.history import run_link
 from sagas.admin import reveal
+from sagas.admin.history import run_link
 from sagas.admin.run_page.words import length
 from sagas.admin.shown import as_line, cleaned, line
 from sagas.admin.when import address
@@ -114,7 +115,7 @@ class Parts:
             "verb": VERBS.get(batch.verb),
             "arguments": self._arguments(),
             "reason": cleaned(batch.reason),
-            "query": line(batch.query, 200),
+            "query": line(_filter(batch), 200),
             "runs": f"{reverse('admin:sagas_run_changelist')}?{_query(batch)}",
             "by": line(batch.created_by),
             "ready": self._tally.counts[ItemStatus.READY],
@@ -124,7 +125,6 @@ class Parts:
             "audit": address("sagas_auditentry_changelist"),
         }
 
-    def _context(self) -> dict[str, Any]:
     def _arguments(self) -> list[tuple[str, str]]:
         """What the verb is told; its result for those who may reveal it, of whatever saga."""
         reveals = self._request.user.has_perm(Right.REVEAL)
@@ -132,6 +132,7 @@ class Parts:
         told = reveal.told(self._batch.arguments, "", "", reveal=everywhere)
         return [(name, _told(value)) for name, value in told.items()]
 
+    def _context(self) -> dict[str, Any]:
         batch, told = self._batch, self._tally
         return {
             "batch": batch,
@@ -191,6 +192,11 @@ def _query(batch: Batch) -> str:
     return iri_to_uri(batch.query[:_LONGEST_ADDRESS])
 
 
+def _filter(batch: Batch) -> str:
+    """The filter as people read it."""
+    return ", ".join(f"{name}: {value}" for name, value in parse_qsl(batch.query)) or batch.query
+
+
 def _reason(reason: Any) -> dict[str, Any]:
     examples = [line(key, 40) for key in reason.examples]
     return {"count": reason.count, "detail": cleaned(reason.detail, 300), "examples": examples}
@@ -198,7 +204,7 @@ def _reason(reason: Any) -> dict[str, Any]:
 
 def _row(item: BatchItem) -> dict[str, Any]:
     return {
-        "run": run_link(item.run, format_html("<bdi>{}</bdi>", line(item.key) or "(empty)")),
+        "run": run_link(item.run, item.key or "(empty)"),
         "step": line(item.step),
         "badge": batch_badge(item.status),
         "detail": cleaned(item.detail, 300),

@@ -77,6 +77,8 @@ def test_the_page_tells_what_would_be_done_and_why_the_rest_would_not(
     page = seen(browser, batch)
     assert "nothing is done yet: 2 will be done, 1 left out" in page
     assert "The run is pending; no step has stopped it." in page
+    assert "<bdi>saga: flow</bdi>" in page
+    assert "<bdi>flow:0</bdi></a>" in page
     assert "Confirm: carry it out on 2 runs" in page
     assert 'href="/admin/sagas/run/?saga=flow"' in page
     assert all(key in page for key in ("flow:0", "flow:1", "new:0", "restocked"))
