@@ -21,7 +21,8 @@ from sagas.define import registry
 from sagas.errors import SagaError
 from sagas.models import Hold, HoldKind
 from sagas.operate.access import Right
-from sagas.operate.hold import hold, lift, partners, visible_holds, waiting_under
+from sagas.operate.held import visible_holds
+from sagas.operate.hold import hold, lift, partners, waiting_under
 from sagas.run.queues import routed_queues
 
 _WHY = "Kept in the audit, for those who come after you."
@@ -57,12 +58,27 @@ class LiftForm(forms.Form):
     )
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Those in force, or those that are history."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("in_force", "in force"), ("lifted", "lifted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
+        if self.value() in ("in_force", "lifted"):
+            return queryset.filter(lifted_at__isnull=self.value() == "in_force")
+        return queryset
+
+
 @admin.register(Hold)
 class HoldAdmin(HistoryAdmin):
     """Holds, the newest first. One that was lifted is history."""
 
     list_display = ("what", "state", "by", "since", "because")
-    list_filter = (("lifted_at", admin.EmptyFieldListFilter), "kind")
+    list_filter = (StateFilter, "kind")
     search_fields = ("target",)
     search_help_text = "a part of a name, or a run's id"
     ordering = ("-id",)
@@ -120,7 +136,7 @@ class HoldAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state(self, placed: Hold) -> str:
-        return "⏸ in force" if placed.lifted_at is None else f"lifted by {placed.lifted_by}"
+        return "‖ in force" if placed.lifted_at is None else f"lifted by {placed.lifted_by}"
 
     @admin.display(description="by")
     def by(self, placed: Hold) -> str:

@@ -7,12 +7,25 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 
 from sagas.define import registry
 from sagas.define.hold import reach
 from sagas.models import Hold, HoldKind, Run, Step
+from sagas.operate.access import Holder, Right, scope
 from sagas.run.queues import default_queue
 from sagas.states import TERMINAL_RUNS, StepStatus
 
@@ -27,6 +40,26 @@ UNFINISHED = ~Q(status__in=sorted(status.value for status in TERMINAL_RUNS))
 def held(rows: QuerySet[Run]) -> QuerySet[Run]:
     """Those runs that are not over and that a hold covers."""
     return rows.filter(UNFINISHED).filter(covered(Hold.objects.filter(lifted_at=None)))
+
+
+def visible_holds(by: Holder) -> QuerySet[Hold]:
+    """The holds that one may see: of one's own sagas, and of what these share with others."""
+    names = scope(by, Right.READ)
+    if names is None:
+        return Hold.objects.all()
+    sagas = sorted(names)
+    shared, of_saga = Q(kind__in=_OF_STEPS), Q(kind=HoldKind.SAGA, target__in=sagas)
+    return Hold.objects.filter(shared | of_saga | Q(on_one_of(Run.objects.filter(saga__in=sagas))))
+
+
+def on_one_of(runs: QuerySet[Run]) -> Case:
+    """The condition that a hold is on one of these runs.
+
+    Only the target of such a hold is an id, and only a CASE keeps PostgreSQL from casting others.
+    """
+    run = runs.filter(pk=Cast(OuterRef("target"), UUIDField())).order_by()
+    of_run = When(kind=HoldKind.RUN, target__regex="^[0-9a-f-]{36}$", then=Exists(run))
+    return Case(of_run, default=Value(False), output_field=BooleanField())
 
 
 def covered(holds: Iterable[Hold]) -> Q:

@@ -13,18 +13,8 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import (
-    BooleanField,
-    Case,
-    Exists,
-    OuterRef,
-    Q,
-    QuerySet,
-    UUIDField,
-    Value,
-    When,
-)
-from django.db.models.functions import Cast, Now
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from sagas import record, transitions
 from sagas.conf import conf
@@ -34,6 +24,7 @@ from sagas.errors import ApprovalNeeded, UnknownRun, VerbRefused
 from sagas.models import Hold, HoldKind, Run
 from sagas.operate import audit
 from sagas.operate.access import Holder, Right, require, scope
+from sagas.operate.held import visible_holds
 from sagas.operate.pause import Pause, Resume
 from sagas.operate.verb import Operator, Verb, needs_approval
 from sagas.run.dispatch import insist
@@ -107,30 +98,14 @@ def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = 
     return _wake(lifted, rate)
 
 
-def in_force(by: Holder | None = None) -> list[Hold]:
+def in_force(by: Holder | None = None) -> QuerySet[Hold]:
     """The holds that stop something now, the newest first.
 
     Args:
         by: only those that this person may see; None: all.
     """
     seen = Hold.objects.all() if by is None else visible_holds(by)
-    return list(seen.filter(lifted_at=None))
-
-
-def visible_holds(by: Holder) -> QuerySet[Hold]:
-    """The holds that one may see: of one's own sagas, and of what these share with others."""
-    names = scope(by, Right.READ)
-    if names is None:
-        return Hold.objects.all()
-    sagas = sorted(names)
-    run = Run.objects.filter(pk=Cast(OuterRef("target"), UUIDField()), saga__in=sagas)
-    # Only a run's hold has an id for its target, and only a CASE keeps others from being cast.
-    of_run = When(kind=HoldKind.RUN, target__regex="^[0-9a-f-]{36}$", then=Exists(run))
-    return Hold.objects.filter(
-        Q(kind__in=(HoldKind.QUEUE, HoldKind.PARTNER))
-        | Q(kind=HoldKind.SAGA, target__in=sagas)
-        | Q(Case(of_run, default=Value(False), output_field=BooleanField()))
-    )
+    return seen.filter(lifted_at=None)
 
 
 def waiting_under(held: Hold) -> int:

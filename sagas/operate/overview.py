@@ -6,8 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import BooleanField, Case, QuerySet, Value, When
-from django.db.models.functions import Now
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Now
 
 from sagas.models import Approval, Batch, BatchStatus, Hold, HoldKind, Run, Worker
 from sagas.operate.access import Holder, Right, scope, visible
@@ -15,7 +25,7 @@ from sagas.operate.approval import pending
 from sagas.operate.bulk import visible_batches
 from sagas.operate.figures import SagaFigures, figures
 from sagas.operate.groups import ErrorGroup, error_groups
-from sagas.operate.held import run_ids
+from sagas.operate.held import UNFINISHED, on_one_of, visible_holds
 from sagas.operate.partners import partners
 from sagas.operate.standing import LOOKED, Standing, standing
 from sagas.operate.stuck import stuck
@@ -82,7 +92,7 @@ def overview(user: Operator) -> Overview:
     names = scope(user, Right.READ)
     sagas, capped, now = figures(names)
     at = standing(names)
-    holds = list(Hold.objects.filter(lifted_at=None)[:_HOLDS])
+    holds = _holds(user)
     return Overview(
         now=now,
         sagas=sagas,
@@ -93,7 +103,7 @@ def overview(user: Operator) -> Overview:
         stuck=_stuck(user, holds),
         queues=queues(at),
         workers=_workers(at),
-        holds=_held(user, holds, sagas, at),
+        holds=_held(holds, sagas, at),
         approvals=list(visible(user, pending())[:SHOWN]),
         batches=list(visible_batches(user).filter(status=BatchStatus.RUNNING)[:SHOWN]),
         partners=partners(at),
@@ -102,6 +112,17 @@ def overview(user: Operator) -> Overview:
 
 _HOLDS = 100
 _ERRORS = 5
+
+
+def _holds(user: Holder) -> list[Hold]:
+    """In force; those on single runs last, of which a batch may have placed very many.
+
+    Not those on runs that have ended all the same: they keep nothing waiting.
+    """
+    of_run = Q(on_one_of(Run.objects.filter(UNFINISHED)))
+    order = Case(When(kind=HoldKind.RUN, then=Value(1)), default=Value(0))
+    found = visible_holds(user).filter(~Q(kind=HoldKind.RUN) | of_run, lifted_at=None)
+    return list(found.order_by(order, "-id")[:_HOLDS])
 
 
 def _runs(user: Holder) -> QuerySet[Run]:
@@ -117,7 +138,10 @@ def _stuck(user: Holder, holds: Sequence[Hold]) -> list[Run]:
     active = visible(user, Run.objects.filter(wake_at__isnull=False))
     # Read first: joined with them, PostgreSQL would look at every run that is active.
     soonest = list(active.order_by("wake_at").values_list("pk", flat=True)[:LOOKED])
-    rows = _runs(user).filter(pk__in=soonest)
+    paused = Hold.objects.filter(
+        kind=HoldKind.RUN, lifted_at=None, target=Cast(OuterRef("pk"), CharField())
+    )
+    rows = _runs(user).filter(~Exists(paused), pk__in=soonest)
     return list(stuck(rows, holds).order_by("id")[: SHOWN + 1])
 
 
@@ -134,25 +158,9 @@ def _workers(at: Standing) -> list[WorkerFigures]:
 _WORKERS = 100
 
 
-def _held(
-    user: Holder, holds: Sequence[Hold], sagas: Sequence[SagaFigures], at: Standing
-) -> list[Held]:
-    """Holds on what one may see. Queues and partners are everybody's."""
-    names = scope(user, Right.READ)
-    of_runs = [h.target for h in holds if h.kind == HoldKind.RUN]
-    mine = set(of_runs)
-    if names is not None and of_runs:
-        seen = _runs(user).filter(pk__in=list(run_ids(of_runs)))
-        mine = {str(pk) for pk in seen.values_list("pk", flat=True)}
+def _held(holds: Sequence[Hold], sagas: Sequence[SagaFigures], at: Standing) -> list[Held]:
     active = {saga.name: saga.active for saga in sagas}
-    found = []
-    for hold in holds:
-        if hold.kind == HoldKind.RUN and hold.target not in mine:
-            continue
-        if hold.kind == HoldKind.SAGA and names is not None and hold.target not in names:
-            continue
-        found.append(Held(hold, _waiting(hold, active, at)))
-    return found
+    return [Held(hold, _waiting(hold, active, at)) for hold in holds]
 
 
 def _waiting(hold: Hold, active: Mapping[str, int], at: Standing) -> int:

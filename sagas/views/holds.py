@@ -17,6 +17,7 @@ from sagas.operate.hold import hold, in_force, lift
 from sagas.views.quota import spend
 
 router = Router(tags=["Operators"])
+_MOST = 1_000
 
 
 class HoldRequest(Schema):
@@ -58,9 +59,9 @@ class Lifted(Schema):
 
 @router.get("/holds", response=list[HoldState], operation_id="list_holds")
 def list_holds(request: HttpRequest) -> list[HoldState]:
-    """What is held now, by whom and why: of the sagas that one may see, and what they share."""
+    """What is held now, by whom and why, of the sagas that one may see; 1,000 at most."""
     require(request.user, Right.READ)
-    return [_state(placed) for placed in in_force(request.user)]
+    return [_state(placed) for placed in in_force(request.user)[:_MOST]]
 
 
 @router.post("/holds", response={201: HoldState}, operation_id="place_hold")

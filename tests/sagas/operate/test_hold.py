@@ -73,7 +73,7 @@ def test_a_hold_says_who_placed_it_when_and_why_and_stops_what_it_names(
     assert (placed.kind, placed.target) == (kind, target_of(kind, run_id))
     assert (placed.placed_by, placed.reason) == ("ann", "the bank is down")
     assert abs(timezone.now() - placed.placed_at) < 60 * _SECOND
-    assert in_force() == [placed]
+    assert list(in_force()) == [placed]
     carried(run_id, "a")
     assert actor.calls == []
 
@@ -137,7 +137,7 @@ def test_a_reason_is_required(saga: Definition, reason: str) -> None:
     placed = hold("saga", "flow", **WHY)
     with pytest.raises(VerbRefused, match="To lift needs a reason"):
         lift(placed.pk, by=ANN, reason=reason)
-    assert in_force() == [placed]
+    assert list(in_force()) == [placed]
 
 
 # --- who may -------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_who_may_nothing_may_neither_hold_nor_lift(saga: Definition, kind: HoldK
     placed = hold(kind, target, **WHY)
     with pytest.raises(PermissionDenied):
         lift(placed.pk, by=Person(may=False), reason="r")
-    assert in_force() == [placed]
+    assert list(in_force()) == [placed]
 
 
 def test_a_run_needs_no_more_than_the_right_to_change_runs(saga: Definition) -> None:
@@ -266,7 +266,7 @@ def test_a_pace_at_which_nothing_goes_on_is_refused(saga: Definition, pace: floa
     placed = hold("saga", "flow", **WHY)
     with pytest.raises(VerbRefused, match="more than 0"):
         lift(placed.pk, **BOB, per_second=pace)
-    assert in_force() == [placed]
+    assert list(in_force()) == [placed]
 
 
 def test_runs_drain_batch_by_batch_at_one_pace(saga: Definition) -> None:
@@ -336,11 +336,11 @@ def test_a_lifted_hold_is_history_and_its_target_can_be_held_again(saga: Definit
     placed.refresh_from_db()
     assert placed.lifted_by == "bob"
     assert placed.lifted_at is not None
-    assert in_force() == []
+    assert list(in_force()) == []
     with pytest.raises(VerbRefused, match="bob has lifted the hold on the saga flow already"):
         lift(placed.pk, **WHY)
     again = hold("saga", "flow", **WHY)
-    assert in_force() == [again]
+    assert list(in_force()) == [again]
 
 
 def test_a_hold_that_does_not_exist_is_not_lifted() -> None:
@@ -367,7 +367,7 @@ def test_who_dies_between_lifting_and_waking_leaves_nothing_stuck(
         pytest.raises(KeyboardInterrupt),
     ):
         lift(placed.pk, **BOB)
-    assert in_force() == []
+    assert list(in_force()) == []
     assert all(250 < wake < 601 for wake in wakes(runs))
     Run.objects.update(wake_at=F("wake_at") - 601 * _SECOND)
     assert sweep() == 3
@@ -479,8 +479,8 @@ def test_holds_of_other_sagas_are_not_seen(saga: Definition, known: Known, actor
         hold(kind, target, **WHY)
     shared = [hold(kind, target_of(kind, mine), **WHY) for kind in ("queue", "partner")]
     own = [hold(kind, target_of(kind, mine), **WHY) for kind in ("run", "saga")]
-    assert in_force(granted("view_run", saga="flow")) == [*own[::-1], *shared[::-1]]
-    assert in_force(User.objects.create_user("stranger")) == shared[::-1]
+    assert list(in_force(granted("view_run", saga="flow"))) == [*own[::-1], *shared[::-1]]
+    assert list(in_force(User.objects.create_user("stranger"))) == shared[::-1]
     assert len(in_force(User.objects.create_superuser("root"))) == len(in_force()) == 8
 
 

@@ -130,3 +130,22 @@ def test_it_costs_as_many_statements_whether_there_is_little_or_much(root: User)
     with counted() as many:
         overview(root)
     assert len(many) == len(few) <= 11
+
+
+def test_many_paused_runs_hide_no_other_hold_and_are_not_stuck(
+    root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HOLDS", 3)
+    Hold.objects.create(kind="queue", target="slow", reason="r", placed_by="ann")
+    for key in "abcd":
+        run = a_run(key, wake_at=ago(hours=1))
+        Hold.objects.create(kind="run", target=str(run.pk), reason="r", placed_by="ann")
+    seen = overview(root)
+    assert [held.hold.kind for held in seen.holds] == ["queue", "run", "run"]
+    assert keys(seen)["stuck"] == []
+
+
+def test_a_hold_on_a_run_that_ended_all_the_same_holds_nothing(root: User) -> None:
+    run = a_run("over", "succeeded")
+    Hold.objects.create(kind="run", target=str(run.pk), reason="r", placed_by="ann")
+    assert list(overview(root).holds) == []
