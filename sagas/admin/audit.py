@@ -20,7 +20,7 @@ from sagas.admin.shown import as_json, as_line, line, shown
 from sagas.define.redact import hidden
 from sagas.models import AuditEntry
 from sagas.operate.access import Right, scope
-from sagas.operate.audit import FIELDS, chain
+from sagas.operate.audit import FIELDS, append, chain
 
 
 @admin.register(AuditEntry)
@@ -50,7 +50,10 @@ class AuditAdmin(HistoryAdmin):
         return [path("export/", view, name="sagas_auditentry_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> StreamingHttpResponse:
-        """Every entry as a line of JSON, with the text that its hash was made of."""
+        """Every entry as a line of JSON, with the text that its hash was made of.
+
+        The last one says who exports them.
+        """
         user = request.user
         whole = scope(user, Right.AUDIT) is None
         if not (user.has_perm(Right.AUDIT) and user.has_perm(Right.REVEAL) and whole):
@@ -58,6 +61,7 @@ class AuditAdmin(HistoryAdmin):
                 "An export holds what was entered, unredacted, of all sagas. It needs "
                 f"{Right.AUDIT.value!r} and {Right.REVEAL.value!r}."
             )
+        append(actor=user.get_username(), verb="export", reason="", subject="audit")
         lines = StreamingHttpResponse(_lines(), content_type="application/jsonl")
         lines["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
         return lines

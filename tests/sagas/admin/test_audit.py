@@ -81,8 +81,10 @@ def test_the_export_is_for_who_may_see_everything(client: Client) -> None:
     User.objects.all().delete()
     answer = reader(client, "reveal_run").get(f"{PAGE}export/")
     lines = [json.loads(line) for line in answer.getvalue().decode().splitlines()]
-    assert [line["number"] for line in lines] == [1, 2]
+    assert [line["number"] for line in lines] == [1, 2, 3]
     assert lines[1]["previous"] == lines[0]["hash"]
+    last = lines[2]
+    assert (last["actor"], last["verb"], last["subject"]) == ("vic", "export", "audit")
 
 
 def test_those_of_some_sagas_see_the_entries_of_these_and_of_none(client: Client) -> None:
