@@ -102,7 +102,7 @@ class RunList(ChangeList):
         return [
             (
                 titles[name],
-                words(value) if name == "status" else line(value),
+                line(words(value) if name == "status" else value),
                 "?" + urlencode({k: v for k, v in self.given.items() if k != name}),
             )
             for name, value in self.given.items()
