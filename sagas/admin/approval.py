@@ -14,10 +14,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from sagas.admin import reveal
+from sagas.admin.badge import badge
 from sagas.admin.history import HistoryAdmin, moment, run_link
 from sagas.admin.shown import as_line, line, shown
 from sagas.errors import SagaError
-from sagas.models import Approval, ApprovalStatus
+from sagas.models import Approval, ApprovalStatus, Run
 from sagas.operate.access import Right, within
 from sagas.operate.approval import approve, decline, withdraw
 from sagas.operate.catalogue import VERBS
@@ -146,6 +147,14 @@ def _buttons(request: HttpRequest, asked: Approval) -> list[tuple[str, str]]:
     return [("approve", "Consent: do it now"), ("decline", "Decline")] if may else []
 
 
+def _run(asked: Approval) -> SafeString:
+    found = Run.objects.only("business_key", "status").filter(pk=asked.run).first()
+    if found is None:
+        return format_html("{}, which is gone", shown(asked.run))
+    link = run_link(asked.run, f"{asked.saga} {found.business_key}")
+    return format_html("{}, {}", link, badge(found.status))
+
+
 def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
     kind = VERBS.get(asked.verb)
     step, reveals = str(asked.arguments.get("step", "")), reveal.reveals(request, asked.saga)
@@ -153,11 +162,13 @@ def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
     told.pop("step", None)
     facts: list[tuple[str, object]] = [
         ("State", _state(asked)),
-        ("Run", format_html("{} of {}", run_link(asked.run, asked.run), shown(asked.saga))),
+        ("Run", _run(asked)),
         ("What it does", kind.summary if kind else "Nothing: this code has no such verb."),
         ("Asked by", shown(f"{asked.asked_by}, {moment(asked.asked_at)[:19]} UTC")),
         ("Because", shown(asked.reason)),
     ]
+    if asked.status == ApprovalStatus.OPEN and not _buttons(request, asked):
+        facts.append(("Who decides", "Somebody else who may consent to it; you may not."))
     if told:
         facts.append(("With", shown(as_line(told))))
     if asked.decided_at is not None:

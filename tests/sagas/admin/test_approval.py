@@ -58,6 +58,7 @@ def test_a_second_person_sees_what_it_does_and_consents(
     bea = as_user(client, "bea", "approve_run")
     html = bea.get(page).content.decode()
     assert Skip.summary in html
+    assert "needs attention</span>" in html
     assert "by &lt;i&gt;hand" in html
     assert "ann@example.com" not in html  # redacted
     assert f"/admin/sagas/run/{run_id}/change/" in html
@@ -89,7 +90,9 @@ def test_who_asked_can_only_withdraw(client: Client, page: str, run_id: UUID) ->
 
 def test_a_viewer_decides_nothing(client: Client, page: str, run_id: UUID) -> None:
     vic = as_user(client, "vic")
-    assert b"<form method" not in vic.get(page).content.partition(b"content-main")[2]
+    seen = vic.get(page).content.partition(b"content-main")[2]
+    assert b"<form method" not in seen
+    assert b"Somebody else who may consent to it; you may not." in seen
     assert "sagas.approve_run" in said(vic.post(page, {"approve": "1"}, follow=True))
     assert status(run_id) == "needs_attention"
 

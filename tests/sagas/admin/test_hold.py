@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models.functions import Now
 from django.test import Client
 
 from sagas.models import AuditEntry, Hold
@@ -45,6 +46,17 @@ def test_a_queue_is_held_with_a_reason(operator: Client) -> None:
     assert "in force" in html
     assert "&lt;b&gt;down" in html
     assert "<b>down" not in html
+
+
+def test_the_list_is_of_those_in_force_or_of_those_that_were_lifted(operator: Client) -> None:
+    placed(operator, "queue:payments")
+    Hold.objects.create(
+        kind="queue", target="old", reason="r", placed_by="ann", lifted_by="ann", lifted_at=Now()
+    )
+    expected = {"in_force": ["payments"], "lifted": ["old"], "x": ["old", "payments"]}
+    for query, found in expected.items():
+        rows: Any = operator.get(f"{PAGE}?state={query}").context["cl"].result_list
+        assert [row.target for row in rows] == found, query
 
 
 def test_the_form_offers_what_there_is_and_takes_nothing_else(

@@ -148,6 +148,11 @@ def test_the_picture_says_in_words_how_far_the_run_is() -> None:
     )
 
 
+def test_a_long_name_breaks_between_its_words() -> None:
+    [box] = drawn(flow([simple("open_master_account_with_clearing_house", harmless=True)])).boxes
+    assert [text.text for text in box.names] == ["open_master_account_with_", "clearing_house"]
+
+
 def test_a_name_as_long_as_it_may_be_stays_in_its_box() -> None:
     [box] = drawn(flow([simple("x" * 80, harmless=True)])).boxes
     assert len(box.names) == 2

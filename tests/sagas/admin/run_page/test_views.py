@@ -370,6 +370,7 @@ def test_verbs_are_offered_to_operators_only(client: Client, db: None) -> None:
     run = made(saga_of(), status="needs_attention", attention="x")
     granted(client, "view_run")
     assert f"/admin/sagas/run/{run.id}/do/" not in html(client, page(run))
+    assert "that takes the permission sagas.change_run" in html(client, page(run))
     granted(client, "view_run", "change_run")
     assert f"/admin/sagas/run/{run.id}/do/" in html(client, page(run))
 
