@@ -19,7 +19,7 @@ class StepAdmin(HistoryAdmin):
     list_display = ("name", "direction", "status", "attempt", "due_at", "run_page")
     list_filter = ("status", "direction")
     list_select_related = ("run",)
-    large = ("result", "run__payload")
+    large = ("result", "run__payload", "run__amended")
     search_fields = ("=name",)
     search_help_text = "a step's whole name"
     ordering = ("-id",)

@@ -61,7 +61,8 @@ def look(run_id: UUID) -> Sight:
         UnknownRun: there is no such run.
     """
     rows = models.Step.objects.filter(run_id=run_id).select_related("run")
-    steps = list(rows.defer("result", "run__payload").order_by("-direction", "position"))
+    small = rows.defer("result", "run__payload", "run__amended")
+    steps = list(small.order_by("-direction", "position"))
     if not steps:
         raise UnknownRun(f"No run has the id {run_id}.")
     return Sight(steps[0].run, steps)

@@ -63,6 +63,7 @@ def test_a_look_is_one_statement_that_reads_no_payload_and_no_result() -> None:
         assert (sight.run.status, sight.expected) == ("succeeded", [])
     assert len(statements) == 1
     assert '"payload"' not in statements[0]
+    assert '"amended"' not in statements[0]
     assert '"result"' not in statements[0]
 
 
