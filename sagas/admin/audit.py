@@ -96,7 +96,8 @@ class AuditAdmin(HistoryAdmin):
         if entry.run is None:
             return shown(entry.subject, 80)
         step = format_html(" {}", shown(entry.step, 80)) if entry.step else ""
-        return format_html("{}{}", run_link(entry.run, f"{entry.saga} {entry.run}"), step)
+        link = run_link(entry.run, f"{entry.saga} …{str(entry.run)[-6:]}")
+        return format_html("{}{}", link, step)
 
     @admin.display(description="because")
     def because(self, entry: AuditEntry) -> SafeString:
@@ -105,7 +106,7 @@ class AuditAdmin(HistoryAdmin):
     @admin.display(description="before → after")
     def changed(self, entry: AuditEntry) -> str:
         pairs = [f"{n}: {v} → {entry.after.get(n, 'none')}" for n, v in entry.before.items()]
-        return line("; ".join(pairs), 160)
+        return line("; ".join(pairs), 90)
 
     @admin.display(description="before")
     def was(self, entry: AuditEntry) -> SafeString:
