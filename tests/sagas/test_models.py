@@ -205,7 +205,7 @@ def test_queries_use_indexes_however_long_the_history(filled: Run) -> None:
     sweeping = {"batch": 5, "resend": 30}
     key = {"payload": "{}", "saga": "flow", "key": "key:7"}
     plans = [
-        ("sagas_step_once_per_direction", plan_of(record._READ, [filled.pk])),
+        ("sagas_step_once_per_direction", plan_of(record._READ, {"id": filled.pk})),
         ("sagas_run_wake", plan_of(transitions._WAKE, sweeping)),
         ("sagas_step_waiting", plan_of(mailbox._WAITING, ["paid", str(filled.pk)])),
         ("sagas_signal_untaken", plan_of(mailbox._TAKE, [1, "paid", str(filled.pk)])),
