@@ -13,11 +13,11 @@ from sagas.conf import conf
 from sagas.define.redact import redact
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
-from sagas.errors import PayloadInvalid
+from sagas.errors import PayloadInvalid, SagaError
 from sagas.operate.catalogue import verb_of
 from sagas.operate.restart import Restart
 from sagas.operate.retry import Retry
-from sagas.operate.verb import Verb
+from sagas.operate.verb import Verb, fits
 from sagas.states import Direction, StepStatus
 
 _REASONS = {"mark": "Evidence", "resolve": "What was done instead"}
@@ -53,6 +53,7 @@ class VerbForm(forms.Form):
         self.current: dict[str, Any] = json.loads(view.payload)
         self.hidden = frozenset() if revealed or saga is None else _hidden(saga, self.current)
         self.initial = {"seen": view.imprint, "step": step}
+        self.fixed = _fixed(view, step, self.current) if kind is Retry else ""
         for name in kind.model_fields:
             self.fields |= self._of(name, view, user)
         self.fields["reason"] = _reason(kind.name)
@@ -89,7 +90,7 @@ class VerbForm(forms.Form):
             case "step":
                 return {"step": _step(self.kind, view)}
             case "payload":
-                model = self.saga.payload if self.saga is not None else None
+                model = self.saga.payload if self.saga is not None and not self.fixed else None
                 return dict(fields(model, self.current, self.hidden)) if model else {}
             case "happened":
                 words = [("true", "It happened"), ("false", "It did not happen")]
@@ -110,12 +111,22 @@ class VerbForm(forms.Form):
 
     def _payload(self) -> dict[str, Any] | None:
         """The changed input; None if it was left as it is."""
-        if self.saga is None or self.kind is not Retry:
+        if self.saga is None or self.kind is not Retry or self.fixed:
             return None
         model: type[BaseModel] = self.saga.payload
-        entered = document(model, self.cleaned_data, self.current, self.hidden)
+        unasked = {name for name in model.model_fields if f"{PREFIX}{name}" not in self.data}
+        entered = document(model, self.cleaned_data, self.current, self.hidden | unasked)
         plain = json.loads(json.dumps(entered, default=float))
         return None if plain == self.current else plain
+
+
+def _fixed(view: RunView, step: str, current: dict[str, Any]) -> str:
+    """Why the run's input cannot be changed now; empty: it can."""
+    try:
+        fits(Retry(step=step, payload=current), view)
+    except SagaError as error:
+        return str(error)
+    return ""
 
 
 def _hidden(saga: Definition, current: dict[str, Any]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from django.contrib.messages import get_messages
 from django.test import Client, override_settings
 
 from sagas import record
-from sagas.define.outcome import Refused
+from sagas.define.outcome import Refused, Unknown
 from sagas.models import Approval, AuditEntry, Scope
 from sagas.operate.catalogue import VERBS
 from tests.sagas.flows import flow, pivot
@@ -82,6 +82,14 @@ def test_a_changed_input_is_checked_by_the_sagas_own_model(operator: Client, run
     sent(operator, run_id, "retry", step="b", **{"input-number": "7"})
     assert run_of(run_id).amended == {"number": 7, "refuse": ""}
     assert AuditEntry.objects.get().details["changed"] == {"number": [0, 7]}
+
+
+def test_fields_that_were_not_sent_stay_as_they_are(operator: Client, run_id: UUID) -> None:
+    run = run_of(run_id)
+    payload = {**run.payload, "number": 5}
+    type(run).objects.filter(pk=run_id).update(amended=payload)
+    sent(operator, run_id, "retry", step="b")
+    assert run_of(run_id).amended == payload
 
 
 def test_without_a_reason_nothing_is_done_and_the_field_says_so(
@@ -229,3 +237,19 @@ def test_an_error_of_the_code_is_not_taken_for_a_slip(operator: Client, run_id: 
         pytest.raises(KeyError, match="bug"),
     ):
         sent(operator, run_id, "retry", step="b", **{"input-number": "0"})
+
+
+def test_input_that_cannot_be_changed_now_is_not_offered_and_the_page_says_why(
+    operator: Client, known: Known
+) -> None:
+    actor = Actor()
+    actor.answers["do b"] = Unknown("reset")
+    steps = [actor.step("a"), actor.step("b", idempotent=False)]
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "a")
+    page = operator.get(place(run_id, "retry", "b"))
+    html = page.content.decode()
+    assert 'name="input-number"' not in html
+    assert "cannot be changed yet: nobody knows whether &#x27;b&#x27; happened" in html
+    assert sent(operator, run_id, "retry", step="b").status_code == 200
+    assert status(run_id) == "running"
