@@ -1,6 +1,7 @@
 """What operators leave beside the record, and what the console asks of it.
 
-Safe while old code runs: each new column has a default in the database.
+Safe while old code runs: each new column has a default in the database, and what has to wait for the
+table of runs gives up after some seconds, rather than let all of them wait behind it. Then run it again.
 """
 
 import django.contrib.postgres.fields
@@ -19,6 +20,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
         migrations.CreateModel(
             name="Approval",
             fields=[
