@@ -201,6 +201,12 @@ class Migration(migrations.Migration):
                         blank=True, default="", help_text="why not, or how the run stands"
                     ),
                 ),
+                (
+                    "losses",
+                    models.SmallIntegerField(
+                        db_default=0, default=0, help_text="processes that died at it"
+                    ),
+                ),
                 ("at", models.DateTimeField(blank=True, null=True)),
             ],
             options={

@@ -204,6 +204,9 @@ class BatchItem(models.Model):
     )
     status = models.CharField(max_length=8, choices=choices(ItemStatus))
     detail = models.TextField(blank=True, default="", help_text="why not, or how the run stands")
+    losses = models.SmallIntegerField(
+        default=0, db_default=0, help_text="processes that died at it"
+    )
     at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

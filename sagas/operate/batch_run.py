@@ -47,11 +47,26 @@ WHERE id = %(id)s AND status = 'running' AND task_id = %(task)s RETURNING id"""
 _HAND_ON = f"""
 UPDATE sagas_batch SET lease_until = {_LEASE}, task_id = '' WHERE id = %(id)s
   AND status = 'running' AND task_id IN ('', %(task)s) RETURNING id"""
+# Whoever had the batch died at its first item that has no answer; one at which so many died is
+# passed over, for the others' sake. It is left alone where a slice that was only frozen holds it.
 _LAPSED = f"""
-UPDATE sagas_batch SET lease_until = {_LEASE}, task_id = '' WHERE id IN (
-  SELECT id FROM sagas_batch WHERE status = 'running' AND lease_until < clock_timestamp()
-  ORDER BY lease_until LIMIT 10 FOR UPDATE SKIP LOCKED)
-RETURNING id"""
+WITH lapsed AS (
+  UPDATE sagas_batch b SET lease_until = {_LEASE}, task_id = '' FROM (
+    SELECT id, task_id FROM sagas_batch WHERE status = 'running' AND lease_until < clock_timestamp()
+    ORDER BY lease_until LIMIT 10 FOR UPDATE SKIP LOCKED) found
+  WHERE b.id = found.id RETURNING b.id, found.task_id <> '' AS lost),
+blamed AS (
+  UPDATE sagas_batchitem i SET losses = i.losses + 1,
+    status = CASE WHEN i.losses + 1 < %(poison)s THEN i.status ELSE 'failed' END,
+    detail = CASE WHEN i.losses + 1 < %(poison)s THEN i.detail ELSE %(died)s END,
+    at = clock_timestamp()
+  FROM (SELECT x.id FROM lapsed CROSS JOIN LATERAL (
+      SELECT id FROM sagas_batchitem WHERE batch_id = lapsed.id AND status = 'ready'
+      ORDER BY id LIMIT 1) first
+    JOIN sagas_batchitem x ON x.id = first.id
+    WHERE lapsed.lost FOR UPDATE OF x SKIP LOCKED) item
+  WHERE i.id = item.id)
+SELECT id FROM lapsed"""
 # One that another slice has at this moment is skipped; a slice that lost its batch finds none.
 _NEXT = """
 SELECT i.id, i.run, i.step FROM sagas_batchitem i
@@ -99,7 +114,10 @@ def send_on_commit(batch_id: UUID) -> None:
 
 def resend_lapsed() -> int:
     """Send batches whose task has died or was never sent. Gives how many."""
-    lapsed = [batch_id for (batch_id,) in db.execute(_LAPSED, {"lease": _lease()})]
+    poison = conf().POISON_ATTEMPTS
+    died = f"The process that carried it out died, {poison} times."
+    params = {"lease": _lease(), "poison": poison, "died": died}
+    lapsed = [batch_id for (batch_id,) in db.execute(_LAPSED, params)]
     return sum(_send(batch_id) for batch_id in lapsed)
 
 

@@ -300,7 +300,8 @@ def test_at_rest_looking_for_lapsed_batches_is_one_statement_that_uses_its_index
             "FROM generate_series(1, 3000)"
         )
         cursor.execute("ANALYZE sagas_batch")
-        cursor.execute("EXPLAIN " + batch_run._LAPSED.replace("%(lease)s", "60"))
+        params = {"lease": 60, "poison": 5, "died": "it died"}
+        cursor.execute("EXPLAIN " + batch_run._LAPSED, params)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "sagas_batch_running" in plan
 
@@ -390,3 +391,48 @@ def test_a_broker_that_is_away_leaves_the_batch_to_the_sweep(ids: list[UUID], an
 
 def test_a_batch_that_is_gone_is_no_reason_to_fail(ann: User) -> None:
     assert work(UUID(int=1), "task") == {"status": "gone"}
+
+
+@override_settings(SAGAS={"POISON_ATTEMPTS": 3})
+def test_a_run_at_which_every_process_dies_is_passed_over_and_the_rest_go_on(
+    ids: list[UUID], ann: User
+) -> None:
+    batch = running(ann)
+
+    def dies(run_id: UUID, *how: Any, **options: Any) -> Any:
+        if run_id == ids[1]:
+            raise Crash
+        return carry_out(run_id, *how, **options)
+
+    with patch.object(batch_run, "carry_out", dies):
+        for number in range(3):
+            with pytest.raises(Crash):
+                work(batch.pk, f"task-{number}")
+            lapse(batch)
+            assert resend_lapsed() == 1
+        work(batch.pk, "the last")
+    assert retries(ids) == [1, 0, 1, 1, 1, 1]
+    item = batch.items.get(run=ids[1])
+    assert (item.status, item.detail) == (
+        "failed",
+        "The process that carried it out died, 3 times.",
+    )
+    batch.refresh_from_db()
+    assert batch.status == BatchStatus.DONE
+
+
+def test_a_batch_that_nobody_had_yet_blames_no_run(ids: list[UUID], ann: User) -> None:
+    batch = running(ann)
+    for _ in range(7):
+        lapse(batch)
+        assert resend_lapsed() == 1
+    assert not batch.items.exclude(losses=0).exists()
+
+
+def test_who_was_only_frozen_at_a_run_is_not_waited_for(ids: list[UUID], ann: User) -> None:
+    batch = running(ann)
+    db.execute("UPDATE sagas_batch SET task_id = 'frozen' WHERE id = %s", [batch.pk])
+    lapse(batch)
+    with transaction.atomic():
+        db.execute("SELECT 1 FROM sagas_batchitem ORDER BY id LIMIT 1 FOR UPDATE")
+        assert at_once(resend_lapsed) == [1]
