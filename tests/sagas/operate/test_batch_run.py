@@ -300,7 +300,7 @@ def test_at_rest_looking_for_lapsed_batches_is_one_statement_that_uses_its_index
             "FROM generate_series(1, 3000)"
         )
         cursor.execute("ANALYZE sagas_batch")
-        params = {"lease": 60, "poison": 5, "died": "it died"}
+        params: dict[str, Any] = {"lease": 60, "poison": 5, "died": "it died"}
         cursor.execute("EXPLAIN " + batch_run._LAPSED, params)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "sagas_batch_running" in plan
