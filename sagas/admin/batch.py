@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,12 +14,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from sagas.admin.batch_parts import Parts, batch_badge
 from sagas.admin.history import HistoryAdmin, moment
+from sagas.admin.living import living
 from sagas.admin.shown import line
 from sagas.errors import SagaError
 from sagas.models import Batch
@@ -90,12 +91,8 @@ class BatchAdmin(HistoryAdmin):
         if batch is None:
             raise Http404("There is no such batch.")
         parts = Parts(request, batch)
-        response = get_conditional_response(request, etag=parts.etag)
-        if response is None:
-            response = render(request, "admin/sagas/batch/live.html", {"live": parts})
-            response["ETag"] = parts.etag
-        patch_cache_control(response, private=True, no_cache=True)
-        return response
+        draw = partial(render, request, "admin/sagas/batch/live.html", {"live": parts})
+        return living(request, parts.etag, draw)
 
     def _word(self, word: Callable[..., object], said: str, there: bool) -> Any:
         """A view that does something to a batch and leads back to a page that tells of it."""

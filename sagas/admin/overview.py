@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from sagas.admin.badge import badge
+from sagas.admin.living import living
 from sagas.admin.rows import text
 from sagas.admin.run_page.words import length
 from sagas.admin.shown import line
@@ -51,12 +51,7 @@ def view(page: Any, request: HttpRequest) -> HttpResponseBase:
     """The fragment; 304 while nothing that is to be seen has changed."""
     require(request.user, Right.READ)
     drawn = fragment(request.user)
-    response = get_conditional_response(request, etag=drawn.etag)
-    if response is None:
-        response = HttpResponse(drawn.html)
-        response["ETag"] = drawn.etag
-    patch_cache_control(response, private=True, no_cache=True)
-    return response
+    return living(request, drawn.etag, lambda: HttpResponse(drawn.html))
 
 
 def fragment(user: Any) -> Fragment:

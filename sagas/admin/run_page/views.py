@@ -12,10 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.cache import get_conditional_response, patch_cache_control
 
 from sagas.admin import reveal
 from sagas.admin.back import came_from, list_of
+from sagas.admin.living import living
 from sagas.admin.run_page.facts import facts, newest_events, read
 from sagas.admin.run_page.page import Parts, page
 from sagas.admin.shown import as_json, line
@@ -66,13 +66,12 @@ class RunPages(admin.ModelAdmin[Run]):
         if found is None:
             raise Http404(f"No run has the id {run_id}.")
         parts = Parts(request, facts(request, *found))
-        response = get_conditional_response(request, etag=parts.etag)
-        if response is None:
+
+        def draw() -> HttpResponse:
             context = {"live": parts.context(newest_events(run_id))}
-            response = render(request, "admin/sagas/run/live.html", context)
-        response["ETag"] = parts.etag
-        patch_cache_control(response, private=True, no_cache=True)
-        return response
+            return render(request, "admin/sagas/run/live.html", context)
+
+        return living(request, parts.etag, draw)
 
     def payload(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """The whole payload as plain text to be kept, redacted like the page."""
