@@ -21,6 +21,7 @@ from sagas.operate.access import Right, scope, within
 from sagas.operate.groups import ErrorGroup, error_groups
 from sagas.operate.held import OPEN_STEPS, UNFINISHED, at_step, held
 from sagas.operate.moments import SLACK, least_id
+from sagas.operate.selection import NOTABLE, of_error_group, with_tag
 from sagas.operate.stuck import stuck
 from sagas.states import RunStatus, StepStatus
 
@@ -42,10 +43,6 @@ class Choice(NamedTuple):
     def attribute(self) -> str:
         """The value as an attribute has it."""
         return encoded(self.value)
-
-
-#: What the index ``sagas_run_notable`` has.
-_NOTABLE = ~Q(status=RunStatus.SUCCEEDED)
 
 
 class RunFilter(admin.ListFilter):
@@ -195,7 +192,7 @@ class ErrorFilter(RunFilter):
         return [Choice(g.name, _told(g)) for g in self._groups() if g.name]
 
     def narrow(self, rows: Rows, value: str) -> Rows:
-        return rows.filter(_NOTABLE, error_group=value)  # which a run that succeeds forgets
+        return rows.filter(of_error_group(value))
 
     def _groups(self) -> list[ErrorGroup]:
         return error_groups(scope(self.user, Right.READ), counted=_COUNTED)
@@ -293,12 +290,7 @@ class TagFilter(RunFilter):
     widget = "text"
 
     def narrow(self, rows: Rows, value: str) -> Rows:
-        return tagged(rows, value)
-
-
-def tagged(rows: Rows, tag: str) -> Rows:
-    """Runs with a tag. The index has only runs with any, so that is said too."""
-    return rows.filter(~Q(tags=[]), tags__contains=[tag])
+        return rows.filter(with_tag(value))
 
 
 class OwnerFilter(RunFilter):
@@ -317,7 +309,7 @@ class OwnerFilter(RunFilter):
             return rows.filter(owner="")
         owner = self.user.get_username() if value == "@me" else value
         if self.status != RunStatus.SUCCEEDED:  # unless these are asked for: they need nobody
-            rows = rows.filter(_NOTABLE)
+            rows = rows.filter(NOTABLE)
         return rows.filter(owner=owner)
 
 

@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 
 from sagas.admin import errors, export, overview, views
 from sagas.admin.back import carried
-from sagas.admin.filters import FILTERS, PARAMETERS, RunFilter, probes, tagged
+from sagas.admin.filters import FILTERS, PARAMETERS, RunFilter, probes
 from sagas.admin.history import CappedPaginator, HistoryAdmin
 from sagas.admin.rows import Row, rows, standing
 from sagas.admin.run_page.words import words
@@ -23,6 +23,7 @@ from sagas.admin.shown import encoded, line
 from sagas.admin.when import address
 from sagas.models import Run
 from sagas.operate.access import Right
+from sagas.operate.selection import with_tag
 
 # Earlier names of parameters, in links that people have kept.
 _RENAMED = {"status__exact": "status"}
@@ -193,7 +194,7 @@ class RunListAdmin(HistoryAdmin):
         if run_id is not None:
             return queryset.filter(id=run_id), False
         if term.startswith("tag:"):
-            return tagged(queryset, term.removeprefix("tag:").strip()), False
+            return queryset.filter(with_tag(term.removeprefix("tag:").strip())), False
         return queryset.filter(business_key__startswith=term) if term else queryset, False
 
 

@@ -13,6 +13,20 @@ from sagas.operate.access import visible
 from sagas.operate.verb import Operator
 from sagas.states import RunStatus
 
+#: What the index ``sagas_run_notable`` has.
+NOTABLE = ~Q(status=RunStatus.SUCCEEDED)
+
+
+def with_tag(tag: str) -> Q:
+    """The condition that a run has a tag. The index has only runs with any, so that is said too."""
+    return Q(~Q(tags=[]), tags__contains=[tag])
+
+
+def of_error_group(name: str) -> Q:
+    """The condition that this stopped a run: one that succeeds forgets what had stopped it."""
+    return Q(NOTABLE, error_group=name)
+
+
 _TEXT = r"^[^\x00]*$"  # PostgreSQL has no NUL
 
 
@@ -45,9 +59,9 @@ class Selection(BaseModel):
         given = self.model_dump(mode="json", exclude_none=True)
         if not given:
             raise VerbRefused("Say which runs: give at least one part of the filter.")
-        tag = given.pop("tag", None)
-        tagged = Q() if tag is None else Q(~Q(tags=[]), tags__contains=[tag])
-        runs = visible(by, Run.objects.filter(tagged, **given))
+        chosen = [with_tag(given.pop("tag"))] if "tag" in given else []
+        chosen += [of_error_group(given.pop("error_group"))] if given.get("error_group") else []
+        runs = visible(by, Run.objects.filter(*chosen, **given))
         _demand_saga(self.saga, runs)
         return runs
 
