@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from sagas.admin.inputs import JSONText
+from sagas.admin.inputs import JSONText, reason_field
 from sagas.conf import conf
 from sagas.operate.bulk import FASTEST, SLOWEST
 from sagas.operate.instruction import SINGLE, Instruction, instruction
@@ -27,7 +27,7 @@ class BulkForm(forms.Form):
         for name, field in kind.model_fields.items():
             if name not in SINGLE:
                 self.fields[name] = _field(name, field.description or "", user)
-        self.fields["reason"] = _reason()
+        self.fields["reason"] = reason_field(of="with each run")
         self.fields["rate"] = _rate()
 
     def instruction(self) -> Instruction:
@@ -64,15 +64,6 @@ def _field(name: str, described: str, user: Any) -> forms.Field:
 
 
 _STEP = "Leave it empty for the step that stopped each run, whichever that is."
-
-
-def _reason() -> forms.Field:
-    return forms.CharField(
-        max_length=1000,
-        label="Why",
-        help_text="Kept in the audit with each run, for those who come after you.",
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )
 
 
 def _rate() -> forms.Field:

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.inputs import reason_field
 from sagas.admin.shown import line, shown
 from sagas.conf import conf
 from sagas.define import registry
@@ -25,16 +26,12 @@ from sagas.operate.held import visible_holds
 from sagas.operate.hold import hold, lift, partners, waiting_under
 from sagas.run.queues import routed_queues
 
-_WHY = "Kept in the audit, for those who come after you."
-
 
 class HoldForm(forms.Form):
     """What to stop, and why."""
 
     target = forms.ChoiceField(label="What")
-    reason = forms.CharField(
-        label="Why", max_length=1000, help_text=_WHY, widget=forms.Textarea(attrs={"rows": 2})
-    )
+    reason = reason_field()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,9 +50,7 @@ class LiftForm(forms.Form):
     per_second = forms.FloatField(
         label="Runs that go on in a second", min_value=0.1, max_value=10_000
     )
-    reason = forms.CharField(
-        label="Why", max_length=1000, help_text=_WHY, widget=forms.Textarea(attrs={"rows": 2})
-    )
+    reason = reason_field()
 
 
 class StateFilter(admin.SimpleListFilter):

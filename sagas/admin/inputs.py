@@ -92,6 +92,17 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
+def reason_field(label: str = "Why", of: str = "") -> forms.Field:
+    """The field for why something is done.
+
+    Args:
+        of: with what else it is kept, as in ``with each run``.
+    """
+    kept = f"Kept in the audit{f' {of}' if of else ''}, for those who come after you."
+    rows = forms.Textarea(attrs={"rows": 2})
+    return forms.CharField(max_length=1000, label=label, help_text=kept, widget=rows)
+
+
 class JSONText(forms.CharField):
     """Any JSON, as text."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from pydantic import BaseModel
 
-from sagas.admin.inputs import PREFIX, JSONText, document, fields
+from sagas.admin.inputs import PREFIX, JSONText, document, fields, reason_field
 from sagas.conf import conf
 from sagas.define.redact import redact
 from sagas.define.saga import Definition
@@ -56,7 +56,7 @@ class VerbForm(forms.Form):
         self.fixed = _fixed(view, step, self.current) if kind is Retry else ""
         for name in kind.model_fields:
             self.fields |= self._of(name, view, user)
-        self.fields["reason"] = _reason(kind.name)
+        self.fields["reason"] = reason_field(_REASONS.get(kind.name, "Why"))
 
     @property
     def inputs(self) -> list[Any]:
@@ -160,12 +160,3 @@ def _result(kind: type[Verb]) -> forms.Field:
     described = kind.model_fields["result"].description or ""
     text = f"JSON: {described}. Empty: nothing."
     return JSONText(required=False, label="Its result", help_text=text)
-
-
-def _reason(name: str) -> forms.Field:
-    return forms.CharField(
-        max_length=1000,
-        label=_REASONS.get(name, "Why"),
-        help_text="Kept in the audit, for those who come after you.",
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )

@@ -32,7 +32,7 @@ def ask(
         VerbRefused: it does not fit, has no reason, or was asked for already.
     """
     require(by, Right.CHANGE)
-    why = because(verb, reason)
+    why = because(verb.name, reason)
     with transaction.atomic():
         view = record.read_locked(run_id)
         require(by, Right.CHANGE, view.saga)

@@ -60,7 +60,7 @@ def draft(
     """
     require(by, Right.BATCH)
     require(by, Right.CHANGE)
-    why, rate = because(instruction.for_step("any"), reason), _rate(rate)
+    why, rate = because(instruction.for_step("any").name, reason), _rate(rate)
     _forget_old()
     ids = list(runs.order_by("id").values_list("id", flat=True)[: conf().BATCH_LIMIT + 1])
     with transaction.atomic():

@@ -26,13 +26,11 @@ from sagas.operate import audit
 from sagas.operate.access import Holder, Right, require, scope
 from sagas.operate.held import visible_holds
 from sagas.operate.pause import Pause, Resume
-from sagas.operate.verb import Operator, Verb, needs_approval
+from sagas.operate.verb import Operator, Verb, because, needs_approval
 from sagas.run.dispatch import insist
-from sagas.run.documents import clean
 from sagas.run.queues import default_queue, routed_queues
 from sagas.states import TERMINAL_RUNS
 
-_LONGEST = 1000
 _BATCH = 1000
 _MOST = 1000  # waiting runs that are counted ...
 _AMONG = 10_000  # ... among so many that are not finished
@@ -58,7 +56,7 @@ def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hol
     kind = _known_kind(kind)
     _permit(by, kind, target)
     _demand_alone(Pause(), kind, target)
-    why = _because("hold", reason)
+    why = because("hold", reason)
     target = _known_target(kind, target)
     with transaction.atomic():
         placed = _placed(kind, target, by.get_username(), why)
@@ -219,7 +217,7 @@ def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
         raise VerbRefused(f"There is no hold {hold_id}.")
     _permit(by, HoldKind(found.kind), found.target)
     _demand_alone(Resume(), HoldKind(found.kind), found.target)
-    why = _because("lift", reason)
+    why = because("lift", reason)
     if found.lifted_at is not None:
         raise VerbRefused(f"{found.lifted_by} has lifted the hold on the {found} already.")
     Hold.objects.filter(pk=hold_id).update(lifted_by=by.get_username(), lifted_at=Now())
@@ -251,13 +249,6 @@ def _steps(held: Hold) -> list[tuple[str, int, str]]:
     if held.kind in (HoldKind.RUN, HoldKind.SAGA):
         return []
     return reach(held.kind, held.target, registry.all_sagas(), default_queue())
-
-
-def _because(verb: str, reason: str) -> str:
-    why = clean(reason, _LONGEST).strip()
-    if not why:
-        raise VerbRefused(f"To {verb} needs a reason: say why, for those who come after you.")
-    return why
 
 
 def _subject(held: Hold) -> dict[str, Any]:

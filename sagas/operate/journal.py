@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def journal(
     verb: Verb,
+    told: dict[str, Any],
     before: RunView,
     after: RunView,
     by: Operator,
@@ -24,8 +25,11 @@ def journal(
     approver: Operator | None = None,
     batch: UUID | None = None,
 ) -> None:
-    """Note a verb that was carried out, as the last thing in its transaction."""
-    told = verb.told(before)
+    """Note a verb that was carried out, as the last thing in its transaction.
+
+    Args:
+        told: what was asked, as the verb tells it.
+    """
     was, now = _difference(_image(before), _image(after))
     log(by, before, f"{verb.label}: {reason}")
     audit.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -107,7 +106,7 @@ def act(
         PayloadInvalid: what the verb was told does not fit the saga.
     """
     require(by, Right.CHANGE)
-    why = because(verb, reason)
+    why = because(verb.name, reason)
     with transaction.atomic():
         view = record.read_locked(run_id)
         require(by, Right.CHANGE, view.saga)
@@ -117,14 +116,13 @@ def act(
                 "Nothing was done: ask for it."
             )
         demand_unmoved(view, seen)
-        saga = definition(verb, view)
-        data = {"by": by.get_username(), "why": why, **verb.told(view)}
-        before = view.copy()
-        draft = verb.draft(saga, view, Worker(nothing, _condition(saga, view)))
+        told, before = verb.told(view), view.copy()
+        saga, draft = _drafted(verb, view)
+        data = {"by": by.get_username(), "why": why, **told}
         draft.events.insert(0, Happening("", None, "", verb.name, 0, _logged(data)))
         transitions.write(draft)
         verb.done(view, by, why)
-        journal(verb, before, view, by, why, approver, batch)
+        journal(verb, told, before, view, by, why, approver, batch)
         if saga is not None:
             send_on_commit(saga, view, draft.to_send)
     return view.status
@@ -136,9 +134,7 @@ def fits(verb: Verb, view: RunView) -> None:
     Raises:
         VerbRefused, UnknownSaga, PayloadInvalid: it would be refused, and why.
     """
-    trial = view.copy()
-    saga = definition(verb, trial)
-    verb.draft(saga, trial, Worker(nothing, _condition(saga, trial)))
+    _drafted(verb, view.copy())
 
 
 def demand_unmoved(view: RunView, seen: str | None) -> None:
@@ -154,15 +150,18 @@ def demand_unmoved(view: RunView, seen: str | None) -> None:
         )
 
 
-def because(verb: Verb, reason: str) -> str:
+def because(name: str, reason: str) -> str:
     """The reason as it is kept.
+
+    Args:
+        name: what it is a reason for: a verb's name.
 
     Raises:
         VerbRefused: there is none.
     """
     why = clean(reason, _LONGEST).strip()
     if not why:
-        raise VerbRefused(f"To {verb.name} needs a reason: say why, for those who come after you.")
+        raise VerbRefused(f"To {name} needs a reason: say why, for those who come after you.")
     return why
 
 
@@ -178,11 +177,12 @@ def definition(verb: Verb, view: RunView) -> Definition | None:
     Raises:
         UnknownSaga: the verb needs it.
     """
-    if verb.coded:
+    try:
         return registry.pinned(view.saga, view.version, view.fingerprint)
-    with suppress(UnknownSaga):
-        return registry.pinned(view.saga, view.version, view.fingerprint)
-    return None
+    except UnknownSaga:
+        if verb.coded:
+            raise
+        return None
 
 
 def document(saga: Definition, name: str, value: Any) -> str | None:
@@ -201,8 +201,10 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
         raise PayloadInvalid(f"the result of step {name!r}", [problem]) from None
 
 
-def _condition(saga: Definition | None, view: RunView) -> Any:
-    return condition(saga, view) if saga is not None else nothing
+def _drafted(verb: Verb, view: RunView) -> tuple[Definition | None, Draft]:
+    saga = definition(verb, view)
+    holds = condition(saga, view) if saga is not None else nothing
+    return saga, verb.draft(saga, view, Worker(nothing, holds))
 
 
 def _logged(data: dict[str, Any]) -> dict[str, Any]:

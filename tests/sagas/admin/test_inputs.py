@@ -11,7 +11,7 @@ import pytest
 from django import forms
 from pydantic import BaseModel, Field
 
-from sagas.admin.inputs import PREFIX, document, fields
+from sagas.admin.inputs import PREFIX, document, fields, reason_field
 
 
 class Size(Enum):
@@ -100,3 +100,11 @@ def test_a_hidden_field_is_not_shown_and_kept_unless_it_is_entered() -> None:
 
 def test_a_description_helps() -> None:
     assert dict(fields(Everything, CURRENT))[f"{PREFIX}text"].help_text == "to be printed"
+
+
+def test_a_reason_is_demanded_and_bounded() -> None:
+    field = reason_field(of="with each run")
+    assert field.required
+    assert "with each run" in str(field.help_text)
+    with pytest.raises(forms.ValidationError):
+        field.clean("x" * 1001)
