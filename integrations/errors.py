@@ -39,5 +39,12 @@ class PartnerUnavailable(PartnerError):
         self.args = (partner, operation, detail, retry_after)
 
 
+class NotAsked(PartnerUnavailable):
+    """We did not even ask, to spare the partner or ourselves: come back in `retry_after` seconds.
+
+    No answer of the partner, so it is no attempt: sagas map it to a wait.
+    """
+
+
 class PartnerUnknown(PartnerError):
     """It may or may not have happened: ask the partner, or repeat with the same idempotency key."""

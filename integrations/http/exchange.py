@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import httpcore2
 import httpx2
 
+from integrations.call import Call
 from integrations.conf import HttpSettings, load
 from integrations.http import pool
-from integrations.http.call import Call
 
 MAX_BODY = 1_000_000
 """Bytes of an answer that are read; a longer one is no answer."""

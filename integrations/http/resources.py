@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from integrations.http.call import Call
+from integrations.call import Call
 from integrations.http.exchange import Reply, parse, send
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from integrations import http
+from integrations.call import Call
 from integrations.conf import InventorySettings, load
-from integrations.http import Call
 from integrations.inventory.schemas import Reservation
 
 

@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from django.core.mail import EmailMessage
 
 from integrations import http
+from integrations.call import Call
 from integrations.conf import NotificationsSettings, load
-from integrations.http import Call
 from integrations.notifications.schemas import Sent
 from integrations.notifications.smtp import BoundedBackend, meaning
 

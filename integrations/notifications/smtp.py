@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.mail.backends.smtp import EmailBackend
 
+from integrations.call import Call
 from integrations.conf import NotificationsSettings
 from integrations.errors import PartnerError
-from integrations.http import Call
 
 
 class BoundedBackend(EmailBackend):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import stripe
 
+from integrations.call import Call
 from integrations.conf import PaymentsSettings, load
-from integrations.http import Call
 from integrations.payments.schemas import Authorization, Capture, Refund
 from integrations.payments.sdk import Intent, Socket, mapped
 

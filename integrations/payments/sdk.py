@@ -10,8 +10,8 @@ import stripe
 from pydantic import BaseModel, PositiveInt
 
 from integrations import http
+from integrations.call import Call
 from integrations.errors import PartnerError
-from integrations.http import Call
 from integrations.schemas import Identifier
 
 # Telemetry would write a file into the home directory and send our timings along.

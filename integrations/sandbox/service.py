@@ -30,7 +30,7 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        return self.method == "POST"
+        return self.method != "GET"
 
     @property
     def fingerprint(self) -> str:

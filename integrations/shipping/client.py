@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from integrations import http
+from integrations.call import Call
 from integrations.conf import ShippingSettings, load
-from integrations.http import Call
 from integrations.shipping.schemas import Booking, Label
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integrations.call import Call
 from integrations.errors import PartnerUnavailable, PartnerUnknown
-from integrations.http import Call, Reply, parse, send
+from integrations.http import Reply, parse, send
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
 

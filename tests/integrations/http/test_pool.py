@@ -1,17 +1,19 @@
 import subprocess
 import sys
 
-from integrations.http import Call, pool, send
+from integrations.call import Call
+from integrations.http import pool, send
 from integrations.sandbox.process import RunningSandbox
 
 # A parent and its forked child ask at the same time; each must get its own answers.
 FORK = """
 import os, sys
 from integrations import http
+from integrations.call import Call
 
 def ask(name, times):
     for number in range(times):
-        call = http.Call.within(10, "inventory", "find", writes=False)
+        call = Call.within(10, "inventory", "find", writes=False)
         path = f"/nowhere/{name}-{number}"
         reply = http.send(call, "GET", sys.argv[1] + path)
         assert reply.status == 404, reply

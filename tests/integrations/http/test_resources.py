@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from integrations.call import Call
 from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
-from integrations.http import Call, find, make, undo
+from integrations.http import find, make, undo
 from tests.integrations.http.raw import answering, response
 
 

@@ -1,0 +1,122 @@
+"""One call to a partner: how long it may take, and what its failures mean."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from integrations.errors import (
+    PartnerError,
+    PartnerRefused,
+    PartnerUnavailable,
+    PartnerUnknown,
+)
+
+MAX_RETRY_AFTER = 3600.0
+"""Seconds of a partner's Retry-After that are believed."""
+KEY_IN_USE = "idempotency_key_in_use"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_TRY_LATER = {408, 425, 429, 503}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to a partner: who is asked for what, until when, and whether it changes anything.
+
+    A failed read changed nothing, so all its failures are PartnerUnavailable.
+
+    Attributes:
+        deadline: when it must end, on the monotonic clock.
+        writes: whether it changes anything at the partner.
+        keyed: whether the partner makes of the same key one effect, so that it may be repeated.
+        critical: whether a customer waits for it or money hangs on it; the rest makes room.
+    """
+
+    partner: str
+    operation: str
+    deadline: float
+    writes: bool = True
+    keyed: bool = False
+    critical: bool = True
+
+    @classmethod
+    def within(
+        cls,
+        timeout: float,
+        partner: str,
+        operation: str,
+        *,
+        writes: bool = True,
+        keyed: bool = False,
+        critical: bool = True,
+    ) -> Call:
+        """A call that must end `timeout` seconds from now."""
+        return cls(partner, operation, time.monotonic() + timeout, writes, keyed, critical)
+
+    @property
+    def remaining(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def check_time(self) -> None:
+        """Raise PartnerUnavailable if there is no time left to ask anything."""
+        if self.remaining <= 0:
+            raise self.unavailable("no time was left to ask")
+
+    def refused(self, detail: str) -> PartnerError:
+        if not self.writes:
+            return self.unavailable(detail)
+        return PartnerRefused(self.partner, self.operation, detail)
+
+    def unknown(self, detail: str) -> PartnerError:
+        if not self.writes:
+            return self.unavailable(detail)
+        return PartnerUnknown(self.partner, self.operation, detail)
+
+    def unavailable(self, detail: str, retry_after: float | None = None) -> PartnerError:
+        return PartnerUnavailable(self.partner, self.operation, detail, retry_after)
+
+    def shape(self, model: type[Model], data: object) -> Model:
+        """`data` as a `model`; an answer that does not fit is as good as none."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+            raise self.unknown(f"answered with a {model.__name__} whose {wrong} is wrong") from None
+
+    def failure(self, status: int, headers: Mapping[str, str], reason: str = "") -> PartnerError:
+        """The error that an answer of `status` means; `reason` is the partner's own code for it."""
+        detail = f"answered {status} {reason}".rstrip()
+        if status in _TRY_LATER:
+            return self.unavailable(detail, retry_after(headers))
+        if KEY_IN_USE in reason:
+            # An earlier call with this key is still at work: it may yet take effect.
+            return self.unknown(detail)
+        return self.refused(detail) if 400 <= status < 500 else self.unknown(detail)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks for, capped; None without a sensible one."""
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return min(float(text), MAX_RETRY_AFTER)
+    until = _seconds_since_epoch(text)
+    if until is None:
+        return None
+    # Counted on the partner's own clock where it shows one.
+    now = _seconds_since_epoch(headers.get("date", "")) or time.time()
+    return min(max(until - now, 0.0), MAX_RETRY_AFTER)
+
+
+def _seconds_since_epoch(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
