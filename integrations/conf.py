@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "INTEGRATIONS_"
 
@@ -16,6 +23,16 @@ def _address(url: AnyHttpUrl) -> str:
 
 
 Address = Annotated[AnyHttpUrl, AfterValidator(_address)]
+
+
+def _names(listed: object) -> object:
+    """Names with commas between them, as a set of lower-case ones."""
+    if isinstance(listed, str):
+        return {name.strip().lower() for name in listed.split(",") if name.strip()}
+    return listed
+
+
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 
 
 class _Settings(BaseSettings):
@@ -28,6 +45,8 @@ class HttpSettings(_Settings):
 
     connect_timeout: float = Field(default=3.0, gt=0)
     """Seconds to reach a partner, within the time a step has left."""
+    private_hosts: Names = frozenset()
+    """Hosts, as addresses name them, that may be inside our own network or on this machine."""
 
 
 class PaymentsSettings(_Settings):

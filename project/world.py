@@ -21,6 +21,7 @@ from project.supervisor import Supervisor
 
 _ROOT = Path(__file__).resolve().parent.parent
 _HOST = "127.0.0.1"
+_PRIVATE = "INTEGRATIONS_PRIVATE_HOSTS"
 
 
 class World:
@@ -83,6 +84,8 @@ class World:
             pid=self._supervisor.pid("partners"),
         )
         self.environment |= _unnamed(sandbox.environment(), self.environment)
+        if _HOST not in self.environment[_PRIVATE].split(","):
+            self.environment[_PRIVATE] += f",{_HOST}"
         return sandbox
 
     def web(self, port: int = 8000) -> str:

@@ -34,6 +34,7 @@ class _Session:
         os.environ.update(self._engines.addresses)
         embedded = {"BROKER_URL", "REDIS_URL"} & self._engines.addresses.keys()
         os.environ[_EMBEDDED_REDIS] = " ".join(embedded)
+        os.environ["INTEGRATIONS_PRIVATE_HOSTS"] = "127.0.0.1"  # stand-ins for partners
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # see _read_settings
 
     def end(self) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
 import httpcore2
 import httpx2
+
+from integrations import egress
 
 
 @cache
@@ -89,8 +91,17 @@ def _clipped(timeout: float | None, expired: type[Exception]) -> float:
 
 
 class _BoundedBackend(httpcore2.SyncBackend):
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore2.NetworkStream:
-        return _BoundedStream(super().connect_tcp(*args, **kwargs))
+    def connect_tcp(
+        self, host: str, port: int, *args: Any, **kwargs: Any
+    ) -> httpcore2.NetworkStream:
+        try:
+            addresses = egress.resolved(host, port)
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        for address in addresses[:-1]:
+            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return _BoundedStream(super().connect_tcp(address, port, *args, **kwargs))
+        return _BoundedStream(super().connect_tcp(addresses[-1], port, *args, **kwargs))
 
 
 class _BoundedStream(httpcore2.NetworkStream):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from django.core.mail.backends.smtp import EmailBackend
 
+from integrations import egress
 from integrations.call import Call
 from integrations.conf import NotificationsSettings
 from integrations.errors import PartnerError
@@ -50,6 +52,8 @@ def meaning(call: Call, error: Exception, *, offered: bool) -> PartnerError:
         return call.refused(f"answered {code}")
     if code is not None and 400 <= code < 500:
         return call.unavailable(f"answered {code}")
+    if isinstance(error, egress.Forbidden):
+        return call.unavailable(f"no message was sent: {error}")
     if offered:
         return call.unknown(f"no valid answer to the message ({type(error).__name__})")
     return call.unavailable(f"no message was sent ({type(error).__name__})")
@@ -70,6 +74,16 @@ class _Bounded(smtplib.SMTP):
         self._call = call
         self.offered = False
         super().__init__(*args, **kwargs)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        # smtplib's own hook for where the connection comes from; over TLS it wraps this one.
+        error: OSError | None = None
+        for address in egress.resolved(host, port):
+            try:
+                return socket.create_connection((address, port), timeout)
+            except OSError as failed:
+                error = failed
+        raise error or OSError("the mail server has no address")
 
     def getreply(self) -> tuple[int, bytes]:
         if self._call.remaining <= 0:
@@ -97,4 +111,6 @@ class _Smtp(_Bounded):
 
 
 class _SmtpOverTls(_Bounded, smtplib.SMTP_SSL):
-    pass
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = super()._get_socket(host, port, timeout)
+        return self.context.wrap_socket(plain, server_hostname=host)

@@ -32,6 +32,7 @@ class RunningSandbox:
         """The INTEGRATIONS_* variables that point every connector at this sandbox."""
         host, port = self.smtp
         return {
+            "INTEGRATIONS_PRIVATE_HOSTS": host,
             "INTEGRATIONS_PAYMENTS_API_BASE": self.address,
             "INTEGRATIONS_PAYMENTS_API_KEY": API_KEY,
             "INTEGRATIONS_INVENTORY_URL": f"{self.address}/inventory",

@@ -47,6 +47,14 @@ def test_the_site_and_the_partners_answer(world: World) -> None:
     sandbox.reset()
 
 
+def test_partners_on_this_machine_may_be_called_beside_those_of_the_environment(
+    world: World,
+) -> None:
+    world.environment["INTEGRATIONS_PRIVATE_HOSTS"] = "warehouse.internal"
+    world.partners()
+    assert world.environment["INTEGRATIONS_PRIVATE_HOSTS"] == "warehouse.internal,127.0.0.1"
+
+
 def test_processes_of_a_test_use_its_database(world: World) -> None:
     asked = "from django.db import connection; print(connection.settings_dict['NAME'])"
     said = world.manage("shell", "--verbosity=0", "--command", asked)

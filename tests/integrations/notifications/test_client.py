@@ -2,6 +2,7 @@
 
 import email
 import socket
+import threading
 from uuid import uuid4
 
 import pytest
@@ -144,6 +145,38 @@ def test_a_drop_while_the_message_is_answered_is_unknown(
     sandbox.add_fault("drop-after", service="messages", reference=reference, times=1)
     with pytest.raises(PartnerUnknown, match="SMTPServerDisconnected"):
         send(client, reference=reference)
+
+
+def test_a_server_that_no_call_may_reach_is_not_connected_to() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        settings = NotificationsSettings(
+            smtp_host="localhost", smtp_port=server.getsockname()[1], smtp_security="none"
+        )
+        with pytest.raises(PartnerUnavailable, match=r"localhost is at .* no public address"):
+            send(MailNotifications(settings))
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_over_tls_the_first_word_is_a_handshake_for_that_host() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = NotificationsSettings(
+            smtp_host="127.0.0.1", smtp_port=server.getsockname()[1], smtp_security="tls"
+        )
+        heard: list[bytes] = []
+
+        def listen() -> None:
+            connection, _ = server.accept()
+            with connection:
+                heard.append(connection.recv(3))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        with pytest.raises(PartnerUnavailable, match="no message was sent"):
+            send(MailNotifications(settings))
+        thread.join()
+    assert heard[0].startswith(b"\x16\x03")  # a TLS record of kind handshake
 
 
 def plain(port: int) -> MailNotifications:

@@ -1,0 +1,72 @@
+"""Where calls may go: to public addresses, and to others only by hosts that are allowed by name.
+
+An address that is configured wrongly, or comes from somebody else's payload, must not reach what
+only this machine or this network may (server-side request forgery: OWASP, SSRF Prevention Cheat
+Sheet). The address that was looked at is the one that is connected to: a name that is resolved
+once for the check and again for the connection could have changed in between.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from functools import cache
+
+from integrations.conf import HttpSettings, load
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Forbidden(OSError):
+    """The host is at an address that no call may go to."""
+
+
+def resolved(host: str, port: int) -> list[str]:
+    """The addresses of `host`, in the order in which to try them.
+
+    Raises:
+        Forbidden: one of them is not public, and `INTEGRATIONS_PRIVATE_HOSTS` does not name the
+            host; the message says which and how to allow it.
+        OSError: the host has no address.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
+    if host.lower() not in _allowed():
+        for address in addresses:
+            _demand_public(host, address)
+    return addresses
+
+
+def public(address: Address) -> bool:
+    """Whether it is reached over the internet, whatever older address it may stand for.
+
+    Not public are loopback, link-local (and with it the metadata services of clouds), private and
+    shared networks, multicast and all that is reserved.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or _translated(address)
+        if inner is not None:
+            return public(inner)
+    return address.is_global and not address.is_multicast
+
+
+@cache
+def _allowed() -> frozenset[str]:
+    return load(HttpSettings).private_hosts
+
+
+def _demand_public(host: str, address: str) -> None:
+    plain = ipaddress.ip_address(address.partition("%")[0])  # without the zone of a link-local one
+    if not public(plain):
+        where = host if host == address else f"{host} is at {address}, which"
+        raise Forbidden(
+            f"{where} is no public address; if it is meant, name the host in "
+            "INTEGRATIONS_PRIVATE_HOSTS"
+        )
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: IPv4 in the last 32 bits
+
+
+def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
