@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from integrations.sandbox.capacity import Capacity
 from integrations.sandbox.desk import Desk
 from integrations.sandbox.faults import Rule
 from integrations.sandbox.inventory import Inventory
@@ -26,6 +27,7 @@ class Control:
             ("DELETE", "/control/faults"): self._clear_faults,
             ("POST", "/control/stock"): self._set_stock,
             ("POST", "/control/keys"): self._set_key_lifetime,
+            ("POST", "/control/capacity"): self._set_capacity,
             ("POST", "/control/reset"): self._reset,
             ("GET", "/control/ledger"): self._read_ledger,
         }
@@ -55,6 +57,10 @@ class Control:
 
     def _set_key_lifetime(self, params: Params) -> None:
         self._desk.remember_keys_for(float(params["lifetime"]))
+
+    def _set_capacity(self, params: Params) -> None:
+        capacity = Capacity(int(params["slots"]), float(params["seconds"]))
+        self._desk.floor.limit(str(params["service"]), capacity)
 
     def _reset(self, params: Params) -> None:
         self._desk.reset()

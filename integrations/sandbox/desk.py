@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from integrations.sandbox.capacity import Floor
 from integrations.sandbox.faults import Fault, FaultBook, Kind
 from integrations.sandbox.keys import InUse, Keys, OtherRequest
 from integrations.sandbox.ledger import Arrival, Recorder
@@ -39,6 +40,7 @@ class Desk:
 
     def __init__(self, recorder: Recorder, services: Iterable[Service]) -> None:
         self.faults = FaultBook()
+        self.floor = Floor()
         self.services = {service.name: service for service in services}
         self._recorder = recorder
         self._keys = {name: Keys() for name in self.services}
@@ -73,6 +75,7 @@ class Desk:
         with self._lock:
             self._era += 1
             self.faults.clear()
+            self.floor.clear()
             self._keys = {name: Keys() for name in self.services}
             for service in self.services.values():
                 service.clear()

@@ -55,6 +55,10 @@ class RunningSandbox:
         """Say how many there are of an article."""
         self.control("POST", "stock", {sku: quantity})
 
+    def set_capacity(self, service: str, slots: int, seconds: float) -> None:
+        """Let a service work on `slots` requests at once, `seconds` on each; others queue."""
+        self.control("POST", "capacity", {"service": service, "slots": slots, "seconds": seconds})
+
     def reset(self) -> None:
         """Forget everything: rules, keys, objects, ledger."""
         self.control("POST", "reset")

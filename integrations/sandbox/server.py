@@ -65,10 +65,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._write(_whole(self.server.control.answer(self.command, url.path, params)))
                 return
             request = self._routed(url.path, params)
-            delivery = self.server.desk.receive(request) if request else _NO_SUCH_PAGE
+            delivery = self._received(request) if request else _NO_SUCH_PAGE
         except ValueError as error:
             delivery = Delivery(_error(400, str(error)), None, 0.0)
         self._deliver(delivery)
+
+    def _received(self, request: Request) -> Delivery:
+        with self.server.desk.floor.working(request.service):
+            return self.server.desk.receive(request)
 
     def _routed(self, path: str, params: dict[str, object]) -> Request | None:
         for service in self.server.desk.services.values():
