@@ -1,11 +1,30 @@
-"""Payments: hold an amount on a card, take it, give it back. The real client speaks to Stripe."""
+"""Payments: hold an amount on a card, take it, give it back; customers and what they subscribe to.
+
+The real client speaks to Stripe.
+"""
 
 from __future__ import annotations
 
-from integrations.payments.schemas import Authorization, Capture, Payments, Refund
+from integrations.payments.schemas import (
+    Authorization,
+    Capture,
+    Customer,
+    Payments,
+    Refund,
+    Subscription,
+)
 from integrations.seam import Seam
 
-__all__ = ["Authorization", "Capture", "Payments", "Refund", "connector", "use"]
+__all__ = [
+    "Authorization",
+    "Capture",
+    "Customer",
+    "Payments",
+    "Refund",
+    "Subscription",
+    "connector",
+    "use",
+]
 
 
 def _connect() -> Payments:

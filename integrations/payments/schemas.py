@@ -32,6 +32,21 @@ class Refund(Answer):
     amount: PositiveInt
 
 
+class Customer(Answer):
+    """Somebody whom the payment partner knows. Who it is stays there: here is our reference."""
+
+    id: Identifier
+    reference: str
+
+
+class Subscription(Answer):
+    """What a customer pays for again and again."""
+
+    id: Identifier
+    customer: Identifier
+    reference: str
+
+
 class Payments(Protocol):
     """The payment partner. A call takes at most `timeout` seconds; `key` makes repeats harmless.
 
@@ -66,3 +81,29 @@ class Payments(Protocol):
 
     def find_capture(self, authorization_id: str, *, timeout: float) -> Capture | None:
         """The capture of an authorization, if it happened."""
+
+    def create_customer(
+        self, email: str, name: str, reference: str, *, key: str, timeout: float
+    ) -> Customer:
+        """Make a customer. The partner takes any number with the same e-mail address."""
+
+    def delete_customer(self, customer_id: str, *, key: str, timeout: float) -> None:
+        """Forget a customer and end what they subscribe to. Nobody to forget is a success."""
+
+    def find_customer(
+        self, email: str, reference: str, key: str | None = None, *, timeout: float
+    ) -> Customer | None:
+        """The newest customer made for `reference`; only that of `key` if given."""
+
+    def create_subscription(
+        self, customer_id: str, price: str, reference: str, *, key: str, timeout: float
+    ) -> Subscription:
+        """Let a customer subscribe to the partner's `price`. Refused if either does not exist."""
+
+    def cancel_subscription(self, subscription_id: str, *, key: str, timeout: float) -> None:
+        """End a subscription at once. Nothing to end is a success."""
+
+    def find_subscription(
+        self, customer_id: str, reference: str, key: str | None = None, *, timeout: float
+    ) -> Subscription | None:
+        """The newest subscription in force for `reference`; only that of `key` if given."""

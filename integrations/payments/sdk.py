@@ -11,6 +11,7 @@ from pydantic import BaseModel, PositiveInt
 
 from integrations import http
 from integrations.call import Call
+from integrations.conf import PaymentsSettings
 from integrations.errors import PartnerError
 from integrations.schemas import Identifier
 
@@ -54,26 +55,57 @@ def mapped(call: Call) -> Iterator[None]:
         raise _meaning(call, error) from None
 
 
-class Intent(BaseModel):
-    """The part of Stripe's payment intent that we rely on."""
+class Resource:
+    """What the client of each of Stripe's resources is made of."""
+
+    def __init__(self, settings: PaymentsSettings) -> None:
+        self._settings = settings
+
+    def _sdk(self, call: Call) -> stripe.StripeClient:
+        """The SDK for one call: its deadline is the socket's, and it never retries by itself."""
+        return stripe.StripeClient(
+            self._settings.payments_api_key.get_secret_value(),
+            base_addresses={"api": str(self._settings.payments_api_base)},
+            http_client=Socket(call),
+            max_network_retries=0,
+        )
+
+
+def asked(operation: str, timeout: float, *, writes: bool = True) -> Call:
+    """A call to Stripe, which makes one effect of what is written with the same key."""
+    return Call.within(timeout, "payments", operation, writes=writes, keyed=writes)
+
+
+class Ours(BaseModel):
+    """Something that we made at Stripe and marked as ours in its metadata."""
 
     id: Identifier
+    metadata: dict[str, str]
+
+    @property
+    def reference(self) -> str:
+        """What it was made for."""
+        return self.metadata.get("reference", "")
+
+    def is_for(self, reference: str, key: str | None) -> bool:
+        """Whether it was made for `reference`, and by the call with `key` if one is given."""
+        same_key = key is None or self.metadata.get("key") == key
+        return same_key and self.reference == reference
+
+
+class Intent(Ours):
+    """The part of Stripe's payment intent that we rely on."""
+
     amount: PositiveInt
     amount_received: int | None = None
     created: int
     currency: str
-    metadata: dict[str, str]
     status: str
 
     @property
     def holds(self) -> bool:
         """Whether the amount is held, or was held and taken."""
         return self.status in ("requires_capture", "succeeded")
-
-    def is_for(self, reference: str, key: str | None) -> bool:
-        """Whether it was made for `reference`, and by the call with `key` if one is given."""
-        same_key = key is None or self.metadata.get("key") == key
-        return same_key and self.metadata.get("reference") == reference
 
 
 def _meaning(call: Call, error: stripe.StripeError) -> PartnerError:

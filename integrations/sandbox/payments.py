@@ -1,4 +1,4 @@
-"""A stand-in for Stripe: what of its REST API authorizes, captures, cancels and refunds."""
+"""A stand-in for Stripe: payment intents and refunds here, customers and subscriptions aside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from integrations.sandbox import billing
 from integrations.sandbox.intents import (
     CANCELABLE,
     Intent,
@@ -20,7 +21,7 @@ from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 
 class Payments(Service):
-    """Payment intents with manual capture, and refunds of captured ones."""
+    """Payment intents with manual capture, refunds of captured ones, customers, subscriptions."""
 
     name = "payments"
     other_request = (400, "")
@@ -33,11 +34,13 @@ class Payments(Service):
         Route.make("refund", "POST", "/v1/refunds"),
         Route.make("list_refunds", "GET", "/v1/refunds"),
         Route.make("find_refund", "GET", "/v1/refunds/{id}"),
+        *billing.ROUTES,
     )
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._intents: dict[str, Intent] = {}
+        self._billing = billing.Billing(self.effect)
         self._operations: dict[str, Callable[[Request], Answer]] = {
             "authorize": self._create,
             "find_authorization": self._list,
@@ -47,6 +50,7 @@ class Payments(Service):
             "refund": self._refund,
             "list_refunds": self._list_refunds,
             "find_refund": self._retrieve_refund,
+            **self._billing.operations,
         }
 
     def turned_away(self, request: Request) -> Answer | None:
@@ -83,11 +87,13 @@ class Payments(Service):
 
     def reference(self, request: Request) -> str:
         intent = self._intents.get(request.object_id or request.params.get("payment_intent", ""))
-        metadata = intent.metadata if intent else request.params.get("metadata", {})
+        marked = intent.metadata if intent else self._billing.metadata(request.object_id)
+        metadata = request.params.get("metadata", {}) if marked is None else marked
         return str(metadata.get("reference", ""))
 
     def clear(self) -> None:
         self._intents.clear()
+        self._billing.clear()
 
     # Payment intents
 

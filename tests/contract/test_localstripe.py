@@ -11,7 +11,7 @@ import stripe
 from integrations.conf import PaymentsSettings
 from integrations.errors import PartnerRefused
 from integrations.payments.client import StripePayments
-from integrations.payments.schemas import Authorization
+from integrations.payments.schemas import Authorization, Customer
 from tests.contract.conftest import UNKNOWN_TO_IT, running_localstripe
 
 
@@ -29,6 +29,12 @@ def authorize(
 ) -> Authorization:
     return payments.authorize(
         1250, "eur", payment_method, reference, key=key or uuid4().hex, timeout=10.0
+    )
+
+
+def create_customer(payments: StripePayments, reference: str) -> Customer:
+    return payments.create_customer(
+        "ann@example.com", "Ann", reference, key=uuid4().hex, timeout=10.0
     )
 
 
@@ -73,6 +79,20 @@ def test_a_card_that_fails_when_charged_is_refused(
     with pytest.raises(PartnerRefused, match="402 CardError card_declined"):
         authorize(payments, reference, "pm_card_chargeCustomerFail")
     assert payments.find_authorization(reference, timeout=10.0) is None
+
+
+def test_a_customer_is_made_and_forgotten(payments: StripePayments, reference: str) -> None:
+    made = create_customer(payments, reference)
+    assert made.reference == reference
+    payments.delete_customer(made.id, **once())  # type: ignore[arg-type]
+    payments.delete_customer(made.id, **once())  # type: ignore[arg-type]
+
+
+def test_a_customer_is_found_by_address_and_reference(
+    payments: StripePayments, reference: str
+) -> None:
+    made = create_customer(payments, reference)
+    assert payments.find_customer("ann@example.com", reference, timeout=10.0) == made
 
 
 # Where localstripe 1.15 differs from Stripe's documentation.
@@ -135,3 +155,23 @@ def test_a_list_is_newest_first(payments: StripePayments, localstripe: str, refe
         intent.id for intent in sdk.v1.payment_intents.list({"limit": 100}).auto_paging_iter()
     ]
     assert listed.index(made[1]) < listed.index(made[0])
+
+
+@pytest.mark.xfail(
+    strict=True, reason="POST /v1/subscriptions: `collection_method` and prices are refused"
+)
+def test_a_customer_subscribes(payments: StripePayments, reference: str) -> None:
+    customer = create_customer(payments, reference)
+    payments.create_subscription(
+        customer.id, "price_basic", reference, key=uuid4().hex, timeout=10.0
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="GET /v1/customers/…: a deleted one answers 404")
+def test_a_deleted_customer_can_still_be_read(
+    payments: StripePayments, localstripe: str, reference: str
+) -> None:
+    made = create_customer(payments, reference)
+    payments.delete_customer(made.id, key=uuid4().hex, timeout=10.0)
+    sdk = stripe.StripeClient("sk_test_12345", base_addresses={"api": localstripe})
+    assert sdk.v1.customers.retrieve(made.id).deleted

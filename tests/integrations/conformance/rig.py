@@ -90,7 +90,7 @@ class Rig:
 
     def _effects(self) -> list[Effect]:
         if self.fake is not None:
-            return self.fake.effects
+            return [e for e in self.fake.effects if e.reference == self.reference]
         return self._sandbox().ledger.effects(self.reference)
 
     def _script(self, operation: str, fault: str) -> None:

@@ -14,9 +14,31 @@ from tests.integrations.conformance.rig import Rig
 TIMEOUT = 10.0
 
 
+def nobody(rig: Rig) -> tuple[Any, ...]:
+    """What most deeds are done for."""
+    return ()
+
+
+def an_address(rig: Rig) -> tuple[Any, ...]:
+    """The e-mail address that the thing is made for, of this test alone."""
+    return (f"{rig.reference.partition(':')[2]}@example.com",)
+
+
+def a_customer(rig: Rig) -> tuple[Any, ...]:
+    """The id of a customer, made before and under another reference."""
+    reference = f"{rig.reference}-customer"
+    made = rig.client.create_customer(
+        "ann@example.com", "Ann", reference, key=reference, timeout=TIMEOUT
+    )
+    return (made.id,)
+
+
 @dataclass(frozen=True)
 class Deed:
-    """One thing a partner makes: how to ask for it, find it and undo it."""
+    """One thing a partner makes: how to ask for it, find it and undo it.
+
+    `whose` gives what comes before the other arguments, of making and of finding.
+    """
 
     partner: str
     make: str
@@ -26,6 +48,7 @@ class Deed:
     other_arguments: tuple[Any, ...]
     made: str
     undone: str
+    whose: Callable[[Rig], tuple[Any, ...]] = nobody
 
 
 DEEDS = [
@@ -69,6 +92,28 @@ DEEDS = [
         made="label_printed",
         undone="label_voided",
     ),
+    Deed(
+        partner="payments",
+        make="create_customer",
+        find="find_customer",
+        undo="delete_customer",
+        arguments=("Ann",),
+        other_arguments=("Bob",),
+        made="customer_created",
+        undone="customer_deleted",
+        whose=an_address,
+    ),
+    Deed(
+        partner="payments",
+        make="create_subscription",
+        find="find_subscription",
+        undo="cancel_subscription",
+        arguments=("price_basic",),
+        other_arguments=("price_better",),
+        made="subscription_created",
+        undone="subscription_canceled",
+        whose=a_customer,
+    ),
 ]
 
 
@@ -78,16 +123,17 @@ class Case:
     def __init__(self, deed: Deed, rig: Rig) -> None:
         self.deed = deed
         self.rig = rig
+        self.whose = deed.whose(rig)
 
     def make(self, key: str, timeout: float = TIMEOUT, other: bool = False) -> Any:
         arguments = self.deed.other_arguments if other else self.deed.arguments
         make = getattr(self.rig.client, self.deed.make)
-        return make(*arguments, self.rig.reference, key=self.key(key), timeout=timeout)
+        return make(*self.whose, *arguments, self.rig.reference, key=self.key(key), timeout=timeout)
 
     def find(self, key: str | None = None, reference: str | None = None) -> Any:
         find = getattr(self.rig.client, self.deed.find)
         key = self.key(key) if key else None
-        return find(reference or self.rig.reference, key, timeout=TIMEOUT)
+        return find(*self.whose, reference or self.rig.reference, key, timeout=TIMEOUT)
 
     def undo(self, thing_id: str, key: str, timeout: float = TIMEOUT) -> None:
         undo = getattr(self.rig.client, self.deed.undo)

@@ -138,6 +138,52 @@ def test_the_newest_authorization_of_a_reference_is_found(case: Case) -> None:
     assert case.client.find_authorization(case.rig.reference, timeout=10.0) == second
 
 
+# --- customers and subscriptions --------------------------------------------------------------
+
+
+def _subscribed(case: Case) -> tuple[str, str]:
+    customer = case.client.create_customer(
+        "ann@example.com", "Ann", case.rig.reference, **case.once("cus")
+    )
+    subscription = case.client.create_subscription(
+        customer.id, "price_basic", case.rig.reference, **case.once("sub")
+    )
+    assert subscription.customer == customer.id
+    return customer.id, subscription.id
+
+
+def test_a_customer_of_another_address_is_not_found(case: Case) -> None:
+    _subscribed(case)
+    assert case.client.find_customer("bob@example.com", case.rig.reference, timeout=10.0) is None
+
+
+def test_a_forgotten_customer_subscribes_to_nothing_any_more(case: Case) -> None:
+    customer, subscription = _subscribed(case)
+    case.client.delete_customer(customer, **case.once("d"))
+    assert case.client.find_subscription(customer, case.rig.reference, timeout=10.0) is None
+    case.client.cancel_subscription(subscription, **case.once("c"))
+    assert case.rig.effects() == [
+        "customer_created",
+        "subscription_created",
+        "customer_deleted",
+        "subscription_canceled",
+    ]
+
+
+def test_only_somebody_can_subscribe_and_only_to_what_has_a_price(case: Case) -> None:
+    customer, _ = _subscribed(case)
+    for who, what in (("cus_nobody", "price_basic"), (customer, "prod_without_price")):
+        with pytest.raises(PartnerRefused, match="resource_missing"):
+            case.client.create_subscription(who, what, case.rig.reference, **case.once(who))
+
+
+def test_nobody_subscribes_to_nothing(case: Case) -> None:
+    assert case.client.find_subscription("cus_nobody", case.rig.reference, timeout=10.0) is None
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
 def _voided(case: Case) -> str:
     held = case.authorize()
     case.client.void(held.id, **case.once("v"))

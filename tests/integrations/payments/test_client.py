@@ -176,6 +176,32 @@ def test_the_key_goes_along_as_metadata_to_be_found_by(
     assert client.find_authorization(reference, str(uuid4()), timeout=5.0) is None
 
 
+@pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])
+def test_a_subscription_that_is_over_at_once_is_unknown(status: str) -> None:
+    body = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "metadata": {}}
+    over = answering(response(json.dumps({**body, "status": status}).encode()))
+    with over as address, pytest.raises(PartnerUnknown, match=status):
+        against(address).create_subscription("cus_1", "price_1", "r", key="k", timeout=5.0)
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized"])
+def test_a_deletion_is_only_done_if_there_is_nobody_left(status: str) -> None:
+    body = json.dumps({"error": {"type": "invalid_request_error", "message": "No."}}).encode()
+    with answering(response(body, status)) as address:
+        with pytest.raises(PartnerRefused):
+            against(address).delete_customer("cus_1", key="k", timeout=5.0)
+        with pytest.raises(PartnerRefused):
+            against(address).cancel_subscription("sub_1", key="k", timeout=5.0)
+
+
+def test_an_error_about_a_customer_repeats_neither_name_nor_address(
+    client: StripePayments, reference: str
+) -> None:
+    with pytest.raises(PartnerRefused, match="email_invalid") as caught:
+        client.create_customer("ann.smith", "Ann Smith", reference, key=reference, timeout=5.0)
+    assert "mith" not in str(caught.value)
+
+
 def intent(status: str, created: int = 2_000_000_000) -> bytes:
     return json.dumps(
         {

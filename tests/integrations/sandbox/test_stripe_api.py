@@ -145,11 +145,74 @@ def test_a_refund_needs_a_charge_and_happens_once(sdk: stripe.StripeClient) -> N
         sdk.v1.refunds.create({"payment_intent": intent.id})
 
 
-@pytest.mark.parametrize("what", ["payment_intents", "refunds"])
+@pytest.mark.parametrize("what", ["payment_intents", "refunds", "customers", "subscriptions"])
 def test_what_does_not_exist_is_missing(sdk: stripe.StripeClient, what: str) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         getattr(sdk.v1, what).retrieve("xx_none")
     assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+
+
+def subscribe(sdk: stripe.StripeClient, customer: str) -> stripe.Subscription:
+    return sdk.v1.subscriptions.create(
+        {
+            "customer": customer,
+            "items": [{"price": "price_basic"}],
+            "collection_method": "send_invoice",
+            "days_until_due": 14,
+            "metadata": {"reference": "r"},
+        }
+    )
+
+
+def test_a_customer_is_listed_by_address_and_can_be_read_after_deletion(
+    sdk: stripe.StripeClient, reference: str
+) -> None:
+    email = f"{reference.partition(':')[2]}@example.com"
+    made = sdk.v1.customers.create({"email": email, "name": "Ann", "metadata": {"a": "b"}})
+    (listed,) = sdk.v1.customers.list({"email": email}).data
+    assert (listed.id, listed.name, listed.metadata) == (made.id, "Ann", made.metadata)
+    assert sdk.v1.customers.delete(made.id).deleted
+    assert sdk.v1.customers.list({"email": email}).data == []
+    assert sdk.v1.customers.retrieve(made.id).deleted
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer") as caught:
+        sdk.v1.customers.delete(made.id)
+    assert caught.value.http_status == 404
+
+
+def test_a_subscription_is_active_until_it_is_canceled(sdk: stripe.StripeClient) -> None:
+    customer = sdk.v1.customers.create({"email": "ann@example.com"}).id
+    made = subscribe(sdk, customer)
+    assert (made.status, made.customer) == ("active", customer)
+    (listed,) = sdk.v1.subscriptions.list({"customer": customer}).data
+    assert listed.id == made.id
+    assert sdk.v1.subscriptions.cancel(made.id).status == "canceled"
+    assert sdk.v1.subscriptions.list({"customer": customer}).data == []
+    assert sdk.v1.subscriptions.retrieve(made.id).status == "canceled"
+    with pytest.raises(stripe.InvalidRequestError, match="No such subscription"):
+        sdk.v1.subscriptions.cancel(made.id)
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "code"),
+    [
+        ("customers", {"email": "nobody"}, "email_invalid"),
+        ("customers", {"colour": "red"}, "parameter_unknown"),
+        ("subscriptions", {"items": [{"price": "price_basic"}]}, "parameter_missing"),
+        ("subscriptions", {"customer": "cus_x", "items": [{"price": "p"}]}, "resource_missing"),
+    ],
+)
+def test_a_customer_or_subscription_that_stripe_does_not_take_is_not_taken(
+    sdk: stripe.StripeClient, what: str, given: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        getattr(sdk.v1, what).create(given)
+    assert caught.value.code == code
+
+
+def test_who_has_no_card_subscribes_by_invoice_only(sdk: stripe.StripeClient) -> None:
+    customer = sdk.v1.customers.create({"email": "ann@example.com"}).id
+    with pytest.raises(stripe.InvalidRequestError, match="no attached payment source"):
+        sdk.v1.subscriptions.create({"customer": customer, "items": [{"price": "price_basic"}]})
 
 
 def test_a_list_is_newest_first_and_comes_in_pages(sdk: stripe.StripeClient) -> None:
