@@ -45,10 +45,13 @@ class SagasAPI(NinjaAPI):
 
 
 def _refusals(method: str, operation: dict[str, Any]) -> dict[int, Any]:
+    body, given = "requestBody" in operation, operation["parameters"]
+    read = body or any(parameter["in"] != "path" for parameter in given)
     statuses = [401, 403]
-    statuses += [404] if operation["parameters"] else []
+    statuses += [400] if read else []  # what does not fit in a path is not there: 404
+    statuses += [404] if given or body else []
     statuses += [409, 429] if method == "post" else []
-    statuses += [400, 413, 415] if "requestBody" in operation else []
+    statuses += [413, 415] if body else []
     return {status: _refusal(status) for status in sorted(statuses)}
 
 

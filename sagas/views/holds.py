@@ -10,7 +10,6 @@ from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
 from sagas import models
-from sagas.errors import UnknownSaga
 from sagas.models import HoldKind
 from sagas.operate.access import Right, require
 from sagas.operate.hold import hold, in_force, lift
@@ -69,10 +68,7 @@ def place_hold(request: HttpRequest, asked: HoldRequest) -> Status[HoldState]:
     """Stop what is named: what is in flight finishes, nothing new begins."""
     require(request.user, Right.READ)
     spend(request.user.pk)
-    try:
-        placed = hold(asked.kind, asked.target, by=request.user, reason=asked.reason)
-    except UnknownSaga as error:
-        raise HttpError(400, str(error)) from None
+    placed = hold(asked.kind, asked.target, by=request.user, reason=asked.reason)
     placed.refresh_from_db(fields=["placed_at"])
     return Status(201, _state(placed))
 
