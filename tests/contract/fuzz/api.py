@@ -1,0 +1,83 @@
+"""Our own API to be fuzzed: the site under its own web server, with runs to act on."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import schemathesis
+from django.contrib.auth.models import User
+from schemathesis.schemas import BaseSchema
+
+from integrations.sagas.order_fulfilment import Order, order_fulfilment
+from project.world import World
+from sagas.api import start
+from sagas.models import HoldKind
+from sagas.operate.catalogue import VERBS
+from sagas.operate.hold import partners
+from sagas.operate.token import issue
+from tests.contract.fuzz import configuration
+
+_RUNS = 60
+_START = "POST /api/sagas/{name}/runs"
+_MORE_THAN_THE_DESCRIPTION_SAYS = {
+    _START: [400],  # the payload must fit the saga
+    "POST /api/runs/{run_id}/mark": [400],  # the step and its result too
+    "POST /api/runs/{run_id}/skip": [400],
+    "POST /api/runs/{run_id}/retry": [400],
+    "POST /api/signals/{name}/{correlation}": [400],  # no NUL, however deep in the payload
+}
+
+
+def our_api(world: World, examples: int, seed: int) -> BaseSchema:
+    """The API's description, ready to be fuzzed as a user who may do everything.
+
+    Starts the world's site. Django must be set up for the world's database.
+    """
+    token = issue(User.objects.create_superuser(f"fuzzer-{uuid4()}"), timedelta(days=1))
+    config = configuration(
+        examples,
+        seed,
+        headers={"Authorization": f"Bearer {token}"},
+        known={
+            "path.name": [order_fulfilment.name],
+            "path.run_id": [str(_run()) for _ in range(_RUNS)],
+            "body.step": list(order_fulfilment.steps),
+            "body.verb": list(VERBS),
+            "body.kind": list(HoldKind),
+            "body.target": [order_fulfilment.name, *sorted(partners())],
+        },
+        lenient=_MORE_THAN_THE_DESCRIPTION_SAYS,
+    )
+    world.environment["SAGAS"] = json.dumps({"API_WRITES_PER_MINUTE": 10**9})
+    schema = schemathesis.openapi.from_url(f"{world.web(0)}/api/openapi.json", config=config)
+    schema.hook(map_body)
+    return schema
+
+
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """Called by Schemathesis with each body: no payload becomes one that the saga takes."""
+    assert context.operation is not None
+    if context.operation.label == _START and body == {}:
+        return _order().model_dump(mode="json")
+    return body
+
+
+def _run() -> object:
+    order = _order()
+    return start(order_fulfilment, order, key=f"order:{order.order_id}").id
+
+
+def _order() -> Order:
+    return Order(
+        order_id=uuid4(),
+        email="ann@example.com",
+        address="1 Long Street",
+        sku="lamp",
+        quantity=1,
+        amount=1999,
+        currency="eur",
+        payment_method="pm_card_visa",
+    )
