@@ -34,7 +34,7 @@ _STEP = f"""s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries,
   s.in_doubt, s.generation,
   extract(epoch FROM CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END
     - clock_timestamp())::float8,
-  coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8,
+  coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8, s.waited,
   s.result::text, s.worker, s.pid"""
 COLUMNS = f"{_RUN}, {_STEP}"  #: of the run r that has this ``id``, and its steps s
 _READ = f"""
@@ -189,7 +189,8 @@ def _step(row: tuple[Any, ...]) -> StepView:
         generation=row[10],
         free_in=row[11],
         elapsed=row[12],
-        result=row[13],
-        worker=row[14],
-        pid=row[15],
+        waited=row[13],
+        result=row[14],
+        worker=row[15],
+        pid=row[16],
     )

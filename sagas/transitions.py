@@ -296,8 +296,8 @@ _AMENDED = {"owner": "owner = %(owner)s", "amended": "amended = %(amended)s::jso
 _MOVE_STEPS = f"""
 moved AS (
   UPDATE sagas_step s SET status = m.status, attempt = m.attempt, tries = m.tries,
-    probes = m.probes, losses = m.losses, in_doubt = m.in_doubt, generation = m.generation,
-    due_at = {_after("m.due_in")}, limit_at = {_after("m.limit_in")},
+    probes = m.probes, losses = m.losses, waited = m.waited, in_doubt = m.in_doubt,
+    generation = m.generation, due_at = {_after("m.due_in")}, limit_at = {_after("m.limit_in")},
     worker = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(worker)s::text ELSE '' END,
     pid = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(pid)s::int END,
     signal = m.signal, correlation = m.correlation,
@@ -307,14 +307,14 @@ moved AS (
                  THEN coalesce(s.started_at, clock_timestamp())
                  WHEN m.generation = s.generation THEN s.started_at END,
     finished_at = CASE WHEN m.finished THEN clock_timestamp() END
-  FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, in_doubt, generation,
-    due_in, limit_in, signal, correlation, result, error, finished)
+  FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, waited, in_doubt,
+    generation, due_in, limit_in, signal, correlation, result, error, finished)
   WHERE s.id = m.id AND s.run_id = run.id)"""
 
 _IMAGE = """(%(step_id_#)s::bigint, %(status_#)s::text, %(attempt_#)s::int, %(tries_#)s::int,
-    %(probes_#)s::int, %(losses_#)s::int, %(in_doubt_#)s::bool, %(generation_#)s::int,
-    %(due_in_#)s::float8, %(limit_in_#)s::float8, %(signal_#)s::text, %(correlation_#)s::text,
-    %(result_#)s::jsonb, %(error_#)s::text, %(finished_#)s::bool)"""
+    %(probes_#)s::int, %(losses_#)s::int, %(waited_#)s::float8, %(in_doubt_#)s::bool,
+    %(generation_#)s::int, %(due_in_#)s::float8, %(limit_in_#)s::float8, %(signal_#)s::text,
+    %(correlation_#)s::text, %(result_#)s::jsonb, %(error_#)s::text, %(finished_#)s::bool)"""
 
 _ROW = """(name text, direction text, position int, status text, attempt int, tries int,
   probes int, losses int, in_doubt bool, generation int, due_in float8, limit_in float8,
@@ -441,6 +441,7 @@ def _image(change: Change) -> dict[str, Any]:
         "tries": row.tries,
         "probes": row.probes,
         "losses": row.losses,
+        "waited": row.waited,
         "in_doubt": row.in_doubt,
         "generation": row.generation,
         "due_in": change.due_in,

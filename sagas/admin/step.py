@@ -25,7 +25,7 @@ class StepAdmin(HistoryAdmin):
     ordering = ("-id",)
     fields = (
         *("run_page", "name", "direction", "position", "status", "attempt", "tries", "probes"),
-        *("losses", "in_doubt", "generation", "due_at", "limit_at"),
+        *("losses", "in_doubt", "generation", "waited", "due_at", "limit_at"),
         *("worker", "pid", "awaited", "correlated", "document", "failure"),
         *("started_at", "finished_at"),
     )

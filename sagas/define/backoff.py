@@ -19,6 +19,8 @@ class Retry:
         base: bound of the first delay in seconds; it doubles with each try.
         cap: largest delay in seconds, also for a partner's ``Retry-After``.
         total: seconds from the first try after which no new one is made; ``None``: no limit.
+            Time in which no try could be made does not count: the step was held, its partner was
+            not asked, or no worker was free.
     """
 
     attempts: int | None = 5
@@ -40,7 +42,7 @@ class Retry:
         return self.attempts is not None or self.total is not None
 
     def spent(self, tries: int, elapsed: float) -> bool:
-        """Whether no try is left after ``tries``, ``elapsed`` seconds after the first."""
+        """Whether no try is left after ``tries``, in ``elapsed`` seconds that count."""
         if self.attempts is not None and tries >= self.attempts:
             return True
         return self.total is not None and elapsed >= self.total
@@ -54,6 +56,18 @@ class Retry:
         bound = min(self.cap, self.base * 2.0 ** min(tries - 1, 60))
         return min(max(random.uniform(0.0, bound), asked or 0.0), self.cap)
 
+
+def comeback(asked: float | None) -> float:
+    """Seconds until a partner that was not even asked may be asked; as told, within bounds.
+
+    Since it costs no attempt it must not come at once; and those who were turned away together
+    should not come back together.
+    """
+    told = _COMEBACK if asked is None else min(max(asked, _SOONEST), _LATEST)
+    return told * random.uniform(1.0, 1.2)
+
+
+_COMEBACK, _SOONEST, _LATEST = 5.0, 1.0, 300.0
 
 FORWARD = Retry()
 #: After the point of no return a step must succeed in the end.

@@ -81,7 +81,7 @@ class Draft:
         if not parked or row.status not in REWINDS or row.in_doubt:
             raise IllegalMove(f"Step {row.name!r} of run {self.view.id} cannot be rewound.")
         row.tries = row.probes = row.losses = 0
-        row.generation += 1
+        row.renew_key()
         row.result = None
         self._move(row, Change(row, error=""), StepStatus.PENDING, {"rewound": True})
 
@@ -105,7 +105,7 @@ class Draft:
 
     def renew(self, row: StepView) -> None:
         """Give a step a new key that waits for its next try; when it is due stays as it is."""
-        row.generation += 1
+        row.renew_key()
         self.changes[row.direction, row.name] = Change(row, row.free_in)
         self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"key": "new"}))
 

@@ -153,7 +153,7 @@ def _hastened(view: RunView, row: StepView, amended: str | None) -> Draft:
     if row.needs_worker:
         raise VerbRefused(f"Step {row.name!r} of run {view.id} is due already.")
     if amended is not None:
-        row.generation += 1  # a partner may have kept the old input under the old key
+        row.renew_key()  # a partner may have kept the old input under the old key
     draft.hasten(row)
     return draft
 
@@ -213,7 +213,7 @@ def _renew(draft: Draft, row: StepView) -> None:
     """Give a step its budget anew, and a new key if its effect is surely not there."""
     row.tries = row.probes = row.losses = 0
     if not row.in_doubt:
-        row.generation += 1
+        row.renew_key()
     if row.status is StepStatus.UNKNOWN and row.in_doubt:
         draft.hasten(row)
     else:

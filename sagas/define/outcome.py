@@ -31,6 +31,14 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class NotAsked:
+    """Surely nobody was even asked; come back ``after`` seconds. Costs no attempt of any budget."""
+
+    reason: str
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """This attempt surely did nothing, and asking again will not help."""
 
@@ -50,4 +58,4 @@ class NotApplied:
     """A verify's answer: it surely did not happen."""
 
 
-Outcome = Done | RetryLater | Wait | Refused | Unknown | NotApplied
+Outcome = Done | RetryLater | Wait | NotAsked | Refused | Unknown | NotApplied

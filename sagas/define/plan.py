@@ -10,12 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from sagas.define.backoff import Retry
+from sagas.define.backoff import Retry, comeback
 from sagas.define.cause import error_group
 from sagas.define.draft import Draft
 from sagas.define.frontier import frontier
 from sagas.define.hold import covering, names
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
 from sagas.define.view import RunView, StepView
@@ -85,7 +94,8 @@ def settle(
 ) -> Draft:
     """Record what an attempt answered, and take the next step if this worker may."""
     draft = Draft(view)
-    row.losses = 0
+    if not isinstance(outcome, NotAsked):  # which does not show that the step's own code survives
+        row.losses = 0
     _answer(saga, draft, row, outcome)
     advance(saga, draft, worker)
     return draft
@@ -195,6 +205,8 @@ def _claim(
     row.attempt += 1
     if row.attempt == 1:
         row.since = draft.view.age
+    elif row.elapsed and row.free_in is not None:
+        row.waited += max(0.0, -row.free_in)  # it was held, or nobody was free
     data: dict[str, Any] = {"took_over": True} if lost else {}
     if probing(step, row):
         row.probes += 1
@@ -225,6 +237,9 @@ def _worth_claiming(saga: Definition, view: RunView, row: StepView) -> bool:
 
 def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
     step = saga.steps[row.name]
+    if isinstance(outcome, NotAsked):
+        _not_asked(draft, step, row, outcome)
+        return
     if probing(step, row) and not isinstance(outcome, Done):
         _probed(saga, draft, row, outcome)
         return
@@ -236,7 +251,12 @@ def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
         case Wait(seconds, signal, correlation):
             row.tries -= 1
             draft.step(
-                row, StepStatus.WAITING, due_in=seconds, signal=signal, correlation=correlation
+                row,
+                StepStatus.WAITING,
+                due_in=seconds,
+                signal=signal,
+                correlation=correlation,
+                error="",
             )
         case Refused(reason):
             _give_up(saga, draft, row, reason)
@@ -249,6 +269,18 @@ def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
             _retry(saga, draft, row, "it answered NotApplied, which only a verify may", None)
         case _:
             assert_never(outcome)
+
+
+def _not_asked(draft: Draft, step: Step, row: StepView, outcome: NotAsked) -> None:
+    """As if it had not been claimed, but later: whatever the budget, this spends nothing of it."""
+    if probing(step, row):
+        row.probes -= 1
+    else:
+        row.tries -= 1
+    to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.WAITING
+    delay = comeback(outcome.after)
+    row.waited += delay
+    draft.step(row, to, due_in=delay, error=outcome.reason, not_asked=step.partner or "")
 
 
 def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
@@ -289,7 +321,7 @@ def _again(
 ) -> None:
     budget, tries = _budget(saga, row)
     delay = budget.delay(max(tries, 1), after)
-    if budget.spent(tries, draft.view.elapsed(row) + delay):
+    if budget.spent(tries, _trying(draft, row) + delay):
         _give_up(saga, draft, row, f"{reason} (no try is left)")
     else:
         draft.step(row, to, due_in=delay, error=reason)
@@ -297,7 +329,12 @@ def _again(
 
 def _exhausted(saga: Definition, draft: Draft, row: StepView) -> bool:
     budget, tries = _budget(saga, row)
-    return budget.spent(tries, draft.view.elapsed(row))
+    return budget.spent(tries, _trying(draft, row))
+
+
+def _trying(draft: Draft, row: StepView) -> float:
+    """Seconds since the first try, without those in which none could be made."""
+    return draft.view.elapsed(row) - row.waited
 
 
 def _budget(saga: Definition, row: StepView) -> tuple[Retry, int]:

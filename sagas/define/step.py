@@ -13,11 +13,12 @@ from pydantic import TypeAdapter
 
 from sagas.define.backoff import COMPENSATION, VERIFY, Retry
 from sagas.define.context import Run
-from sagas.define.outcome import Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import NotAsked, Refused, RetryLater, Unknown, Wait
 
 Action = Callable[[Run[Any]], Any]
 Condition = Callable[[Run[Any]], bool]
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
+Meaning = type[NotAsked | Refused | RetryLater | Unknown]
 
 
 class Kind(StrEnum):
@@ -41,13 +42,17 @@ class Errors:
             seconds is honoured.
         refused: surely nothing happened, and asking again will not help.
         unknown: it may or may not have happened.
+        wait: surely nobody was even asked (such as by an open circuit breaker): the step waits
+            for ``retry_after`` seconds, or some, and that costs no attempt. So it is for its
+            verify and its compensation.
     """
 
     retry: ExceptionTypes = ()
     refused: ExceptionTypes = ()
     unknown: ExceptionTypes = ()
+    wait: ExceptionTypes = ()
 
-    def meaning(self, error: type[Exception]) -> type[Refused | RetryLater | Unknown]:
+    def meaning(self, error: type[Exception]) -> Meaning:
         """The outcome that an exception of this class stands for."""
         for ancestor in error.__mro__:
             for outcome, named in self._in_order():
@@ -55,10 +60,11 @@ class Errors:
                     return outcome
         return Unknown
 
-    def _in_order(self) -> Iterator[tuple[type[Refused | RetryLater | Unknown], ExceptionTypes]]:
+    def _in_order(self) -> Iterator[tuple[Meaning, ExceptionTypes]]:
         yield Unknown, self.unknown  # first: in doubt, doubt
         yield Refused, self.refused
         yield RetryLater, self.retry
+        yield NotAsked, self.wait
 
 
 @dataclass(frozen=True, slots=True)

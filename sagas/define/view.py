@@ -31,10 +31,16 @@ class StepView:
     free_in: float | None = None  # seconds until its due time, or until its lease is over
     elapsed: float = 0.0  # seconds since it was first claimed, when the view was read ...
     since: float = 0.0  # ... or at this age of the view, when it is claimed first
+    waited: float = 0.0  # of these, in which no try could be made
     result: str | None = None  # JSON
     worker: str = ""  # who has it in flight ...
     pid: int | None = None  # ... and in which of its processes
     claimed_at: float | None = None  # the monotonic time before this process wrote its claim
+
+    def renew_key(self) -> None:
+        """Give it another key; its clock starts anew with the next claim."""
+        self.generation += 1
+        self.waited = 0.0
 
     @property
     def awaits(self) -> bool:

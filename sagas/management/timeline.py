@@ -103,6 +103,7 @@ _SAID = frozenset(
         "ignored",
         "late_answer",
         "not_applied",
+        "not_asked",
         "now",
         "reason",
         "stray",
@@ -134,6 +135,8 @@ def _step_words(event: Event) -> str:
         return _doing(event.direction, data) + lost
     if data.get("not_applied"):
         return "it did not happen, ready again"
+    if "not_asked" in data:
+        return _not_asked(event)
     words = "will be tried again" if _put_off(event) else _words(event.new)
     return words + _because(data.get("reason"))
 
@@ -142,6 +145,13 @@ def _doing(direction: str, data: Mapping[str, Any]) -> str:
     if data.get("verify"):
         return "asking whether it happened"
     return "being undone" if direction == Direction.BACKWARD else "being done"
+
+
+def _not_asked(event: Event) -> str:
+    """That a step waits for its partner; one that may have happened stays an open question."""
+    who = f"the partner {event.data['not_asked']}" if event.data["not_asked"] else "its partner"
+    doubt = "still unknown, " if event.new == StepStatus.UNKNOWN else ""
+    return f"{doubt}waits for {who}, which was not asked{_because(event.data.get('reason'))}"
 
 
 def _put_off(event: Event) -> bool:
@@ -184,6 +194,8 @@ def _awaited(run: Run, expected: Expected) -> str:
             return f"{name} waits for {signal}{at.replace(' at ', ' until ', 1)}"
         case Next.TIME:
             return f"{name} goes on{at}"
+        case Next.PARTNER:
+            return f"{name} goes on{at}; its partner was not asked: {expected.because}"
         case Next.PERSON:
             return f"a person must decide, because: {run.attention.rstrip('.')}"
 

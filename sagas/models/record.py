@@ -127,6 +127,9 @@ class Step(models.Model):
     losses = models.IntegerField(default=0, help_text="attempts in a row without answer")
     in_doubt = models.BooleanField(default=False, help_text="an attempt may have had its effect")
     generation = models.IntegerField(default=1)
+    waited = models.FloatField(
+        default=0.0, db_default=0.0, help_text="seconds in which no try could be made"
+    )
     due_at = models.DateTimeField(null=True, blank=True, help_text="may be claimed from then on")
     limit_at = models.DateTimeField(
         null=True, blank=True, help_text="the attempt is over by then, its worker alive or not"

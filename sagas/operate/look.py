@@ -22,6 +22,7 @@ class Next(StrEnum):
     FIND_OUT = "find out"  # it may have happened: it is verified, or repeated with the same key
     SIGNAL = "signal"  # a signal must come; `at` is when its time is up
     TIME = "time"  # it goes on at `at`
+    PARTNER = "partner"  # its partner was not asked, for `because`; it may be at `at`
     PERSON = "person"  # a person must decide
 
 
@@ -35,6 +36,7 @@ class Expected:
     at: datetime | None = None
     signal: str = ""
     correlation: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def _expected(sight: Sight) -> Iterator[Expected]:
     direction = Direction.BACKWARD if back else Direction.FORWARD
     for step in sight.steps:
         if step.direction == direction and (what := _next_of(step)) is not None:
-            yield Expected(what, step.name, direction, *_until(step))
+            because = step.error if what is Next.PARTNER else ""
+            yield Expected(what, step.name, direction, *_until(step), because)
 
 
 def _next_of(step: models.Step) -> Next | None:
@@ -85,7 +88,9 @@ def _next_of(step: models.Step) -> Next | None:
         case StepStatus.UNKNOWN:
             return Next.FIND_OUT
         case StepStatus.WAITING:
-            return Next.SIGNAL if step.signal else Next.TIME
+            if step.signal:
+                return Next.SIGNAL
+            return Next.PARTNER if step.error else Next.TIME  # a wait of its own has no error
     return None
 
 

@@ -9,7 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 from sagas.conf import conf
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.plan import probing, time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Action, Errors, Step
@@ -21,7 +30,7 @@ from sagas.run.limits import limited
 from sagas.states import Direction
 
 logger = logging.getLogger("sagas.step")
-_OUTCOMES = (Done, NotApplied, Refused, RetryLater, Unknown, Wait)
+_OUTCOMES = (Done, NotApplied, NotAsked, Refused, RetryLater, Unknown, Wait)
 _CENTURY = 100 * 365 * 86_400.0
 
 
@@ -126,6 +135,8 @@ def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
     meaning = Unknown if isinstance(error, StepTimeout) else errors.meaning(type(error))
     if meaning is Refused:
         return Refused(reason)
+    if meaning is NotAsked:
+        return NotAsked(reason, after)
     if meaning is RetryLater or step.atomic:  # rolled back: surely nothing happened
         return RetryLater(reason, after)
     return Unknown(reason, after)
@@ -155,6 +166,8 @@ def presentable(outcome: Outcome) -> Outcome:
             return Refused(_words(reason))
         case RetryLater(reason, after):
             return RetryLater(_words(reason), _seconds(after))
+        case NotAsked(reason, after):
+            return NotAsked(_words(reason), _seconds(after))
         case Unknown(reason, after):
             return Unknown(_words(reason), _seconds(after))
         case Wait():

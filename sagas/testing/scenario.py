@@ -15,7 +15,16 @@ from pydantic import BaseModel
 
 from sagas.define import plan
 from sagas.define.draft import Draft
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.plan import Worker, probing
 from sagas.define.saga import Definition
 from sagas.define.step import Step
@@ -24,7 +33,7 @@ from sagas.run.context import condition, run_context, stored
 from sagas.run.send import nothing
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
 
-_OUTCOMES = (Done, NotApplied, Refused, RetryLater, Unknown, Wait)
+_OUTCOMES = (Done, NotApplied, NotAsked, Refused, RetryLater, Unknown, Wait)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_CALLS = 10_000
 

@@ -21,6 +21,7 @@ class Came(StrEnum):
     RETRY = "to be tried again"
     NOT_APPLIED = "it had not happened"
     WAIT = "waits"
+    NOT_ASKED = "its partner was not asked"
     UNKNOWN = "unknown"
     FAILED = "gave up"
     LOST = "lost"
@@ -100,6 +101,8 @@ def _end(attempt: Attempt, event: Event) -> None:
     attempt.came = _OUTCOMES.get(event.new, Came.OPEN)
     if event.data.get("not_applied"):
         attempt.came = Came.NOT_APPLIED
+    if "not_asked" in event.data:
+        attempt.came = Came.NOT_ASKED
     attempt.reason = str(event.data.get("reason", ""))
 
 

@@ -85,6 +85,8 @@ def _expected(facts: Facts, one: Expected) -> SafeString:
             return _signal(facts, one)
         case Next.TIME:
             return format_html("{} goes on{}.", name, when)
+        case Next.PARTNER:
+            return _not_asked(facts, one, when)
         case Next.PERSON:
             return SafeString("Nothing, until a person decides.")
 
@@ -109,6 +111,17 @@ def _signal(facts: Facts, one: Expected) -> SafeString:
         shown(one.signal, 80),
         shown(one.correlation, 200),
         format_html(", until {}", _clocked(facts, one.at)) if one.at else "",
+    )
+
+
+def _not_asked(facts: Facts, one: Expected, when: SafeString | str) -> SafeString:
+    step = facts.saga.steps.get(one.step) if facts.saga is not None else None
+    return format_html(
+        "{} waits for {}, which was not asked ({}); it goes on{}.",
+        shown(one.step, 80),
+        f"the partner {step.partner}" if step is not None and step.partner else "its partner",
+        shown(one.because, 500),
+        when,
     )
 
 

@@ -253,7 +253,7 @@ class _Drawing:
                 free = end + 2 * _LETTER
 
     def _still(self, attempt: Attempt) -> datetime | None:
-        waits = attempt.came in (Came.RETRY, Came.WAIT, Came.UNKNOWN, Came.NOT_APPLIED)
+        waits = attempt.came in _PUT_OFF
         return self.latest if waits else None
 
     def _since(self, at: datetime) -> float:
@@ -264,6 +264,9 @@ class _Drawing:
 
     def _at(self, share: float) -> float:
         return _LEFT + share * (_RIGHT - _LEFT)
+
+
+_PUT_OFF = frozenset({Came.RETRY, Came.WAIT, Came.NOT_ASKED, Came.UNKNOWN, Came.NOT_APPLIED})
 
 
 def _css(attempt: Attempt) -> str:

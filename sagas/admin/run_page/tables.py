@@ -104,6 +104,7 @@ _GLYPHS = {
     Came.RETRY: "↻",
     Came.NOT_APPLIED: "○",
     Came.WAIT: "◷",
+    Came.NOT_ASKED: "‖",
     Came.UNKNOWN: "?",
     Came.FAILED: "✕",
     Came.LOST: "⚡",

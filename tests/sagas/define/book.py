@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagas.define.backoff import Retry
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.saga import Definition, Node, Parallel, walk
 from sagas.define.step import Kind, Step
 from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
@@ -87,6 +96,10 @@ class Book:
         """The attempt in flight answers, or the signal comes that the step waits for."""
         self._next()
         line = self.lines[place]
+        if isinstance(outcome, NotAsked):
+            self._not_asked(place, line)
+            self._go_on()
+            return
         line.losses = 0
         if self._asks(place) and not isinstance(outcome, Done):
             self._verdict(place, line, outcome)
@@ -136,6 +149,8 @@ class Book:
             case Wait():
                 line.status = _S.WAITING
                 line.tries -= 1
+            case NotAsked():
+                raise AssertionError("told before")
             case Refused():
                 self._give_up(place, line)
             case RetryLater() | NotApplied():
@@ -148,6 +163,14 @@ class Book:
                     self._again(place, line, _S.UNKNOWN)
                 else:
                     self._give_up(place, line)
+
+    def _not_asked(self, place: Place, line: Line) -> None:
+        """Nothing is spent, and what may have happened stays an open question."""
+        if self._asks(place):
+            line.probes -= 1
+        else:
+            line.tries -= 1
+        line.status = _S.UNKNOWN if line.doubt else _S.WAITING
 
     def _verdict(self, place: Place, line: Line, outcome: Outcome) -> None:
         if not isinstance(outcome, NotApplied):

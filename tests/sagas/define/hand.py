@@ -47,6 +47,10 @@ class Hand:
         """A worker gets a message for a step that is due."""
         if (row := self.row(name, way)).status is not StepStatus.IN_FLIGHT:
             row.free_in = 0
+        return self.take(name, way)
+
+    def take(self, name: str, way: Direction = FORWARD) -> Draft:
+        """The same, of a step for which it is left as it is when it is due."""
         return self._note(plan.claim(self.saga, self.view, name, way, self._worker))
 
     def answer(self, name: str, outcome: Outcome, way: Direction = FORWARD) -> Draft:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sagas.define.outcome import Unknown, Wait
+from sagas.define.outcome import NotAsked, Unknown, Wait
 from sagas.define.saga import Node, Parallel
 from sagas.define.step import Step
 from tests.sagas.define.book import BACKWARD, FORWARD
@@ -26,7 +26,7 @@ from tests.sagas.define.world import World
 
 T = TypeVar("T")
 _ROLLS = st.integers(0, 2**32)
-_OPEN = (Unknown, Wait)
+_OPEN = (NotAsked, Unknown, Wait)
 _MOST_MOVES = 500  # of a run that gets only good answers
 
 

@@ -15,7 +15,16 @@ from uuid import UUID
 
 from sagas.define import plan
 from sagas.define.draft import Draft
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
@@ -169,7 +178,7 @@ class Paper:
 
     def _verified(self, attempt: Attempt) -> Outcome:
         if self._bad():
-            return self.dice.choice((Unknown("?"), Refused("?"), RetryLater("?")))
+            return self.dice.choice((Unknown("?"), Refused("?"), RetryLater("?"), NotAsked("?")))
         return Done() if self.effects[attempt.place] else NotApplied()
 
     def _called(self, attempt: Attempt) -> Outcome:
@@ -190,10 +199,13 @@ class Paper:
             yield Refused("no")
         if not step.waits:
             yield RetryLater("busy")
+            yield NotAsked("open")
             if not step.atomic:
                 yield Unknown("reset")
 
     def _note_grounds(self, place: Place, step: Step, outcome: Outcome) -> None:
+        if isinstance(outcome, NotAsked):
+            return
         if isinstance(outcome, Unknown):
             self.grounds.add("an outcome was unknown")
         if place[0] is BACKWARD:

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sagas.define import frontier, plan
 from sagas.define.backoff import Retry
 from sagas.define.draft import Draft
-from sagas.define.outcome import Done, Outcome, Unknown, Wait
+from sagas.define.outcome import Done, NotAsked, Outcome, Unknown, Wait
 from sagas.define.saga import Definition, walk
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
@@ -54,6 +54,7 @@ def test_whatever_happens_the_planner_keeps_to_the_page_and_to_the_invariants() 
 _DEEDS = ("message", "answer", "late answer", "lost", "time", "cancel", "signal")
 _EXPECTED = (
     *_DEEDS,
+    "NotAsked",
     *(f"ended {status}" for status in (_R.SUCCEEDED, _R.COMPENSATED, _R.NEEDS_ATTENTION)),
     *(f"halted {halt}" for halt in Halt),
 )
@@ -173,6 +174,11 @@ def _all_at_once(nodes: Any, passed: Any, direction: Any) -> list[Any]:
     return [step for step in walk(nodes) if not passed(step)]
 
 
+def _paid_for(draft: Draft, step: Step, row: StepView, outcome: NotAsked) -> None:
+    to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.WAITING
+    draft.step(row, to, due_in=5.0, error=outcome.reason)
+
+
 def _keep_halt(saga: Definition, draft: Draft) -> bool:
     view = draft.view
     if not view.halt and view.overdue and not plan.past_pivot(saga, view):
@@ -233,6 +239,7 @@ _UNSAFE: dict[str, tuple[str, Break]] = {
 }
 _DISOBEDIENT: dict[str, Break] = {
     "never gives up": lambda: patch.object(plan, "_exhausted", lambda *_: False),
+    "counts an attempt that asked nobody": lambda: patch.object(plan, "_not_asked", _paid_for),
     "never verifies": lambda: patch.object(plan, "probing", lambda *_: False),
     "honours a cancel after the pivot": lambda: patch.object(plan, "_must_halt", _keep_halt),
     "leaves a doubt that nothing undoes": lambda: patch.object(

@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 
 from sagas.define import plan
 from sagas.define.draft import Draft
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
@@ -97,6 +106,7 @@ class World:
         if isinstance(outcome, Done) or (isinstance(outcome, Unknown) and happens):
             self.call(attempt)
         self.note_grounds(attempt, outcome)
+        self.tell(type(outcome).__name__)
         self.settle(attempt.place, outcome, carries)
 
     def answer_late(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -229,12 +239,14 @@ class World:
         yield self.good_answer(attempt)
         if attempt.asks:
             yield from (Unknown("?"), Unknown("?", after=5.0), Refused("?"), Wait(5.0))
+            yield NotAsked("open", after=5.0)
             return
         if not attempt.happened:
             yield self.good_answer(attempt)
             yield from (Refused("no"), Wait(5.0), Wait(None, "told", "k"), NotApplied())
             if not step.waits:
                 yield from (RetryLater("busy"), RetryLater("busy", after=20.0))
+                yield from (NotAsked("open"), NotAsked("open", after=20.0))
         if not (step.waits or step.atomic):
             yield from (Unknown("reset"), Unknown("reset", after=5.0))
 
@@ -254,6 +266,8 @@ class World:
 
     def note_grounds(self, attempt: Attempt, outcome: Outcome) -> None:
         way, name = attempt.place
+        if isinstance(outcome, NotAsked):
+            return
         if isinstance(outcome, Unknown) or attempt.asks:
             self.grounds.add("something is in doubt")
         if way is BACKWARD and not isinstance(outcome, Done):

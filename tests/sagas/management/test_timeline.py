@@ -23,6 +23,7 @@ from sagas.api import (
     wait_for,
 )
 from sagas.define import registry
+from sagas.define.outcome import NotAsked
 from sagas.define.saga import Node
 from sagas.management.text import WIDTH
 from sagas.management.timeline import as_data, timeline
@@ -90,6 +91,29 @@ def test_times_are_told_since_the_start() -> None:
         "+0:01:01",
         "+1 day, 1:01:01",
     ]
+
+
+def test_waiting_for_a_partner_that_was_not_asked_is_told_with_its_reason() -> None:
+    answers: list[Any] = [NotAsked("open"), Unknown("reset"), NotAsked("open"), NotAsked("open")]
+
+    @step(partner="bank")
+    def charge(run: Run[Payload]) -> Any:
+        return answers.pop(0)
+
+    charge.compensate(lambda run: None)
+    run_id = run_of(charge)
+    assert re.search(
+        r"Next: charge goes on at \S+ \S+ UTC; its partner was not asked: open\.", timeline(run_id)
+    )
+    for _ in range(2):
+        Step.objects.filter(run=run_id).update(due_at=Now())
+        carry_on(run_id)
+    assert [line for line in told(run_id) if "asked" in line] == [
+        "→ charge #1 waits for the partner bank, which was not asked: open",
+        "→ charge #3 still unknown, waits for the partner bank, which was not asked: open",
+    ]
+    found = as_data(run_id)["next"][0]
+    assert (found["what"], found["because"]) == ("find out", "")
 
 
 def test_retries_doubts_and_verifies_are_told_with_their_reasons() -> None:

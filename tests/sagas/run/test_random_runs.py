@@ -18,7 +18,7 @@ import pytest
 from django.test import override_settings
 
 from sagas import record
-from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import NotApplied, NotAsked, Refused, RetryLater, Unknown, Wait
 from sagas.define.plan import probing
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
@@ -65,7 +65,7 @@ class Partners:
 
     def _verify(self, place: Place) -> Any:
         if self._bad():
-            return self.dice.choice((Unknown("?"), Refused("?"), None, False))
+            return self.dice.choice((Unknown("?"), NotAsked("?"), Refused("?"), None, False))
         return True if self.effects[place] else NotApplied()
 
     def _act(self, step: Step, place: Place) -> Any:
@@ -89,8 +89,11 @@ class Partners:
             yield Refused("no")
         if not step.waits:
             yield RetryLater("busy")
+            yield NotAsked("open")
 
     def _note_grounds(self, step: Step, place: Place, answer: Any) -> None:
+        if isinstance(answer, NotAsked):
+            return
         if isinstance(answer, Unknown | Died) or place[0] is BACKWARD:
             self.grounds.add("something is in doubt, or cannot be undone")
         if isinstance(answer, Refused) and step.kind is Kind.RETRIABLE:

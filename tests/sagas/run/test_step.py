@@ -15,7 +15,16 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from sagas.conf import conf
-from sagas.define.outcome import Done, NotApplied, Outcome, Refused, RetryLater, Unknown, Wait
+from sagas.define.outcome import (
+    Done,
+    NotApplied,
+    NotAsked,
+    Outcome,
+    Refused,
+    RetryLater,
+    Unknown,
+    Wait,
+)
 from sagas.define.saga import Definition
 from sagas.define.step import Errors, Step
 from sagas.define.view import RunView, StepView
@@ -225,6 +234,30 @@ def test_exceptions_mean_what_the_saga_says_and_else_unknown(
     assert performed(raising(error), errors=_ERRORS) == outcome
 
 
+class NobodyAsked(Down): ...
+
+
+def test_a_partner_that_was_not_asked_is_told_apart_from_one_that_is_down() -> None:
+    """Though the one is a kind of the other; and whatever the step does: ask, verify or undo."""
+    errors = Errors(retry=Down, wait=NobodyAsked)
+    not_asked = NotAsked("NobodyAsked: down", 4.0)
+    assert performed(raising(Down(4)), errors=errors) == RetryLater("Down: down", 4.0)
+    assert performed(raising(NobodyAsked(4)), errors=errors) == not_asked
+    assert performed(raising(NobodyAsked(4)), errors=errors, way=BACKWARD) == not_asked
+    assert performed(raising(NobodyAsked(4)), errors=errors, atomic=True) == not_asked
+    verify = raising(NobodyAsked(4))
+    assert performed(lambda run: 1, errors=errors, verify=verify) == not_asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "after"), [(None, None), ("soon", None), (math.nan, None), (-3, 0.0)]
+)
+def test_when_to_come_back_is_a_number_or_nothing(asked: Any, after: float | None) -> None:
+    errors = Errors(wait=NobodyAsked)
+    outcome = performed(raising(NobodyAsked(asked)), errors=errors)
+    assert outcome == NotAsked("NobodyAsked: down", after)
+
+
 def test_a_subclass_named_unknown_is_not_taken_for_its_base_that_is_named_harmless() -> None:
     """Else a reset connection would count as: surely nothing happened."""
     errors = Errors(retry=OSError, unknown=ConnectionResetError)
@@ -240,8 +273,10 @@ def test_a_base_named_unknown_does_not_swallow_the_subclasses_named() -> None:
 
 
 def test_a_class_named_twice_is_in_doubt() -> None:
-    errors = Errors(unknown=Down, retry=Down, refused=Down)
+    errors = Errors(unknown=Down, retry=Down, refused=Down, wait=Down)
     assert isinstance(performed(raising(Down()), errors=errors), Unknown)
+    errors = Errors(retry=Down, wait=Down)
+    assert isinstance(performed(raising(Down()), errors=errors), RetryLater)
 
 
 def test_a_time_limit_is_in_doubt_whatever_else_is_said_about_exceptions() -> None:

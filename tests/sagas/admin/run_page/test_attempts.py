@@ -106,3 +106,10 @@ def test_the_runs_own_events_are_no_attempts() -> None:
 
 def test_an_attempt_knows_its_place() -> None:
     assert Attempt("a", "backward", 1, "w", START, asks=False).place == ("backward", "a")
+
+
+def test_an_attempt_that_asked_nobody_says_so_whether_or_not_the_step_is_in_doubt() -> None:
+    for new in ("waiting", "unknown"):
+        answer = event(1, "in_flight", new, not_asked="bank", reason="open")
+        [found] = attempts([claimed(0), answer])
+        assert (found.came, found.reason) == (Came.NOT_ASKED, "open")

@@ -68,6 +68,15 @@ def test_every_kind_of_waiting_is_told_with_its_time() -> None:
         f"It is found out whether charge happened at {at} (in 5 min)."
     ]
     assert told(step("waiting", due_at=after(300))) == [f"charge goes on at {at} (in 5 min)."]
+    assert told(step("waiting", error="Open: <b>bank", due_at=after(300))) == [
+        "charge waits for its partner, which was not asked (Open: &lt;b&gt;bank); "
+        f"it goes on at {at} (in 5 min)."
+    ]
+    saga = flow([simple("charge", partner="bank")])
+    assert told(step("waiting", error="open", due_at=after(300)), code=saga)[0] == (
+        f"charge waits for the partner bank, which was not asked (open); it goes on at {at} "
+        "(in 5 min)."
+    )
     assert told(step("waiting", signal="paid", correlation="o1", due_at=after(300))) == [
         f"charge waits for the signal paid for o1, until {at} (in 5 min)."
     ]
