@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from integrations.errors import (
+    OverLimit,
     PartnerError,
     PartnerRefused,
     PartnerUnavailable,
@@ -21,10 +22,10 @@ from integrations.errors import (
 MAX_RETRY_AFTER = 3600.0
 """Seconds of a partner's Retry-After that are believed."""
 KEY_IN_USE = "idempotency_key_in_use"
+TRY_LATER = frozenset({408, 425, 429, 503})
+"""Statuses of which the same request may succeed later, since nothing happened."""
 
 Model = TypeVar("Model", bound=BaseModel)
-
-_TRY_LATER = {408, 425, 429, 503}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Call:
         writes: whether it changes anything at the partner.
         keyed: whether the partner makes of the same key one effect, so that it may be repeated.
         critical: whether a customer waits for it or money hangs on it; the rest makes room.
+        credential: a short name of the account that the partner counts it on; never a secret.
     """
 
     partner: str
@@ -46,6 +48,7 @@ class Call:
     writes: bool = True
     keyed: bool = False
     critical: bool = True
+    credential: str = ""
 
     @classmethod
     def within(
@@ -57,9 +60,11 @@ class Call:
         writes: bool = True,
         keyed: bool = False,
         critical: bool = True,
+        credential: str = "",
     ) -> Call:
         """A call that must end `timeout` seconds from now."""
-        return cls(partner, operation, time.monotonic() + timeout, writes, keyed, critical)
+        deadline = time.monotonic() + timeout
+        return cls(partner, operation, deadline, writes, keyed, critical, credential)
 
     @property
     def remaining(self) -> float:
@@ -94,7 +99,9 @@ class Call:
     def failure(self, status: int, headers: Mapping[str, str], reason: str = "") -> PartnerError:
         """The error that an answer of `status` means; `reason` is the partner's own code for it."""
         detail = f"answered {status} {reason}".rstrip()
-        if status in _TRY_LATER:
+        if status == 429:
+            return OverLimit(self.partner, self.operation, detail, retry_after(headers))
+        if status in TRY_LATER:
             return self.unavailable(detail, retry_after(headers))
         if KEY_IN_USE in reason:
             # An earlier call with this key is still at work: it may yet take effect.

@@ -39,6 +39,10 @@ class PartnerUnavailable(PartnerError):
         self.args = (partner, operation, detail, retry_after)
 
 
+class OverLimit(PartnerUnavailable):
+    """Nothing happened, because we ask more often than the partner allows. It is well otherwise."""
+
+
 class NotAsked(PartnerUnavailable):
     """We did not even ask, to spare the partner or ourselves: come back in `retry_after` seconds.
 

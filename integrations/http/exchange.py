@@ -6,15 +6,15 @@ import json as jsonlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NoReturn
 
 import httpcore2
 import httpx2
 
-from integrations.call import Call
-from integrations.conf import HttpSettings, load
+from integrations.call import TRY_LATER, Call
+from integrations.errors import PartnerError, PartnerRefused
 from integrations.http import pool
+from integrations.resilience import deadline, guarded
 
 MAX_BODY = 1_000_000
 """Bytes of an answer that are read; a longer one is no answer."""
@@ -36,27 +36,24 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     content: bytes | str | None = None,
+    tell_time: bool = False,
 ) -> Reply:
-    """Send one request and read the whole answer before the call's deadline, whatever its status.
+    """Send a request under all policies, and read the whole answer, whatever its status.
 
-    Raises PartnerUnavailable if nothing was sent, PartnerUnknown if no whole answer came back.
+    Args:
+        tell_time: whether the partner is told how long we wait, in `deadline.HEADER`.
+
+    Raises:
+        NotAsked: a policy forbids to ask now.
+        PartnerUnavailable: nothing was sent.
+        PartnerUnknown: no whole answer came back.
     """
-    call.check_time()
-    connect = min(call.remaining, _settings().connect_timeout)
-    # Identity: a compressed answer could be small to read and huge to unpack.
-    asked = {"Accept-Encoding": "identity", **(headers or {})}
-    with (
-        _honest(call),
-        pool.until(call.deadline),
-        pool.client().stream(
-            method,
-            url,
-            headers=asked,
-            content=content,
-            timeout=httpx2.Timeout(call.remaining, connect=connect),
-        ) as answer,
-    ):
-        return Reply(answer.status_code, answer.headers, _read(call, answer))
+
+    def ask(call: Call) -> Reply:
+        told = deadline.header(call) if tell_time else {}
+        return _exchange(call, method, url, {**(headers or {}), **told}, content)
+
+    return guarded(call, ask, judge=lambda reply: _judge(call, reply))
 
 
 def parse(call: Call, reply: Reply) -> dict[str, Any]:
@@ -70,9 +67,33 @@ def parse(call: Call, reply: Reply) -> dict[str, Any]:
     return value
 
 
-@cache
-def _settings() -> HttpSettings:
-    return load(HttpSettings)
+def _exchange(
+    call: Call, method: str, url: str, headers: Mapping[str, str], content: bytes | str | None
+) -> Reply:
+    connect, read = deadline.limits(call)
+    # Identity: a compressed answer could be small to read and huge to unpack.
+    asked = {"Accept-Encoding": "identity", **headers}
+    with (
+        _honest(call),
+        pool.until(call.deadline),
+        pool.client().stream(
+            method,
+            url,
+            headers=asked,
+            content=content,
+            timeout=httpx2.Timeout(max(call.remaining, 0.001), connect=connect, read=read),
+        ) as answer,
+    ):
+        return Reply(answer.status_code, answer.headers, _read(call, answer))
+
+
+def _judge(call: Call, reply: Reply) -> PartnerError | None:
+    """What a status says to the policies. A refused read is no failure of the partner."""
+    if reply.status < 400:
+        return None
+    if 400 <= reply.status < 500 and reply.status not in TRY_LATER:
+        return PartnerRefused(call.partner, call.operation, f"answered {reply.status}")
+    return call.failure(reply.status, reply.headers)
 
 
 @contextmanager

@@ -14,14 +14,15 @@ from integrations.http.exchange import Reply, parse, send
 
 def make(call: Call, url: str, fields: Mapping[str, object], *, key: str) -> dict[str, Any]:
     """Ask for a thing with these fields; returns it as answered. Raises PartnerError."""
-    reply = send(call, "POST", url, headers=_headers(key), content=json.dumps(fields).encode())
+    content = json.dumps(fields).encode()
+    reply = send(call, "POST", url, headers=_headers(key), content=content, tell_time=True)
     return _accepted(call, reply)
 
 
 def undo(call: Call, url: str, thing_id: str, verb: str, *, key: str) -> None:
     """Ask for `verb` on a thing; one that is not there needs none. Raises PartnerError."""
     target = f"{url}/{quote(thing_id, safe='')}/{verb}"
-    reply = send(call, "POST", target, headers=_headers(key), content=b"{}")
+    reply = send(call, "POST", target, headers=_headers(key), content=b"{}", tell_time=True)
     if reply.status != 404:
         _accepted(call, reply)
 
@@ -31,7 +32,7 @@ def find(
 ) -> dict[str, Any] | None:
     """The newest thing that matches `query` and, if given, is in `status`. Raises PartnerError."""
     asked = urlencode({name: value for name, value in query.items() if value is not None})
-    things = _accepted(call, send(call, "GET", f"{url}?{asked}")).get("data")
+    things = _accepted(call, send(call, "GET", f"{url}?{asked}", tell_time=True)).get("data")
     if not isinstance(things, list) or not all(isinstance(thing, dict) for thing in things):
         raise call.unknown("answered with no list of things")
     found = [thing for thing in things if status in (None, thing.get("status"))]

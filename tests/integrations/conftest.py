@@ -1,12 +1,30 @@
 """One sandbox per test process, with a ledger of its own; tests stay apart by their references."""
 
+import json
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from django.conf import settings as django_settings
 
 from integrations.http import pool
 from integrations.sandbox.process import RunningSandbox, running_sandbox
+
+
+@pytest.fixture(autouse=True)
+def _fresh_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call meets just what its test has prepared: no second try hides that, and what partners did
+    in other tests shuts nothing. Tests of the policies themselves say otherwise.
+    """
+    plain = {
+        "retry": {"tries": 1},
+        "breaker": {"minimum": 1_000_000},
+        "rate": {"pause": 0.001, "longest": 0.001},
+    }
+    monkeypatch.setenv("INTEGRATIONS_RESILIENCE", json.dumps({"*": plain}))
+    own = f"{os.environ['REDIS_PREFIX']}{uuid4().hex}:"
+    monkeypatch.setattr(django_settings, "REDIS_PREFIX", own)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,6 @@
+"""What keeps a partner's bad day from becoming ours: policies around every call to a partner."""
+
+from integrations.resilience.conf import policies
+from integrations.resilience.stack import guarded
+
+__all__ = ["guarded", "policies"]
