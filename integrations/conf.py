@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -38,6 +39,12 @@ Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 class _Settings(BaseSettings):
     # Inputs stay out of error messages: one of them may be a key with a typing slip.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+
+def _webhook(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://[^/?#\s]+/[!-~]+", url.get_secret_value()):
+        raise ValueError("is no address of the form https://host/path")
+    return url
 
 
 class HttpSettings(_Settings):
@@ -78,6 +85,23 @@ class NotificationsSettings(_Settings):
     smtp_password: SecretStr = SecretStr("")
     smtp_log_url: Address | None = None
     """Where the mail partner answers whether it took a message; plain SMTP cannot say."""
+
+
+class AnalyticsSettings(_Settings):
+    """Google Analytics 4, which counts what customers do."""
+
+    analytics_url: Address = Field(
+        default="https://www.google-analytics.com", validate_default=True
+    )
+    analytics_measurement_id: str = Field(pattern=r"^G-[A-Z0-9]{4,20}$")
+    analytics_api_secret: SecretStr = Field(min_length=1)
+
+
+class SlackSettings(_Settings):
+    """A Slack channel that our people read."""
+
+    slack_webhook_url: Annotated[SecretStr, AfterValidator(_webhook)]
+    """The whole address is a secret: whoever knows it can write into the channel."""
 
 
 Settings = TypeVar("Settings", bound=_Settings)

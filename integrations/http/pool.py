@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import httpcore2
 import httpx2
 
 from integrations import egress
+
+# At INFO it logs the address of every request, and some partners want their secret in it.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @cache

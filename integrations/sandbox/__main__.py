@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from integrations.sandbox.analytics import Analytics
 from integrations.sandbox.control import Control
 from integrations.sandbox.desk import Desk
 from integrations.sandbox.inventory import Inventory
@@ -20,6 +21,9 @@ from integrations.sandbox.messages import Messages, serve_smtp
 from integrations.sandbox.payments import Payments
 from integrations.sandbox.server import Server
 from integrations.sandbox.shipping import Shipping
+from integrations.sandbox.slack import Slack
+
+_PARTNERS = (Payments, Inventory, Shipping, Messages, Analytics, Slack)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     recorder = Recorder(options.ledger)
     numbers = recorder.numbers()
-    desk = Desk(recorder, [kind(numbers) for kind in (Payments, Inventory, Shipping, Messages)])
+    desk = Desk(recorder, [kind(numbers) for kind in _PARTNERS])
     server = Server((options.host, options.port), desk, Control(desk, Ledger(options.ledger)))
     smtp = serve_smtp(desk, options.host, options.smtp_port)
     if options.parent:

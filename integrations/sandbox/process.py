@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from integrations.sandbox import analytics, slack
 from integrations.sandbox.ledger import Ledger
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,10 @@ class RunningSandbox:
             "INTEGRATIONS_SMTP_PORT": str(port),
             "INTEGRATIONS_SMTP_SECURITY": "none",
             "INTEGRATIONS_SMTP_LOG_URL": f"{self.address}/messages",
+            "INTEGRATIONS_ANALYTICS_URL": self.address,
+            "INTEGRATIONS_ANALYTICS_MEASUREMENT_ID": analytics.MEASUREMENT_ID,
+            "INTEGRATIONS_ANALYTICS_API_SECRET": analytics.API_SECRET,
+            "INTEGRATIONS_SLACK_WEBHOOK_URL": f"{self.address}{slack.PATH}{slack.TOKEN}",
         }
 
     def add_fault(self, fault: str, **rule: Any) -> None:

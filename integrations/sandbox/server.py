@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from integrations.sandbox.control import Control
 from integrations.sandbox.desk import Delivery, Desk
 from integrations.sandbox.faults import Kind
-from integrations.sandbox.forms import read_params
+from integrations.sandbox.forms import nest, read_params
 from integrations.sandbox.service import Answer, Request, new_id
 
 _NOT_JSON = b"<html>this is not the answer you are looking for"
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
             if url.path.startswith("/control/"):
                 self._write(_whole(self.server.control.answer(self.command, url.path, params)))
                 return
-            request = self._routed(url.path, params)
+            request = self._routed(url.path, params, nest(url.query))
             delivery = self._received(request) if request else _NO_SUCH_PAGE
         except ValueError as error:
             delivery = Delivery(_error(400, str(error)), None, 0.0)
@@ -74,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.desk.floor.working(request.service):
             return self.server.desk.receive(request)
 
-    def _routed(self, path: str, params: dict[str, object]) -> Request | None:
+    def _routed(
+        self, path: str, params: dict[str, object], query: dict[str, object]
+    ) -> Request | None:
         for service in self.server.desk.services.values():
             if found := service.route(self.command, path):
                 operation, object_id = found
@@ -87,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
                     object_id,
                     params,
                     headers,
+                    query,
                 )
         return None
 
@@ -130,6 +133,9 @@ _NO_SUCH_PAGE = Delivery(_error(404, "No service answers this method and path.")
 
 
 def _whole(answer: Answer) -> bytes:
+    if isinstance(answer.body, str):
+        headers = {"Content-Type": "text/plain; charset=utf-8", **answer.headers}
+        return _raw(answer.status, answer.body.encode(), headers)
     return _raw(answer.status, json.dumps(answer.body).encode(), answer.headers)
 
 

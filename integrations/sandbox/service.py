@@ -23,6 +23,8 @@ class Request:
     object_id: str
     params: Mapping[str, Any]
     headers: Mapping[str, str]
+    query: Mapping[str, Any] = field(default_factory=dict)
+    """What stood in the address, also beside a body."""
 
     @property
     def key(self) -> str:
@@ -40,10 +42,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered and what happened. `saved` answers are kept under the idempotency key."""
+    """What is answered and what happened. `saved` answers are kept under the idempotency key.
+
+    A body is JSON, or text where the service answers with text.
+    """
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | str
     effects: Sequence[Effect] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     saved: bool = True

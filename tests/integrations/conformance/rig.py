@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.analytics.client import connect as connect_analytics
+from integrations.analytics.fake import FakeAnalytics
 from integrations.effects import Effect
 from integrations.errors import (
     PartnerError,
@@ -23,18 +25,24 @@ from integrations.payments.fake import FakePayments
 from integrations.sandbox.process import RunningSandbox
 from integrations.shipping.client import connect as connect_shipping
 from integrations.shipping.fake import FakeShipping
+from integrations.slack.client import connect as connect_slack
+from integrations.slack.fake import FakeSlack
 
 FAKES: dict[str, Callable[[], Fake]] = {
     "payments": FakePayments,
     "inventory": FakeInventory,
     "shipping": FakeShipping,
     "notifications": FakeNotifications,
+    "analytics": FakeAnalytics,
+    "slack": FakeSlack,
 }
 CONNECTS: dict[str, Callable[[], Any]] = {
     "payments": connect_payments,
     "inventory": connect_inventory,
     "shipping": connect_shipping,
     "notifications": connect_notifications,
+    "analytics": connect_analytics,
+    "slack": connect_slack,
 }
 """The real clients, by partner."""
 
