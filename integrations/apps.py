@@ -9,3 +9,6 @@ class IntegrationsConfig(AppConfig):
     name = "integrations"
     verbose_name = "Shop"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from integrations import receivers  # noqa: F401  # each registers what it handles

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import Annotated, Literal, TypeVar
 
@@ -13,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -56,6 +59,41 @@ class HttpSettings(_Settings):
     """Hosts, as addresses name them, that may be inside our own network or on this machine."""
 
 
+def _keys(listed: object) -> object:
+    """Keys with commas between them, as a tuple."""
+    if isinstance(listed, str):
+        return tuple(key.strip() for key in listed.split(",") if key.strip())
+    return listed
+
+
+def _fernet(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for number, key in enumerate(keys, 1):
+        if not _of_32_bytes(key.get_secret_value()):
+            raise ValueError(
+                f"key {number} of {len(keys)} is not 32 bytes in URL-safe base64; "
+                "`python manage.py oauth new-key` makes one"
+            )
+    if len({key.get_secret_value() for key in keys}) < len(keys):
+        raise ValueError("a key is listed twice")
+    return keys
+
+
+def _of_32_bytes(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+    except (binascii.Error, ValueError):
+        return False
+
+
+class EncryptionSettings(_Settings):
+    """What the tokens of partners are encrypted with in the database."""
+
+    encryption_keys: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(_keys), AfterValidator(_fernet)
+    ] = Field(min_length=1)
+    """With commas between them: the first one encrypts, all of them decrypt."""
+
+
 class PaymentsSettings(_Settings):
     """The payment partner: Stripe unless an address says otherwise."""
 
@@ -87,6 +125,24 @@ class NotificationsSettings(_Settings):
     """Where the mail partner answers whether it took a message; plain SMTP cannot say."""
 
 
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, Field(min_length=16)], ...], NoDecode, BeforeValidator(_keys)
+]
+"""Secrets with commas between them."""
+
+
+class WebhooksSettings(_Settings):
+    """The secrets of those who call us, several while one is being replaced: old,new."""
+
+    webhooks_payments_secrets: Secrets = ()
+    webhooks_hubspot_secrets: Secrets = ()
+    webhooks_github_secrets: Secrets = ()
+    webhooks_shipping_secrets: Secrets = ()
+    webhooks_leads_secrets: Secrets = ()
+    webhooks_public_url: Address | None = None
+    """Where senders reach us if a proxy hides it: https://shop.example.com. HubSpot signs it."""
+
+
 class AnalyticsSettings(_Settings):
     """Google Analytics 4, which counts what customers do."""
 
@@ -102,6 +158,51 @@ class SlackSettings(_Settings):
 
     slack_webhook_url: Annotated[SecretStr, AfterValidator(_webhook)]
     """The whole address is a secret: whoever knows it can write into the channel."""
+
+
+def _secure(url: AnyHttpUrl) -> str:
+    """An address that tokens may be sent to: encrypted, or on this machine."""
+    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ValueError("must start with https://, since secrets are sent there")
+    return _address(url)
+
+
+SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
+
+
+class _OAuthSettings(_Settings):
+    """Variables that are there but empty count as missing."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+
+class HubSpotSettings(_OAuthSettings):
+    """The CRM for contacts and notes: either a private app's token, or a public app's client."""
+
+    hubspot_url: SecureAddress = Field(default="https://api.hubapi.com", validate_default=True)
+    hubspot_access_token: SecretStr | None = None
+    hubspot_client_id: str | None = None
+    hubspot_client_secret: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> HubSpotSettings:
+        client = self.hubspot_client_id and self.hubspot_client_secret
+        if (self.hubspot_access_token is None) == (not client):
+            raise ValueError(
+                "set either INTEGRATIONS_HUBSPOT_ACCESS_TOKEN (a private app's), or "
+                "INTEGRATIONS_HUBSPOT_CLIENT_ID and INTEGRATIONS_HUBSPOT_CLIENT_SECRET"
+            )
+        return self
+
+
+class SalesforceSettings(_OAuthSettings):
+    """The CRM for opportunities."""
+
+    salesforce_url: SecureAddress
+    """The organisation's My Domain, such as https://example.my.salesforce.com."""
+    salesforce_client_id: str = Field(min_length=1)
+    salesforce_client_secret: SecretStr = Field(min_length=1)
+    salesforce_grant: Literal["client_credentials", "refresh_token"] = "client_credentials"
 
 
 Settings = TypeVar("Settings", bound=_Settings)

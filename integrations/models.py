@@ -11,6 +11,8 @@ from django.db.models import OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Concat, Now
 
 from integrations.sagas import order_fulfilment
+from integrations.webhooks.models import PartnerObject as PartnerObject  # Django looks here
+from integrations.webhooks.models import WebhookEvent as WebhookEvent
 from sagas.models import Run
 
 CURRENCY = "eur"

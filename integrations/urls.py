@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations.views import orders
+from integrations.views import orders, webhooks
 
 app_name = "shop"
 
@@ -11,4 +11,5 @@ urlpatterns = [
     path("orders/", orders.orders, name="orders"),
     path("orders/<uuid:order_id>/", orders.order_page, name="order"),
     path("orders/<uuid:order_id>/progress", orders.progress, name="progress"),
+    path("webhooks/<str:source>", webhooks.receive, name="webhook"),
 ]

@@ -1,0 +1,134 @@
+"""Webhook events in the admin: to read, and to have handled again what was given up or ignored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integrations.models import PartnerObject, WebhookEvent
+from integrations.webhooks.models import EventStatus
+from integrations.webhooks.replay import RIGHT, replay
+from sagas.admin import reveal
+from sagas.admin.history import HistoryAdmin, moment, pretty, sees_all
+from sagas.admin.shown import line
+from sagas.errors import VerbRefused
+
+_MARKS = {
+    EventStatus.RECEIVED: "… waits",
+    EventStatus.DONE: "✓ done",
+    EventStatus.IGNORED: "· ignored",
+    EventStatus.DEAD: "✗ dead letter",
+}
+
+
+class ReplayForm(ActionForm):
+    """The list's choice of an action, and why."""
+
+    reason = forms.CharField(required=False, max_length=2000, label="Why:")
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(HistoryAdmin):
+    """Events, the newest first; the filter "dead" lists the dead letters."""
+
+    list_display = ("name", "source", "kind", "received", "state", "attempts", "because")
+    list_display_links = ("name",)
+    list_filter = ("status", "source")
+    large = ("body",)
+    search_fields = ("=event_id",)
+    search_help_text = "an event's whole id"
+    ordering = ("-id",)
+    fields = (
+        *("source", "event_id", "kind", "state", "note", "attempts", "due", "occurred_at"),
+        *("received_at", "finished_at", "document"),
+    )
+    readonly_fields = fields
+    actions: Any = ("handle_again",)
+    action_form = ReplayForm
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(RIGHT)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """No filter on the body: who may not see its fields could guess them by what matches."""
+        return not lookup.startswith("body") and super().lookup_allowed(lookup, value, request)
+
+    @admin.action(description="Handle again", permissions=["replay"])
+    def handle_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
+        """Have the chosen ones handled again."""
+        ids = list(queryset.values_list("pk", flat=True))
+        user: Any = request.user
+        try:
+            again = replay(ids, by=user, reason=request.POST.get("reason", ""))
+        except (VerbRefused, PermissionDenied, ValueError) as error:
+            messages.error(request, str(error))
+            return
+        rest = len(ids) - again
+        messages.success(
+            request,
+            f"{again:,} will be handled again."
+            + (f" {rest:,} stay as they are: done, or waiting anyway." if rest else ""),
+        )
+
+    @admin.display(description="event", ordering="event_id")
+    def name(self, event: WebhookEvent) -> str:
+        return line(event.event_id, 40)
+
+    @admin.display(description="received (UTC)", ordering="id")
+    def received(self, event: WebhookEvent) -> str:
+        return moment(event.received_at)
+
+    @admin.display(description="state", ordering="status")
+    def state(self, event: WebhookEvent) -> str:
+        return _MARKS[EventStatus(event.status)]
+
+    @admin.display(description="note")
+    def because(self, event: WebhookEvent) -> SafeString:
+        return format_html("<bdi>{}</bdi>", line(event.note))
+
+    @admin.display(description="next try")
+    def due(self, event: WebhookEvent) -> str:
+        return moment(event.due_at) if event.status == EventStatus.RECEIVED else "none"
+
+    @admin.display(description="body")
+    def document(self, event: WebhookEvent) -> SafeString:
+        return pretty(reveal.loose(_parsed(event.body), reveal=sees_all(event)))
+
+
+@admin.register(PartnerObject)
+class PartnerObjectAdmin(HistoryAdmin):
+    """What partners' objects are like, as their events last told."""
+
+    list_display = ("subject", "source", "since", "told_by")
+    list_filter = ("source",)
+    large = ("state",)
+    search_fields = ("=subject",)
+    search_help_text = "an object's whole id"
+    ordering = ("-id",)
+    fields = ("source", "subject", "since", "told_by", "document")
+    readonly_fields = fields
+
+    @admin.display(description="as of (UTC)", ordering="as_of")
+    def since(self, known: PartnerObject) -> str:
+        return moment(known.as_of)
+
+    @admin.display(description="state")
+    def document(self, known: PartnerObject) -> SafeString:
+        return pretty(reveal.loose(known.state, reveal=sees_all(known)))
+
+
+def _parsed(body: str) -> Any:
+    """The body as data, whose fields can be redacted by their names."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # kept, so it was read once: by another Python
+        return "•••"
