@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "project",
     "sagas",
     "integrations",
+    "integrations.oauth",
 ]
 
 MIDDLEWARE = [

@@ -15,15 +15,17 @@ from pathlib import Path
 from integrations.sandbox.analytics import Analytics
 from integrations.sandbox.control import Control
 from integrations.sandbox.desk import Desk
+from integrations.sandbox.hubspot import HubSpot
 from integrations.sandbox.inventory import Inventory
 from integrations.sandbox.ledger import Ledger, Recorder
 from integrations.sandbox.messages import Messages, serve_smtp
 from integrations.sandbox.payments import Payments
+from integrations.sandbox.salesforce import Salesforce
 from integrations.sandbox.server import Server
 from integrations.sandbox.shipping import Shipping
 from integrations.sandbox.slack import Slack
 
-_PARTNERS = (Payments, Inventory, Shipping, Messages, Analytics, Slack)
+_PARTNERS = (Payments, Inventory, Shipping, Messages, HubSpot, Salesforce, Analytics, Slack)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from integrations.sandbox.capacity import Capacity
 from integrations.sandbox.desk import Desk
 from integrations.sandbox.faults import Rule
+from integrations.sandbox.hubspot import HubSpot
 from integrations.sandbox.inventory import Inventory
 from integrations.sandbox.ledger import Ledger
+from integrations.sandbox.salesforce import Salesforce
 from integrations.sandbox.service import Answer
 
 Params = Mapping[str, Any]
@@ -28,6 +30,7 @@ class Control:
             ("POST", "/control/stock"): self._set_stock,
             ("POST", "/control/keys"): self._set_key_lifetime,
             ("POST", "/control/capacity"): self._set_capacity,
+            ("POST", "/control/tokens"): self._set_tokens,
             ("POST", "/control/reset"): self._reset,
             ("GET", "/control/ledger"): self._read_ledger,
         }
@@ -61,6 +64,17 @@ class Control:
     def _set_capacity(self, params: Params) -> None:
         capacity = Capacity(int(params["slots"]), float(params["seconds"]))
         self._desk.floor.limit(str(params["service"]), capacity)
+
+    def _set_tokens(self, params: Params) -> dict[str, str]:
+        """Say how a service's tokens behave; `expire` ends all; gives a refresh token."""
+        service = self._desk.services[params["service"]]
+        assert isinstance(service, HubSpot | Salesforce)
+        grants = service.grants
+        grants.lifetime = float(params.get("lifetime", grants.lifetime))
+        grants.rotates = bool(params.get("rotates", grants.rotates))
+        if params.get("expire"):
+            grants.expire()
+        return {"refresh_token": grants.authorize()}
 
     def _reset(self, params: Params) -> None:
         self._desk.reset()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 from integrations.sandbox import analytics, slack
+from integrations.sandbox.grants import CLIENT_ID, CLIENT_SECRET
+from integrations.sandbox.hubspot import ACCESS_TOKEN
 from integrations.sandbox.ledger import Ledger
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +42,12 @@ class RunningSandbox:
             "INTEGRATIONS_PAYMENTS_API_KEY": API_KEY,
             "INTEGRATIONS_INVENTORY_URL": f"{self.address}/inventory",
             "INTEGRATIONS_SHIPPING_URL": f"{self.address}/shipping",
+            "INTEGRATIONS_HUBSPOT_URL": self.address,
+            "INTEGRATIONS_HUBSPOT_ACCESS_TOKEN": ACCESS_TOKEN,
+            "INTEGRATIONS_SALESFORCE_URL": self.address,
+            "INTEGRATIONS_SALESFORCE_CLIENT_ID": CLIENT_ID,
+            "INTEGRATIONS_SALESFORCE_CLIENT_SECRET": CLIENT_SECRET,
+            "INTEGRATIONS_ENCRYPTION_KEYS": _encryption_key(self.ledger.path),
             "INTEGRATIONS_SMTP_HOST": host,
             "INTEGRATIONS_SMTP_PORT": str(port),
             "INTEGRATIONS_SMTP_SECURITY": "none",
@@ -63,6 +73,14 @@ class RunningSandbox:
     def set_capacity(self, service: str, slots: int, seconds: float) -> None:
         """Let a service work on `slots` requests at once, `seconds` on each; others queue."""
         self.control("POST", "capacity", {"service": service, "slots": slots, "seconds": seconds})
+
+    def set_tokens(self, service: str, **how: Any) -> str:
+        """Say how long a service's tokens live, and whether refresh tokens are for one use.
+
+        Gives a refresh token, as a person's consent would.
+        """
+        answer = self.control("POST", "tokens", {"service": service, **how})
+        return str(answer["refresh_token"])
 
     def reset(self) -> None:
         """Forget everything: rules, keys, objects, ledger."""
@@ -104,6 +122,16 @@ def running_sandbox(
         yield _announced(process, path)
     finally:
         _stop(process)
+
+
+def _encryption_key(ledger: Path) -> str:
+    """A key of its own for everyone who uses this ledger, and for nobody else."""
+    path = ledger.with_name(f"{ledger.stem}.key")
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    return path.read_text()
 
 
 def _announced(process: subprocess.Popen[str], ledger: Path) -> RunningSandbox:

@@ -1,0 +1,136 @@
+"""The access token of one account: read while it is valid, else renewed by one caller for all."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+
+from integrations.call import Call
+from integrations.errors import NotAsked, PartnerUnavailable, PartnerUnknown
+from integrations.oauth import flows, store
+from integrations.oauth.flows import Client, Denied, Grant
+from integrations.oauth.models import Token
+from integrations.oauth.sealing import Unreadable
+
+logger = logging.getLogger("integrations.oauth")
+
+AGAIN = 1.0
+"""Seconds until another try when somebody else was renewing the token for too long."""
+PATIENCE = 300.0
+"""Seconds until another try when a person is needed first."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """An access token, for a header and nothing else. `generation` tells it from later ones."""
+
+    secret: str
+    generation: int = 0
+
+    def __repr__(self) -> str:
+        return f"<access token {self.generation}>"
+
+
+class Tokens:
+    """Where an account's access token comes from: its row, which all processes share.
+
+    `grant`: what it is renewed by. Each method raises PartnerUnavailable if there is no token to be
+    had: nothing was asked of the partner's own service. It is a NotAsked where only a person or
+    another process can help.
+    """
+
+    def __init__(
+        self, client: Client, grant: Literal["client_credentials", "refresh_token"]
+    ) -> None:
+        self._client = client
+        self._grant = grant
+
+    def current(self, call: Call) -> Access:
+        """A valid access token, renewed if it has to be."""
+        token = store.read(self._client.partner, self._client.client_id)
+        if token is not None and token.is_fresh:
+            return self._opened(call, token)
+        return self._renewed(call, token.generation if token else 0)
+
+    def renewed(self, call: Call, refused: Access) -> Access:
+        """Another one than the partner refused, asked for unless somebody else did meanwhile."""
+        return self._renewed(call, refused.generation)
+
+    def _renewed(self, call: Call, generation: int) -> Access:
+        call.check_time()
+        client = self._client
+        failure: Exception | None = None
+        try:
+            with store.locked(client.partner, client.client_id, call.remaining) as token:
+                if not token.is_fresh or token.generation == generation:
+                    try:
+                        token = self._ask(call, token)
+                    except (PartnerUnavailable, PartnerUnknown, Denied) as error:
+                        # Raised once the block has committed what is known about it.
+                        failure = error
+        except store.Busy:
+            self._refuse(call, "another process is still asking for an access token", AGAIN)
+        except ImproperlyConfigured as error:
+            self._refuse(call, str(error), PATIENCE)
+        if failure is not None:
+            self._fail(call, failure)
+        return self._opened(call, token)
+
+    def _ask(self, call: Call, token: Token) -> Token:
+        """A renewed token; else the row says what it has to, and an error what happened."""
+        if token.attention:
+            raise Denied(token.attention)
+        try:
+            return store.replace(token, self._granted(call, token))
+        except PartnerUnknown:
+            store.note_unanswered(token)
+            raise
+        except Denied as denied:
+            if denied.code in _USED_UP:
+                store.need_attention(token, _why(token))
+                logger.error("%s: %s", self._client.partner, _why(token))
+            raise
+
+    def _granted(self, call: Call, token: Token) -> Grant:
+        if self._grant == "client_credentials":
+            return flows.by_credentials(self._client, call.remaining)
+        if token.refresh is None:
+            raise Denied("no refresh token is stored; `manage.py oauth authorize` takes one")
+        try:
+            refresh = token.refresh.open()
+        except Unreadable as error:
+            raise Denied(str(error)) from None
+        return flows.by_refresh_token(self._client, refresh, call.remaining)
+
+    def _opened(self, call: Call, token: Token) -> Access:
+        assert token.access is not None, "what is fresh or was just renewed has one"
+        try:
+            return Access(token.access.open(), token.generation)
+        except (Unreadable, ImproperlyConfigured) as error:
+            self._refuse(call, str(error), PATIENCE)
+
+    def _fail(self, call: Call, failure: Exception) -> NoReturn:
+        if isinstance(failure, Denied):
+            self._refuse(call, f"no access token: {failure.code}", PATIENCE)
+        if isinstance(failure, NotAsked):
+            raise failure
+        wait = getattr(failure, "retry_after", None)
+        raise call.unavailable(f"no access token: {failure}", wait) from failure
+
+    def _refuse(self, call: Call, why: str, wait: float) -> NoReturn:
+        raise NotAsked(call.partner, call.operation, why, wait)
+
+
+_USED_UP = {"invalid_grant", "BAD_REFRESH_TOKEN"}
+
+
+def _why(token: Token) -> str:
+    if token.unanswered_at is None:
+        reason = "the partner takes the refresh token no more"
+    else:
+        when = token.unanswered_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        reason = f"the answer of {when} to a refresh token was lost, and with it the next one"
+    return f"{reason}: authorize us anew and store the new one with `manage.py oauth authorize`"

@@ -1,0 +1,167 @@
+"""A stand-in for Salesforce: opportunities of its REST API, and its token endpoint."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from integrations.sandbox.grants import Denied, Grants
+from integrations.sandbox.service import Answer, Request, Route, Service, new_id
+
+EXTERNAL_ID = "Saga_Key__c"
+"""The custom field of opportunities, unique and an external id, that we need there."""
+
+_REQUIRED = ("Name", "StageName", "CloseDate")
+_FIELDS = {*_REQUIRED, "Amount"}
+_OPPORTUNITY = r"/services/data/v\d+\.0/sobjects/Opportunity"
+
+
+class Salesforce(Service):
+    """Opportunities, found and made by their external id."""
+
+    name = "salesforce"
+    idempotent = False
+    routes = (
+        Route("token", "POST", re.compile("/services/oauth2/token")),
+        *(
+            Route(operation, method, re.compile(f"{_OPPORTUNITY}/{tail}"))
+            for operation, method, tail in (
+                ("upsert_opportunity", "PATCH", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
+                ("find_opportunity", "GET", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
+                ("delete_opportunity", "DELETE", r"(?P<id>\w+)"),
+            )
+        ),
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.grants = Grants()
+        self._records: dict[str, _Record] = {}
+        self._operations: dict[str, Callable[[Request], Answer]] = {
+            "token": self._token,
+            "upsert_opportunity": self._upsert,
+            "find_opportunity": self._find,
+            "delete_opportunity": self._delete,
+        }
+
+    def turned_away(self, request: Request) -> Answer | None:
+        """Everything but the token endpoint wants an access token, and nothing wants a key."""
+        if request.operation == "token" or self.grants.takes(request.headers):
+            return None
+        return self.error(401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+    def perform(self, request: Request) -> Answer:
+        return self._operations[request.operation](request)
+
+    def refuse(self, request: Request) -> Answer:
+        if request.operation == "token":
+            return self._no_token("invalid_grant")
+        message = "The sandbox was told to refuse this request."
+        return self.error(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", message)
+
+    def error(self, status: int, code: str, message: str) -> Answer:
+        return Answer(status, [{"message": message, "errorCode": code.upper()}], saved=False)
+
+    def reference(self, request: Request) -> str:
+        record = self._records.get(request.object_id)
+        if record is not None:
+            return record.external_id
+        by_external_id = request.operation in ("upsert_opportunity", "find_opportunity")
+        return unquote(request.object_id) if by_external_id else ""
+
+    def clear(self) -> None:
+        self._records.clear()
+
+    # Tokens
+
+    def _token(self, request: Request) -> Answer:
+        kinds = ("client_credentials", "refresh_token")
+        try:
+            granted = self.grants.grant(request.params, kinds)
+        except Denied as denied:
+            return self._no_token(denied.code)
+        body = {
+            "access_token": granted.access,
+            "token_type": "Bearer",
+            "instance_url": "https://sandbox.my.salesforce.com",
+            "id": "https://login.salesforce.com/id/00D000000000000EAA/005000000000000AAA",
+            "issued_at": str(int(time.time() * 1000)),
+            "signature": new_id("sig"),
+        }
+        # As documented: no lifetime, and a refresh token only if it is another one.
+        rotated = {"refresh_token": granted.refresh} if self.grants.rotates else {}
+        return Answer(200, body | (rotated if granted.refresh else {}))
+
+    def _no_token(self, code: str) -> Answer:
+        why = {
+            "invalid_grant": "expired access/refresh token",
+            "invalid_client": "invalid client credentials",
+        }
+        description = why.get(code, "grant type not supported")
+        return Answer(400, {"error": code, "error_description": description})
+
+    # Opportunities
+
+    def _upsert(self, request: Request) -> Answer:
+        fields, external_id = request.params, unquote(request.object_id)
+        if unknown := sorted(fields.keys() - _FIELDS):
+            message = f"No such column '{unknown[0]}' on sobject of type Opportunity"
+            return self.error(400, "INVALID_FIELD", message)
+        record = self._living(external_id)
+        if record is not None:
+            record.fields = {**record.fields, **fields}
+            return Answer(200, _upserted(record, created=False))
+        if missing := [name for name in _REQUIRED if not fields.get(name)]:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            return self.error(400, "REQUIRED_FIELD_MISSING", message)
+        effect = self.effect(request, "opportunity_created", f"006{new_id('')[1:16]}")
+        record = _Record(effect.object_id, external_id, dict(fields), effect.seq)
+        self._records[record.id] = record
+        return Answer(201, _upserted(record, created=True), [effect])
+
+    def _find(self, request: Request) -> Answer:
+        record = self._living(unquote(request.object_id))
+        if record is None:
+            return self.error(404, "NOT_FOUND", "The requested resource does not exist")
+        return Answer(200, record.body(request.path))
+
+    def _delete(self, request: Request) -> Answer:
+        record = self._records.get(request.object_id)
+        if record is None:
+            return self.error(404, "NOT_FOUND", "The requested resource does not exist")
+        if record.deleted:
+            return self.error(404, "ENTITY_IS_DELETED", "entity is deleted")
+        record.deleted = True
+        effect = self.effect(request, "opportunity_deleted", record.id, undoes=record.effect)
+        return Answer(204, {}, [effect])
+
+    def _living(self, external_id: str) -> _Record | None:
+        for record in self._records.values():
+            if record.external_id == external_id and not record.deleted:
+                return record
+        return None
+
+
+@dataclass(slots=True)
+class _Record:
+    id: str
+    external_id: str
+    fields: Mapping[str, Any]
+    effect: int
+    deleted: bool = False
+
+    def body(self, path: str) -> dict[str, Any]:
+        version = path.partition("/sobjects")[0]
+        url = f"{version}/sobjects/Opportunity/{self.id}"
+        attributes = {"type": "Opportunity", "url": url}
+        return {"attributes": attributes, "Id": self.id, EXTERNAL_ID: self.external_id} | dict(
+            self.fields
+        )
+
+
+def _upserted(record: _Record, *, created: bool) -> dict[str, Any]:
+    return {"id": record.id, "success": True, "errors": [], "created": created}
