@@ -22,13 +22,13 @@ class HttpInventory:
     def reserve(
         self, sku: str, quantity: int, reference: str, *, key: str, timeout: float
     ) -> Reservation:
-        call = Call.within(timeout, "inventory", "reserve")
+        call = Call.within(timeout, "inventory", "reserve", keyed=True)
         wanted = {"sku": sku, "quantity": quantity, "reference": reference}
         held = http.make(call, self._reservations, wanted, key=key)
         return call.shape(Reservation, held)
 
     def release(self, reservation_id: str, *, key: str, timeout: float) -> None:
-        call = Call.within(timeout, "inventory", "release")
+        call = Call.within(timeout, "inventory", "release", keyed=True)
         http.undo(call, self._reservations, reservation_id, "release", key=key)
 
     def find(self, reference: str, key: str | None = None, *, timeout: float) -> Reservation | None:

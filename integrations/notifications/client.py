@@ -13,6 +13,7 @@ from integrations.call import Call
 from integrations.conf import NotificationsSettings, load
 from integrations.notifications.schemas import Sent
 from integrations.notifications.smtp import BoundedBackend, meaning
+from integrations.resilience import guarded
 
 # What RFC 5322 allows before the @ of a Message-ID.
 _LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,200}", re.ASCII)
@@ -39,12 +40,23 @@ class MailNotifications:
         key: str,
         timeout: float,
     ) -> Sent:
-        call = Call.within(timeout, "notifications", "send")
-        call.check_time()
+        call = Call.within(timeout, "notifications", "send", critical=False)
         message_id = _message_id(key)
-        backend = BoundedBackend(self._settings, call)
         headers = {"Message-ID": f"<{message_id}>", "X-Reference": reference}
-        message = EmailMessage(subject, body, to=[to], headers=headers, connection=backend)
+        message = EmailMessage(subject, body, to=[to], headers=headers)
+        guarded(call, lambda call: self._deliver(call, message))
+        return Sent(id=message_id)
+
+    def find(self, key: str, *, timeout: float) -> Sent | None:
+        call = Call.within(timeout, "notifications", "find", writes=False, critical=False)
+        if self._settings.smtp_log_url is None:
+            raise call.unavailable("no delivery log can be asked: set INTEGRATIONS_SMTP_LOG_URL")
+        query = {"message_id": _message_id(key)}
+        found = http.find(call, str(self._settings.smtp_log_url), query)
+        return call.shape(Sent, {"id": found.get("message_id")}) if found else None
+
+    def _deliver(self, call: Call, message: EmailMessage) -> None:
+        backend = message.connection = BoundedBackend(self._settings, call)
         try:
             backend.open()
             message.send()
@@ -52,15 +64,6 @@ class MailNotifications:
             raise meaning(call, error, offered=backend.offered) from None
         finally:
             backend.close()
-        return Sent(id=message_id)
-
-    def find(self, key: str, *, timeout: float) -> Sent | None:
-        call = Call.within(timeout, "notifications", "find", writes=False)
-        if self._settings.smtp_log_url is None:
-            raise call.unavailable("no delivery log can be asked: set INTEGRATIONS_SMTP_LOG_URL")
-        query = {"message_id": _message_id(key)}
-        found = http.find(call, str(self._settings.smtp_log_url), query)
-        return call.shape(Sent, {"id": found.get("message_id")}) if found else None
 
 
 def _message_id(key: str) -> str:

@@ -9,8 +9,8 @@ from django.urls import reverse
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import inventory, notifications, payments, shipping
-from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
-from sagas.api import Errors, NotApplied, Redacted, Retry, Run, Saga, parallel, pivot, step
+from integrations.sagas.outcomes import PARTNER_ERRORS
+from sagas.api import NotApplied, Redacted, Retry, Run, Saga, parallel, pivot, step
 
 A_DAY = 24 * 3600.0
 
@@ -174,7 +174,7 @@ def find_mail(run: Run[Order]) -> notifications.Sent | NotApplied:
 order_fulfilment = Saga(
     "order-fulfilment",
     payload=Order,
-    errors=Errors(retry=PartnerUnavailable, refused=PartnerRefused, unknown=PartnerUnknown),
+    errors=PARTNER_ERRORS,
     steps=[
         reserve_stock,
         authorize_payment,

@@ -21,12 +21,12 @@ class HttpShipping:
         self._labels = f"{settings.shipping_url}/labels"
 
     def book_courier(self, address: str, reference: str, *, key: str, timeout: float) -> Booking:
-        call = Call.within(timeout, "shipping", "book_courier")
+        call = Call.within(timeout, "shipping", "book_courier", keyed=True)
         wanted = {"address": address, "reference": reference}
         return call.shape(Booking, http.make(call, self._bookings, wanted, key=key))
 
     def cancel_courier(self, booking_id: str, *, key: str, timeout: float) -> None:
-        call = Call.within(timeout, "shipping", "cancel_courier")
+        call = Call.within(timeout, "shipping", "cancel_courier", keyed=True)
         http.undo(call, self._bookings, booking_id, "cancel", key=key)
 
     def find_courier(
@@ -42,12 +42,12 @@ class HttpShipping:
         return call.shape(Booking, found) if found else None
 
     def print_label(self, address: str, reference: str, *, key: str, timeout: float) -> Label:
-        call = Call.within(timeout, "shipping", "print_label")
+        call = Call.within(timeout, "shipping", "print_label", keyed=True)
         wanted = {"address": address, "reference": reference}
         return call.shape(Label, http.make(call, self._labels, wanted, key=key))
 
     def void_label(self, label_id: str, *, key: str, timeout: float) -> None:
-        call = Call.within(timeout, "shipping", "void_label")
+        call = Call.within(timeout, "shipping", "void_label", keyed=True)
         http.undo(call, self._labels, label_id, "void", key=key)
 
     def find_label(self, reference: str, key: str | None = None, *, timeout: float) -> Label | None:

@@ -20,7 +20,7 @@ def _fresh_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {
         "retry": {"tries": 1},
         "breaker": {"minimum": 1_000_000},
-        "rate": {"pause": 0.001, "longest": 0.001},
+        "rate": {"pause": 1e-6, "longest": 1e-6},
     }
     monkeypatch.setenv("INTEGRATIONS_RESILIENCE", json.dumps({"*": plain}))
     own = f"{os.environ['REDIS_PREFIX']}{uuid4().hex}:"

@@ -1,0 +1,15 @@
+"""What the partners' errors mean to every saga."""
+
+from __future__ import annotations
+
+from integrations.errors import NotAsked, PartnerRefused, PartnerUnavailable, PartnerUnknown
+from sagas.api import Errors
+
+PARTNER_ERRORS = Errors(
+    wait=NotAsked,
+    retry=PartnerUnavailable,
+    refused=PartnerRefused,
+    unknown=PartnerUnknown,
+)
+"""For `Saga(errors=...)`. Of two that fit, the more exact class counts: not to have asked is no
+attempt, though it is a kind of being unavailable."""
