@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -141,6 +142,19 @@ class WebhooksSettings(_Settings):
     webhooks_leads_secrets: Secrets = ()
     webhooks_public_url: Address | None = None
     """Where senders reach us if a proxy hides it: https://shop.example.com. HubSpot signs it."""
+
+
+class AccountsSettings(_Settings):
+    """Firebase Authentication, where customers sign in."""
+
+    accounts_credentials: Path
+    """The service account's key: the JSON file that the console of Google Cloud makes."""
+    accounts_url: Address = Field(
+        default="https://identitytoolkit.googleapis.com", validate_default=True
+    )
+    accounts_token_url: Address = Field(
+        default="https://oauth2.googleapis.com/token", validate_default=True
+    )
 
 
 class AnalyticsSettings(_Settings):

@@ -12,9 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from integrations.sandbox.accounts import Accounts
 from integrations.sandbox.analytics import Analytics
 from integrations.sandbox.control import Control
 from integrations.sandbox.desk import Desk
+from integrations.sandbox.google import TokenDesk, credentials
 from integrations.sandbox.hubspot import HubSpot
 from integrations.sandbox.inventory import Inventory
 from integrations.sandbox.ledger import Ledger, Recorder
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     recorder = Recorder(options.ledger)
     numbers = recorder.numbers()
-    desk = Desk(recorder, [kind(numbers) for kind in _PARTNERS])
+    accounts = Accounts(numbers, TokenDesk(credentials(options.ledger)))
+    desk = Desk(recorder, [*(kind(numbers) for kind in _PARTNERS), accounts])
     server = Server((options.host, options.port), desk, Control(desk, Ledger(options.ledger)))
     smtp = serve_smtp(desk, options.host, options.smtp_port)
     if options.parent:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from integrations.sandbox import analytics, slack
+from integrations.sandbox import analytics, google, slack
 from integrations.sandbox.grants import CLIENT_ID, CLIENT_SECRET
 from integrations.sandbox.hubspot import ACCESS_TOKEN
 from integrations.sandbox.ledger import Ledger
@@ -56,6 +56,9 @@ class RunningSandbox:
             "INTEGRATIONS_ANALYTICS_MEASUREMENT_ID": analytics.MEASUREMENT_ID,
             "INTEGRATIONS_ANALYTICS_API_SECRET": analytics.API_SECRET,
             "INTEGRATIONS_SLACK_WEBHOOK_URL": f"{self.address}{slack.PATH}{slack.TOKEN}",
+            "INTEGRATIONS_ACCOUNTS_CREDENTIALS": str(google.credentials(self.ledger.path)),
+            "INTEGRATIONS_ACCOUNTS_URL": self.address,
+            "INTEGRATIONS_ACCOUNTS_TOKEN_URL": f"{self.address}{google.TOKEN_PATH}",
         }
 
     def add_fault(self, fault: str, **rule: Any) -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.analytics import Params
 from integrations.analytics.events import problems
 
 
 def test_a_good_event_has_no_problems() -> None:
-    params = {"method": "form", "value": 9.5, "items": 2, "plan": "x" * 100}
+    params: Params = {"method": "form", "value": 9.5, "items": 2, "plan": "x" * 100}
     assert problems("sign_up", params, "registration:1") == []
     assert problems("e" * 40, {"p" * 40: 1, **{f"p{n}": n for n in range(24)}}, "r" * 256) == []
 

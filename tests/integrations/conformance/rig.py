@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.accounts.fake import FakeAccounts
 from integrations.analytics.client import connect as connect_analytics
 from integrations.analytics.fake import FakeAnalytics
 from integrations.effects import Effect
@@ -28,11 +29,20 @@ from integrations.shipping.fake import FakeShipping
 from integrations.slack.client import connect as connect_slack
 from integrations.slack.fake import FakeSlack
 
+
+def connect_accounts() -> Any:
+    """The client, loaded late: it needs Django's models."""
+    from integrations.accounts.client import connect
+
+    return connect()
+
+
 FAKES: dict[str, Callable[[], Fake]] = {
     "payments": FakePayments,
     "inventory": FakeInventory,
     "shipping": FakeShipping,
     "notifications": FakeNotifications,
+    "accounts": FakeAccounts,
     "analytics": FakeAnalytics,
     "slack": FakeSlack,
 }
@@ -41,6 +51,7 @@ CONNECTS: dict[str, Callable[[], Any]] = {
     "inventory": connect_inventory,
     "shipping": connect_shipping,
     "notifications": connect_notifications,
+    "accounts": connect_accounts,
     "analytics": connect_analytics,
     "slack": connect_slack,
 }
