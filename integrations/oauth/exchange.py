@@ -1,19 +1,33 @@
-"""Requests that carry an access token."""
+"""Requests that carry an access token.
+
+Nothing here needs Django; `tokens`, whose rows do, is imported where a real client is made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import SecretStr
 
 from integrations import http
 from integrations.call import Call
-from integrations.oauth.tokens import Access
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """An access token, for a header and nothing else. `generation` tells it from later ones."""
+
+    secret: str
+    generation: int = 0
+
+    def __repr__(self) -> str:
+        return f"<access token {self.generation}>"
 
 
 class Source(Protocol):
-    """Where access tokens come from: `Tokens`, or one that never changes."""
+    """Where access tokens come from: `tokens.Tokens`, or one that never changes."""
 
     def current(self, call: Call) -> Access:
         """One to send. Raises PartnerUnavailable."""

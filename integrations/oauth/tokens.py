@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from integrations.call import Call
 from integrations.errors import NotAsked, PartnerUnavailable, PartnerUnknown
 from integrations.oauth import flows, store
+from integrations.oauth.exchange import Access
 from integrations.oauth.flows import Client, Denied, Grant
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import Unreadable
@@ -21,17 +21,6 @@ AGAIN = 1.0
 """Seconds until another try when somebody else was renewing the token for too long."""
 PATIENCE = 300.0
 """Seconds until another try when a person is needed first."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Access:
-    """An access token, for a header and nothing else. `generation` tells it from later ones."""
-
-    secret: str
-    generation: int = 0
-
-    def __repr__(self) -> str:
-        return f"<access token {self.generation}>"
 
 
 class Tokens:

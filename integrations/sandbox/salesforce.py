@@ -30,7 +30,7 @@ class Salesforce(Service):
         *(
             Route(operation, method, re.compile(f"{_OPPORTUNITY}/{tail}"))
             for operation, method, tail in (
-                ("upsert_opportunity", "PATCH", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
+                ("create_opportunity", "PATCH", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
                 ("find_opportunity", "GET", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
                 ("delete_opportunity", "DELETE", r"(?P<id>\w+)"),
             )
@@ -43,7 +43,7 @@ class Salesforce(Service):
         self._records: dict[str, _Record] = {}
         self._operations: dict[str, Callable[[Request], Answer]] = {
             "token": self._token,
-            "upsert_opportunity": self._upsert,
+            "create_opportunity": self._upsert,
             "find_opportunity": self._find,
             "delete_opportunity": self._delete,
         }
@@ -70,7 +70,7 @@ class Salesforce(Service):
         record = self._records.get(request.object_id)
         if record is not None:
             return record.external_id
-        by_external_id = request.operation in ("upsert_opportunity", "find_opportunity")
+        by_external_id = request.operation in ("create_opportunity", "find_opportunity")
         return unquote(request.object_id) if by_external_id else ""
 
     def clear(self) -> None:

@@ -17,12 +17,16 @@ from integrations.errors import (
     PartnerUnknown,
 )
 from integrations.fakes import Fake
+from integrations.hubspot.client import connect as connect_hubspot
+from integrations.hubspot.fake import FakeHubSpot
 from integrations.inventory.client import connect as connect_inventory
 from integrations.inventory.fake import FakeInventory
 from integrations.notifications.client import connect as connect_notifications
 from integrations.notifications.fake import FakeNotifications
 from integrations.payments.client import connect as connect_payments
 from integrations.payments.fake import FakePayments
+from integrations.salesforce.client import connect as connect_salesforce
+from integrations.salesforce.fake import FakeSalesforce
 from integrations.sandbox.process import RunningSandbox
 from integrations.shipping.client import connect as connect_shipping
 from integrations.shipping.fake import FakeShipping
@@ -43,6 +47,8 @@ FAKES: dict[str, Callable[[], Fake]] = {
     "shipping": FakeShipping,
     "notifications": FakeNotifications,
     "accounts": FakeAccounts,
+    "hubspot": FakeHubSpot,
+    "salesforce": FakeSalesforce,
     "analytics": FakeAnalytics,
     "slack": FakeSlack,
 }
@@ -52,6 +58,8 @@ CONNECTS: dict[str, Callable[[], Any]] = {
     "shipping": connect_shipping,
     "notifications": connect_notifications,
     "accounts": connect_accounts,
+    "hubspot": connect_hubspot,
+    "salesforce": connect_salesforce,
     "analytics": connect_analytics,
     "slack": connect_slack,
 }
