@@ -133,6 +133,8 @@ _NO_SUCH_PAGE = Delivery(_error(404, "No service answers this method and path.")
 
 
 def _whole(answer: Answer) -> bytes:
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return _raw(answer.status, b"", answer.headers)
     if isinstance(answer.body, str):
         headers = {"Content-Type": "text/plain; charset=utf-8", **answer.headers}
         return _raw(answer.status, answer.body.encode(), headers)
@@ -142,7 +144,7 @@ def _whole(answer: Answer) -> bytes:
 def _raw(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
     lines = {
         "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
+        **({} if status == HTTPStatus.NO_CONTENT else {"Content-Length": str(len(body))}),
         "Date": formatdate(usegmt=True),
         "Request-Id": new_id("req"),
         **(headers or {}),

@@ -44,11 +44,11 @@ class Request:
 class Answer:
     """What is answered and what happened. `saved` answers are kept under the idempotency key.
 
-    A body is JSON, or text where the service answers with text.
+    A body is JSON, or text where the service answers with text; a 204 has none.
     """
 
     status: int
-    body: Mapping[str, Any] | str
+    body: Mapping[str, Any] | Sequence[Any] | str
     effects: Sequence[Effect] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     saved: bool = True
