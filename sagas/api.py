@@ -28,6 +28,14 @@ from sagas.errors import (
     VerbRefused,
 )
 from sagas.operate.assign import assign
+from sagas.operate.automatic import (
+    Lift,
+    held_partners,
+    hold_partner,
+    last_lift,
+    let_one_through,
+    lift_partner,
+)
 from sagas.operate.cancel import cancel
 from sagas.operate.compensate import compensate
 from sagas.operate.hold import hold, lift
@@ -48,6 +56,7 @@ __all__ = [
     "DefinitionError",
     "Errors",
     "KeyConflict",
+    "Lift",
     "NotApplied",
     "PayloadInvalid",
     "Redacted",
@@ -68,8 +77,13 @@ __all__ = [
     "assign",
     "cancel",
     "compensate",
+    "held_partners",
     "hold",
+    "hold_partner",
+    "last_lift",
+    "let_one_through",
     "lift",
+    "lift_partner",
     "mark",
     "parallel",
     "pause",

@@ -14,9 +14,12 @@ from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
+Reach = Sequence[tuple[str, int, str]]  #: steps: saga, version and name
+
 # Not those on other runs, which may be very many: a batch can pause thousands.
 FOR_RUN = """h.lifted_at IS NULL AND (h.kind IN ('saga', 'queue', 'partner')
-    OR (h.kind = 'run' AND h.target = {run}::text))"""  #: a hold h that may concern a run
+    OR (h.kind = 'run' AND h.target = {run}::text))
+  AND h.probe IS DISTINCT FROM {run}"""  #: a hold h that may concern a run, and does not let it by
 HOLDS = f"""(SELECT array_agg(h.kind || ':' || h.target)
   FROM sagas_hold h WHERE {FOR_RUN})"""  #: every hold in force that may concern a run
 _HOLDS = HOLDS.format(run="%(id)s")  # not of the row: so they are looked up once for all steps
@@ -57,11 +60,13 @@ _RUN_COLUMNS = 17
 _UNFINISHED = "r.status IN ('pending', 'running', 'compensating')"
 # A step that a worker would have claimed by now, but for a hold; or a run that would have turned
 # back.
+_FREE_AT = f"CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END"
 _DUE = f"""s.status IN ('ready', 'unknown', 'waiting', 'in_flight')
-  AND (CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END <= clock_timestamp()
+  AND ({_FREE_AT} <= clock_timestamp()
     OR (s.direction = 'forward' AND r.deadline_at <= clock_timestamp()))"""
 _STEPS = """(r.saga, r.version, s.name) IN (SELECT m.saga, m.version, m.name
   FROM json_to_recordset(%(steps)s::json) AS m(saga text, version int, name text))"""
+_NOT_THIS = "r.id IS DISTINCT FROM %(but)s::uuid"
 _COVERS = {
     "run": "r.id = %(target)s::uuid",
     "saga": "r.saga = %(target)s",
@@ -102,32 +107,62 @@ def read_many(run_ids: Sequence[UUID]) -> list[RunView]:
     return [view_of(run_id, [row[1:] for row in steps]) for run_id, steps in runs]
 
 
-def stopped(kind: str, target: str, steps: Sequence[tuple[str, int, str]]) -> list[UUID]:
+def stopped(kind: str, target: str, steps: Reach, *, but: UUID | None = None) -> list[UUID]:
     """The runs that a hold keeps waiting, the oldest first. Reads every unfinished run.
 
     Args:
         steps: what a hold on a queue or a partner covers, from ``define.hold.reach``.
+        but: not this run, which it lets through.
     """
     sql = f"""
-SELECT r.id FROM sagas_run r WHERE {_UNFINISHED} AND {_waits(kind)} ORDER BY r.id"""
-    return [run_id for (run_id,) in db.execute(sql, _covered(target, steps))]
+SELECT r.id FROM sagas_run r WHERE {_UNFINISHED} AND {_NOT_THIS} AND {_waits(kind)} ORDER BY r.id"""
+    return [run_id for (run_id,) in db.execute(sql, _covered(target, steps, but))]
+
+
+def longest_stopped(steps: Reach, *, but: UUID | None) -> UUID | None:
+    """The run that a worker could have taken longest ago to do one of these steps; None: none.
+
+    Reads every unfinished run. One that would turn back instead comes last, and one that is held
+    by itself not at all.
+
+    Args:
+        but: another one than this, and the next one after it if it still waits: so every run has
+            its turn though the first may be stuck.
+    """
+    return next((run_id for (run_id,) in db.execute(_LONGEST, _covered("", steps, but))), None)
+
+
+_LONGEST = f"""
+WITH waiting AS (
+  SELECT r.id, {_FREE_AT} AS since, s.direction = 'forward'
+    AND (r.halt <> '' OR coalesce(r.deadline_at <= clock_timestamp(), false)) AS turns
+  FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
+  WHERE {_UNFINISHED} AND s.status IN ('ready', 'unknown', 'waiting', 'in_flight')
+    AND {_FREE_AT} <= clock_timestamp() AND {_STEPS} AND NOT EXISTS (
+      SELECT 1 FROM sagas_hold h
+      WHERE h.lifted_at IS NULL AND h.kind = 'run' AND h.target = r.id::text))
+SELECT id FROM waiting r WHERE {_NOT_THIS}
+ORDER BY turns, (since, id) <= (
+  SELECT since, id FROM waiting WHERE id = %(but)s::uuid ORDER BY since LIMIT 1), since, id
+LIMIT 1"""
 
 
 def count_stopped(
-    kind: str, target: str, steps: Sequence[tuple[str, int, str]], *, most: int, among: int
+    kind: str, target: str, steps: Reach, *, most: int, among: int, but: UUID | None = None
 ) -> int:
     """How many runs a hold keeps waiting, as ``stopped``, counted with bounded effort.
 
     Args:
         most: no more than these are counted.
         among: no more unfinished runs than these are looked at.
+        but: not this run, which it lets through.
     """
     one = _COVERS[kind] if kind == "run" else "true"
     sql = f"""
 SELECT count(*) FROM (
   SELECT 1 FROM (SELECT * FROM sagas_run r WHERE {_UNFINISHED} AND {one} LIMIT %(among)s) r
-  WHERE {_waits(kind)} LIMIT %(most)s) found"""
-    params = _covered(target, steps) | {"most": most, "among": among}
+  WHERE {_NOT_THIS} AND {_waits(kind)} LIMIT %(most)s) found"""
+    params = _covered(target, steps, but) | {"most": most, "among": among}
     return int(db.execute(sql, params)[0][0])
 
 
@@ -137,9 +172,9 @@ def _waits(kind: str) -> str:
     WHERE s.run_id = r.id AND {_DUE} AND {_COVERS[kind]} LIMIT 1) IS NOT NULL"""
 
 
-def _covered(target: str, steps: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
+def _covered(target: str, steps: Reach, but: UUID | None) -> dict[str, Any]:
     rows = [dict(zip(("saga", "version", "name"), step, strict=True)) for step in steps]
-    return {"target": target, "steps": json.dumps(rows)}
+    return {"target": target, "steps": json.dumps(rows), "but": but}
 
 
 def view_of(run_id: UUID, rows: list[tuple[Any, ...]]) -> RunView:

@@ -255,7 +255,8 @@ _AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s{unheld} RETURNING i
 # What an operator has stopped meanwhile is not claimed.
 _UNHELD = """
     AND NOT EXISTS (SELECT 1 FROM sagas_hold h WHERE h.lifted_at IS NULL
-      AND h.kind || ':' || h.target = ANY(%(unless)s::text[]))"""
+      AND h.kind || ':' || h.target = ANY(%(unless)s::text[])
+      AND h.probe IS DISTINCT FROM %(id)s)"""
 
 # Each statement changes nothing unless the run is as it was when it was planned. Whoever writes
 # ``wake_at`` raises the revision too, so that nobody relies on a look that has been put off.

@@ -23,7 +23,8 @@ from sagas.errors import SagaError
 from sagas.models import Hold, HoldKind
 from sagas.operate.access import Right
 from sagas.operate.held import visible_holds
-from sagas.operate.hold import hold, lift, partners, waiting_under
+from sagas.operate.hold import hold, lift, waiting_under
+from sagas.operate.holding import partners
 from sagas.run.queues import routed_queues
 
 

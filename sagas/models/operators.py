@@ -30,24 +30,51 @@ class Hold(models.Model):
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=8, choices=choices(HoldKind))
     target = models.CharField(max_length=200, help_text="a run's id, or a name")
+    source = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the automatism that placed it; empty: a person",
+    )
     reason = models.TextField()
     placed_by = models.CharField(max_length=150)
     placed_at = models.DateTimeField(db_default=Now())
     lifted_by = models.CharField(max_length=150, blank=True, default="")
     lifted_at = models.DateTimeField(null=True, blank=True)
+    probe = models.UUIDField(
+        null=True, blank=True, help_text="the run that is let through, to try the partner"
+    )
+    probed_at = models.DateTimeField(null=True, blank=True, help_text="since when it is")
 
     class Meta:
         ordering = ("-id",)
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=("kind", "target"),
+                fields=("kind", "target", "source"),
                 condition=Q(lifted_at__isnull=True),
                 name="sagas_hold_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="partner") | Q(source="", probe__isnull=True),
+                name="sagas_hold_automatic",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("source", "target", "id"),
+                name="sagas_hold_of_source",
+                condition=~Q(source=""),
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"
+
+    @property
+    def placer(self) -> str:
+        """Who placed it, in words."""
+        return f"{self.source} (automatic)" if self.source else self.placed_by
 
 
 class AuditEntry(models.Model):

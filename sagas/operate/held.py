@@ -93,13 +93,14 @@ def run_ids(targets: Iterable[str]) -> Iterator[UUID]:
 
 
 def _at_held_steps(holds: Iterable[Hold]) -> Iterator[Q]:
-    """For each saga and hold: its runs at a step that the hold reaches."""
+    """For each saga and hold: its runs at a step that the hold reaches; not the one let through."""
     for hold in holds:
         if hold.kind in _OF_STEPS:
             reached = reach(hold.kind, hold.target, registry.all_sagas(), default_queue())
+            passed = Q() if hold.probe is None else ~Q(pk=hold.probe)
             for saga, steps in groupby(sorted(reached), key=itemgetter(0, 1)):
                 turn = Q(status__in=OPEN_STEPS, name__in=[name for _, _, name in steps])
-                yield Q(at_step(turn), saga=saga[0], version=saga[1])
+                yield Q(at_step(turn), passed, saga=saga[0], version=saga[1])
 
 
 _OF_STEPS = frozenset({HoldKind.QUEUE, HoldKind.PARTNER})

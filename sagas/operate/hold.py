@@ -8,30 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
-from sagas import record, transitions
-from sagas.conf import conf
+from sagas import record
 from sagas.define import registry
-from sagas.define.hold import reach
 from sagas.errors import ApprovalNeeded, UnknownRun, VerbRefused
 from sagas.models import Hold, HoldKind, Run
-from sagas.operate import audit
+from sagas.operate import holding
 from sagas.operate.access import Holder, Right, require, scope
 from sagas.operate.held import visible_holds
 from sagas.operate.pause import Pause, Resume
 from sagas.operate.verb import Operator, Verb, because, needs_approval
-from sagas.run.dispatch import insist
-from sagas.run.queues import default_queue, routed_queues
+from sagas.run.queues import routed_queues
 from sagas.states import TERMINAL_RUNS
 
-_BATCH = 1000
 _MOST = 1000  # waiting runs that are counted ...
 _AMONG = 10_000  # ... among so many that are not finished
 
@@ -39,7 +33,8 @@ _AMONG = 10_000  # ... among so many that are not finished
 def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hold:
     """Stop what is named: from now on no step that it covers is claimed, in either direction.
 
-    A claim whose statement had begun by then may still come through.
+    A claim whose statement had begun by then may still come through. A partner that the system
+    holds too is held twice: each hold is lifted on its own.
 
     Args:
         kind: what the target is.
@@ -58,15 +53,11 @@ def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hol
     _demand_alone(Pause(), kind, target)
     why = because("hold", reason)
     target = _known_target(kind, target)
-    with transaction.atomic():
-        placed = _placed(kind, target, by.get_username(), why)
-        audit.append(
-            actor=by.get_username(),
-            verb="hold",
-            reason=why,
-            after={"held": True},
-            **_subject(placed),
-        )
+    placed = holding.place(kind, target, by=by.get_username(), why=why)
+    if placed is None:
+        first = Hold.objects.filter(kind=kind, target=target, source="", lifted_at=None).first()
+        told = f" {first.placed_by} placed that hold: {first.reason}" if first else ""
+        raise VerbRefused(f"The {kind} {target!r} is held already.{told}")
     return placed
 
 
@@ -88,12 +79,10 @@ def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = 
             no reason.
         ApprovalNeeded: to resume the run needs a second person's consent.
     """
-    rate = conf().DRAIN_PER_SECOND if per_second is None else per_second
-    if not rate > 0:
-        raise VerbRefused(f"A hold is lifted at some runs a second, more than 0; not {rate:g}.")
+    rate = holding.pace(per_second)
     with transaction.atomic():
         lifted = _lifted(hold_id, by, reason)
-    return _wake(lifted, rate)
+    return holding.drain(lifted, rate)
 
 
 def in_force(by: Holder | None = None) -> QuerySet[Hold]:
@@ -111,8 +100,8 @@ def waiting_under(held: Hold) -> int:
 
     Where more than 10,000 runs are unfinished, it is how many of some 10,000 of them.
     """
-    steps = _steps(held)
-    return record.count_stopped(held.kind, held.target, steps, most=_MOST, among=_AMONG)
+    steps, bounds = holding.steps(held), {"most": _MOST, "among": _AMONG}
+    return record.count_stopped(held.kind, held.target, steps, but=held.probe, **bounds)
 
 
 # --- placing -------------------------------------------------------------------------------
@@ -169,7 +158,7 @@ def _known_target(kind: HoldKind, target: str) -> str:
         case HoldKind.QUEUE:
             return _one_of(kind, target, routed_queues())
         case HoldKind.PARTNER:
-            return _one_of(kind, target, partners())
+            return _one_of(kind, target, holding.partners())
 
 
 def _unfinished(run_id: UUID) -> str:
@@ -181,12 +170,6 @@ def _unfinished(run_id: UUID) -> str:
     return str(run_id)
 
 
-def partners() -> frozenset[str]:
-    """The partners that steps name."""
-    steps = (step for saga in registry.all_sagas() for step in saga.steps.values())
-    return frozenset(step.partner for step in steps if step.partner is not None)
-
-
 def _one_of(kind: HoldKind, name: str, known: Iterable[str]) -> str:
     if name in known:
         return name
@@ -194,18 +177,6 @@ def _one_of(kind: HoldKind, name: str, known: Iterable[str]) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(sorted(known)) or "none"
     raise VerbRefused(f"No {kind} is named {name!r}.{hint} Known: {listed}.")
-
-
-def _placed(kind: HoldKind, target: str, by: str, why: str) -> Hold:
-    try:
-        with transaction.atomic():
-            placed = Hold.objects.create(kind=kind, target=target, reason=why, placed_by=by)
-    except IntegrityError:  # the constraint sagas_hold_once
-        first = Hold.objects.filter(kind=kind, target=target, lifted_at=None).first()
-        told = f" {first.placed_by} placed that hold: {first.reason}" if first else ""
-        raise VerbRefused(f"The {kind} {target!r} is held already.{told}") from None
-    placed.refresh_from_db()
-    return placed
 
 
 # --- lifting -------------------------------------------------------------------------------
@@ -220,41 +191,5 @@ def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
     why = because("lift", reason)
     if found.lifted_at is not None:
         raise VerbRefused(f"{found.lifted_by} has lifted the hold on the {found} already.")
-    Hold.objects.filter(pk=hold_id).update(lifted_by=by.get_username(), lifted_at=Now())
-    audit.append(
-        actor=by.get_username(),
-        verb="lift",
-        reason=why,
-        before={"held": True, "by": found.placed_by, "because": found.reason},
-        after={"held": False},
-        **_subject(found),
-    )
+    holding.end(found, by=by.get_username(), why=why)
     return found
-
-
-def _wake(lifted: Hold, per_second: float) -> int:
-    """Give each run that waited its moment. Only now nobody is told any more that it is held."""
-    runs = record.stopped(lifted.kind, lifted.target, _steps(lifted))
-    woken = 0
-    for first in range(0, len(runs), _BATCH):
-        woken += _woken(runs[first : first + _BATCH], first, per_second)
-    return woken
-
-
-def _woken(runs: list[UUID], first: int, per_second: float) -> int:
-    return insist(lambda: transitions.drain(runs, first, per_second))
-
-
-def _steps(held: Hold) -> list[tuple[str, int, str]]:
-    if held.kind in (HoldKind.RUN, HoldKind.SAGA):
-        return []
-    return reach(held.kind, held.target, registry.all_sagas(), default_queue())
-
-
-def _subject(held: Hold) -> dict[str, Any]:
-    """What an entry of the audit says it was done to."""
-    if held.kind == HoldKind.RUN:
-        saga = Run.objects.filter(pk=held.target).values_list("saga", flat=True).first()
-        return {"run": UUID(held.target), "saga": saga or ""}
-    saga = held.target if held.kind == HoldKind.SAGA else ""
-    return {"subject": str(held), "saga": saga}

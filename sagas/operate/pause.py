@@ -36,7 +36,7 @@ class Pause(Verb):
 
     def done(self, view: RunView, by: Operator, reason: str) -> None:
         who = {"reason": reason, "placed_by": by.get_username()}
-        given = {"kind": HoldKind.RUN, "target": str(view.id)}
+        given = {"kind": HoldKind.RUN, "target": str(view.id), "source": ""}
         _, placed = Hold.objects.get_or_create(**given, lifted_at=None, defaults=who)
         if not placed:  # a hold on a run does not wait for its lock
             raise VerbRefused(f"Run {view.id} is paused already; resume it, or leave it.")

@@ -272,7 +272,7 @@ def test_a_pace_at_which_nothing_goes_on_is_refused(saga: Definition, pace: floa
 def test_runs_drain_batch_by_batch_at_one_pace(saga: Definition) -> None:
     placed = hold("saga", "flow", **WHY)
     runs = waiting(saga, 7)
-    with patch("sagas.operate.hold._BATCH", 3):
+    with patch("sagas.operate.holding._BATCH", 3):
         assert lift(placed.pk, **BOB, per_second=0.1) == 7
     assert wakes(runs) == pytest.approx([10, 20, 30, 40, 50, 60, 70], abs=5)
 

@@ -1,0 +1,490 @@
+"""Holds that an automatism places, lets one run through, and lifts, in many workers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from sagas import record, transitions
+from sagas.api import (
+    held_partners,
+    hold_partner,
+    last_lift,
+    let_one_through,
+    lift_partner,
+)
+from sagas.define.outcome import RetryLater, Wait
+from sagas.define.saga import Definition
+from sagas.errors import VerbRefused
+from sagas.models import AuditEntry, Hold, Run, Step
+from sagas.operate import automatic
+from sagas.operate.hold import hold, in_force, lift, waiting_under
+from sagas.operate.pause import pause
+from sagas.run.recover import next_look, sweep
+from sagas.testing.post import Post
+from tests.sagas.flows import flow
+from tests.sagas.operate.parked import WHY, delivered
+from tests.sagas.order import Paused
+from tests.sagas.stage import (
+    Actor,
+    Known,
+    at_once,
+    begun,
+    carried,
+    elsewhere,
+    lapse,
+    row,
+    run_of,
+    states,
+    status,
+    until_blocked,
+)
+from tests.sagas.statements import counted
+
+pytestmark = pytest.mark.django_db
+together = pytest.mark.django_db(transaction=True)  # of several connections
+OPEN: dict[str, Any] = {"source": "circuit-breaker", "reason": "open after 5 failures"}
+SHUT: dict[str, Any] = {"source": "circuit-breaker", "reason": "the partner answers"}
+probe = partial(let_one_through, "bank", source="circuit-breaker")
+_SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _private(post: Post, known: Known) -> None:
+    """Every test has a post office and a registry of its own."""
+
+
+@pytest.fixture
+def saga(known: Known, actor: Actor) -> Definition:
+    """Its first two steps are of the partner ``bank``, on the queue ``payments``."""
+    steps = [actor.step(n, queue="payments", partner="bank") for n in "ab"]
+    return known(flow([*steps, actor.step("c", queue="payments")]))
+
+
+def placed(partner: str = "bank") -> Hold:
+    found = hold_partner(partner, **OPEN)
+    assert found is not None
+    return found
+
+
+def waiting(saga: Definition, count: int) -> list[UUID]:
+    """Runs that wait for the bank, the first one longest."""
+    runs = sorted(begun(saga) for _ in range(count))
+    for age, run_id in enumerate(reversed(runs), start=10):
+        Step.objects.filter(run=run_id, name="a").update(due_at=timezone.now() - age * _SECOND)
+    return runs
+
+
+def audited() -> list[tuple[str, str]]:
+    """Who did what, the oldest first."""
+    return list(AuditEntry.objects.order_by("number").values_list("actor", "verb"))
+
+
+def grown_old() -> None:
+    """Let the time pass within which a run that is let through must be taken."""
+    Hold.objects.update(probed_at=F("probed_at") - automatic.TAKEN_WITHIN)
+
+
+# --- placing -------------------------------------------------------------------------------
+
+
+def test_it_stops_the_partners_steps_and_says_what_placed_it_and_why(
+    saga: Definition, actor: Actor
+) -> None:
+    run_id = begun(saga)
+    held = placed()
+    assert (held.kind, held.target, held.source) == ("partner", "bank", "circuit-breaker")
+    assert (held.reason, held.placer) == (OPEN["reason"], "circuit-breaker (automatic)")
+    assert held_partners("circuit-breaker") == {"bank"}
+    assert held_partners("another") == frozenset()
+    carried(run_id, "a", "b", "c")
+    assert (actor.calls, states(run_id)["a"]) == ([], "ready")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.verb, entry.subject) == (
+        "system:circuit-breaker", "hold", "partner bank",
+    )  # fmt: skip
+
+
+def test_to_say_it_twice_changes_nothing_and_costs_one_statement(saga: Definition) -> None:
+    placed()
+    with counted() as statements:
+        assert hold_partner("bank", **OPEN) is None
+    assert len(statements) == 1, statements
+    assert audited() == [("system:circuit-breaker", "hold")]
+
+
+@together
+def test_of_several_workers_at_the_same_moment_one_places_it(saga: Definition) -> None:
+    outcomes = at_once(*[partial(hold_partner, "bank", **OPEN)] * 5)
+    assert sum(isinstance(outcome, Hold) for outcome in outcomes) == 1, outcomes
+    assert outcomes.count(None) == 4, outcomes
+    assert (Hold.objects.count(), len(audited())) == (1, 1)
+
+
+@together
+def test_so_it_is_when_the_other_has_not_committed_yet(saga: Definition) -> None:
+    paused = Paused()
+
+    def first() -> Hold | None:
+        with transaction.atomic():
+            found = hold_partner("bank", **OPEN)
+            paused(None)
+            return found
+
+    with ThreadPoolExecutor(2) as threads:
+        placing = threads.submit(elsewhere, first)
+        paused.until_called()
+        later = threads.submit(elsewhere, partial(hold_partner, "bank", **OPEN))
+        until_blocked()
+        paused.let_go()
+        assert isinstance(placing.result(10), Hold)
+        assert later.result(10) is None
+    assert (Hold.objects.count(), len(audited())) == (1, 1)
+
+
+def test_a_partner_that_no_step_names_is_not_held(saga: Definition) -> None:
+    assert hold_partner("weather", **OPEN) is None
+    assert not Hold.objects.exists()
+
+
+@pytest.mark.parametrize("source", ["", "Circuit Breaker", "x" * 41, "9", "a:b", "a\n"])
+def test_a_source_has_a_plain_name(saga: Definition, source: str) -> None:
+    for act in (hold_partner, lift_partner):
+        with pytest.raises(ValueError, match="small letters"):
+            act("bank", source=source, reason="r")
+    with pytest.raises(ValueError, match="small letters"):
+        let_one_through("bank", source=source)
+
+
+def test_a_reason_is_required(saga: Definition) -> None:
+    for act in (hold_partner, lift_partner):
+        with pytest.raises(VerbRefused, match="needs a reason"):
+            act("bank", source="circuit-breaker", reason=" ")
+
+
+def test_the_database_refuses_automatic_holds_on_anything_but_partners() -> None:
+    for more in ({"source": "circuit-breaker"}, {"probe": UUID(int=1)}):
+        with pytest.raises(IntegrityError, match="sagas_hold_automatic"), transaction.atomic():
+            Hold.objects.create(kind="queue", target="q", reason="r", placed_by="x", **more)
+
+
+def test_old_code_which_names_neither_column_places_holds_as_ever(saga: Definition) -> None:
+    insert = (
+        "INSERT INTO sagas_hold (kind, target, reason, placed_by, lifted_by) "
+        "VALUES ('partner', 'bank', 'r', 'ann', '') RETURNING source, probe"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(insert)
+        assert cursor.fetchone() == ("", None)
+        with pytest.raises(IntegrityError, match="sagas_hold_once"), transaction.atomic():
+            cursor.execute(insert)
+
+
+# --- beside people's -----------------------------------------------------------------------
+
+
+def test_a_person_may_hold_what_the_system_holds_and_each_is_lifted_on_its_own(
+    saga: Definition, actor: Actor
+) -> None:
+    run_id = begun(saga)
+    automatic_one = placed()
+    persons = hold("partner", "bank", **WHY)
+    assert set(in_force()) == {automatic_one, persons}
+    with pytest.raises(VerbRefused, match="ann placed that hold"):
+        hold("partner", "bank", **WHY)
+    lift_partner("bank", **SHUT)
+    carried(run_id, "a")
+    assert (actor.calls, list(in_force())) == ([], [persons])
+    placed()
+    lift(persons.pk, **WHY)
+    carried(run_id, "a")
+    assert actor.calls == []
+    lift_partner("bank", **SHUT)
+    carried(run_id, "a", "b", "c")
+    assert actor.calls == ["do a", "do b", "do c"]
+
+
+def test_so_are_those_of_two_automatisms(saga: Definition) -> None:
+    placed()
+    assert hold_partner("bank", source="rate-limit", reason="r") is not None
+    assert lift_partner("bank", **SHUT) == 0
+    assert held_partners("rate-limit") == {"bank"}
+
+
+def test_who_lifts_a_hold_that_the_system_placed_is_told_to_it(saga: Definition) -> None:
+    held = placed()
+    begun(saga)
+    assert last_lift("bank", source="circuit-breaker") is None
+    lift(held.pk, **WHY)
+    told = last_lift("bank", source="circuit-breaker")
+    assert told is not None
+    assert (told.hold, told.by, told.forced) == (held.pk, "ann", True)
+    assert abs(told.at - timezone.now()) < 60 * _SECOND
+    assert audited()[-1] == ("ann", "lift")
+    assert AuditEntry.objects.order_by("-number")[0].before["by"] == "system:circuit-breaker"
+    placed()
+    assert last_lift("bank", source="circuit-breaker") is None
+    lift_partner("bank", **SHUT)
+    told = last_lift("bank", source="circuit-breaker")
+    assert told is not None
+    assert (told.by, told.forced) == ("system:circuit-breaker", False)
+    assert last_lift("bank", source="another") is None
+
+
+# --- lifting -------------------------------------------------------------------------------
+
+
+def test_what_waited_goes_on_one_after_another(saga: Definition, post: Post) -> None:
+    placed()
+    runs = waiting(saga, 5)
+    assert lift_partner("bank", **SHUT, per_second=0.1) == 5
+    wakes = [(run_of(r).wake_at - timezone.now()).total_seconds() for r in runs]  # type: ignore[operator]
+    assert wakes == pytest.approx([10, 20, 30, 40, 50], abs=5)
+    Run.objects.update(wake_at=F("wake_at") - 60 * _SECOND)
+    assert sweep() == 5
+    delivered(post)
+    assert {status(run_id) for run_id in runs} == {"succeeded"}
+    assert {row(run_id, "a").tries for run_id in runs} == {1}
+    assert audited() == [("system:circuit-breaker", "hold"), ("system:circuit-breaker", "lift")]
+
+
+@together
+def test_of_several_workers_at_the_same_moment_one_lifts_and_drains(saga: Definition) -> None:
+    placed()
+    waiting(saga, 3)
+    real, drains = transitions.drain, []
+
+    def drain(runs: Any, *args: Any) -> int:
+        drains.append(runs)
+        return real(runs, *args)
+
+    with patch.object(transitions, "drain", drain):
+        outcomes = at_once(*[partial(lift_partner, "bank", **SHUT)] * 4)
+    assert sorted(outcomes) == [0, 0, 0, 3], outcomes
+    assert len(drains) == 1
+    assert [verb for _, verb in audited()] == ["hold", "lift"]
+
+
+@together
+def test_a_person_and_the_system_lift_it_once(saga: Definition) -> None:
+    held = placed()
+    waiting(saga, 3)
+    outcomes = at_once(partial(lift, held.pk, **WHY), partial(lift_partner, "bank", **SHUT))
+    assert 3 in outcomes, outcomes
+    assert [verb for _, verb in audited()] == ["hold", "lift"]
+
+
+def test_to_lift_what_is_not_held_costs_one_statement(saga: Definition) -> None:
+    connection.ensure_connection()
+    with counted() as statements:
+        assert lift_partner("bank", **SHUT) == 0
+    assert len(statements) == 1, statements
+    assert audited() == []
+
+
+def test_a_pace_at_which_nothing_goes_on_is_refused(saga: Definition) -> None:
+    held = placed()
+    with pytest.raises(VerbRefused, match="more than 0"):
+        lift_partner("bank", **SHUT, per_second=0)
+    assert list(in_force()) == [held]
+
+
+# --- one is let through --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", ["flow/1", ""], ids=["first claim", "planned claim"])
+def test_one_run_asks_the_partner_while_twenty_others_wait(
+    saga: Definition, actor: Actor, post: Post, message: str
+) -> None:
+    held = placed()
+    first, *others = waiting(saga, 21)
+    post.drop_all()
+    assert probe() == first
+    assert waiting_under(Hold.objects.get(pk=held.pk)) == 20
+    for run_id in others:
+        carried(run_id, "a", "b", "c", saga=message)
+    assert actor.calls == []
+    assert post.count() == 1
+    carried(first, "a", "b", "c", saga=message)
+    assert (actor.calls, status(first)) == (["do a", "do b", "do c"], "succeeded")
+    assert {states(run_id)["a"] for run_id in others} == {"ready"}
+
+
+def test_it_is_sent_at_once_and_if_the_message_is_lost_by_a_sweep(
+    saga: Definition, post: Post
+) -> None:
+    placed()
+    first, second = waiting(saga, 2)
+    for run_id in (second, first):
+        lapse(run_id)
+    Step.objects.filter(run=first).update(due_at=timezone.now() - 10 * _SECOND)
+    assert sweep() == 0
+    sent = post.count()
+    assert probe() == first
+    assert post.count() == sent + 1
+    post.drop_all()
+    Run.objects.filter(pk=first).update(wake_at=F("wake_at") - 2 * _SECOND)
+    assert sweep() == 1
+    delivered(post)
+    assert status(first) == "succeeded"
+
+
+def test_a_sweep_looks_at_it_as_at_any_other(saga: Definition) -> None:
+    placed()
+    first, second = waiting(saga, 2)
+    looks = [next_look(saga, record.read(run_id)) for run_id in (first, second)]
+    assert min(look for look in looks if look) >= 300
+    probe()
+    looks = [next_look(saga, record.read(run_id)) for run_id in (first, second)]
+    assert looks[0] is not None
+    assert looks[0] <= 60
+    found = {view.id: view.holds for view in record.read_many([first, second])}
+    assert found == {first: frozenset(), second: frozenset({"partner:bank"})}
+
+
+@together
+def test_the_same_one_is_given_to_all_while_it_is_about_to_ask_or_asks(
+    saga: Definition, actor: Actor
+) -> None:
+    placed()
+    first, _ = waiting(saga, 2)
+    assert at_once(*[probe] * 4) == [first] * 4
+    seen: list[UUID | None] = []
+
+    def asks(run: Any) -> None:
+        grown_old()
+        seen.append(probe())
+
+    actor.answers["do a"] = asks
+    carried(first, "a", "b")
+    assert seen == [first]
+    assert [verb for _, verb in audited()] == ["hold", "let through"]
+    entry = AuditEntry.objects.order_by("-number")[0]
+    assert (entry.actor, entry.run, entry.saga) == ("system:circuit-breaker", first, "flow")
+    assert (entry.subject, entry.after) == ("partner bank", {"let through": str(first)})
+
+
+def test_the_next_has_its_turn_when_the_partner_was_not_back(
+    saga: Definition, actor: Actor
+) -> None:
+    placed()
+    first, second, third = waiting(saga, 3)
+    actor.answers["do a"] = RetryLater("down", after=20.0)
+    for expected in (first, second, third):
+        assert probe() == expected
+        carried(expected, "a", saga="")
+    assert probe() is None
+    lapse(second)
+    assert probe() == second
+    assert row(first, "a").tries == 1
+    carried(first, "a", saga="")
+    assert actor.calls == ["do a"] * 3
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        pytest.param(lambda run_id: None, id="that nobody takes"),
+        pytest.param(
+            lambda run_id: Step.objects.filter(run=run_id).update(
+                due_at=timezone.now() + 900 * _SECOND
+            ),
+            id="that waits for its time",
+        ),
+        pytest.param(lambda run_id: pause(run_id, **WHY), id="that is paused"),
+        pytest.param(lambda run_id: Step.objects.filter(run=run_id).delete(), id="that is gone"),
+    ],
+)
+def test_a_run_gives_way_to_the_next(saga: Definition, away: Callable[[UUID], object]) -> None:
+    placed()
+    first, second = waiting(saga, 2)
+    assert probe() == first
+    away(first)
+    grown_old()
+    assert probe() == second
+
+
+def test_where_the_first_are_stuck_every_run_has_its_turn(saga: Definition) -> None:
+    placed()
+    runs = waiting(saga, 3)
+    found = []
+    for _ in range(7):
+        found.append(probe())
+        grown_old()
+    assert found == [*runs, *runs, runs[0]]
+
+
+def test_none_is_let_through_that_something_else_stops_too(
+    saga: Definition, known: Known, actor: Actor
+) -> None:
+    other = known(flow([actor.step("a", partner="bank")], "other"))
+    placed()
+    first, second, _ = waiting(saga, 3)
+    fourth = begun(other)
+    pause(first, **WHY)
+    assert probe() == second
+    grown_old()
+    for kind, target in (("queue", "payments"), ("saga", "other"), ("partner", "bank")):
+        held = hold(kind, target, **WHY)
+        expected = {"queue": fourth, "saga": second, "partner": None}[kind]
+        assert probe() == expected, kind
+        grown_old()
+        lift(held.pk, **WHY)
+
+
+def test_one_that_would_turn_back_instead_comes_last(saga: Definition, post: Post) -> None:
+    placed()
+    first, second = waiting(saga, 2)
+    Run.objects.filter(pk=first).update(deadline_at=F("created_at"))
+    assert probe() == second
+    grown_old()
+    assert probe() == first
+
+
+def test_none_is_let_through_if_none_waits_or_nothing_is_held(
+    saga: Definition, actor: Actor
+) -> None:
+    waiting(saga, 1)
+    assert probe() is None
+    placed()
+    Step.objects.update(due_at=timezone.now() + 60 * _SECOND)
+    assert probe() is None
+    actor.answers["do a"] = Wait(9000.0)
+    assert Hold.objects.get().probe is None
+
+
+def test_when_the_hold_is_lifted_the_others_drain_and_the_one_let_through_goes_its_way(
+    saga: Definition, post: Post
+) -> None:
+    placed()
+    runs = waiting(saga, 4)
+    assert probe() == runs[0]
+    carried(runs[0], "a", "b", "c")
+    assert lift_partner("bank", **SHUT, per_second=1000) == 3
+    Run.objects.update(wake_at=F("wake_at") - 2 * _SECOND)
+    assert sweep() == 3
+    delivered(post)
+    assert {status(run_id) for run_id in runs} == {"succeeded"}
+
+
+def test_a_run_that_is_let_through_carries_its_next_step_of_that_partner(
+    saga: Definition, actor: Actor
+) -> None:
+    """The claim of the next step, in the statement that records the first, lets it by too."""
+    placed()
+    (first,) = waiting(saga, 1)
+    assert probe() == first
+    with counted() as statements:
+        carried(first, "a", "b", "c", saga="")
+    assert status(first) == "succeeded"
+    assert len([s for s in statements if "sagas_event" in s]) == 4
