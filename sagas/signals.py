@@ -1,4 +1,4 @@
-"""The engine's own Django signals: where others tell it something."""
+"""The engine's own Django signals: where others tell it something, or do something in time."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ class PartnerHealth:
 #: Sent when the overview is drawn. A receiver gives one ``PartnerHealth`` or several, at once: it
 #: reads what it already knows and calls nobody.
 partner_health = Signal()
+
+#: Sent in each worker's sweeping thread after each sweep, about once a second: for what must be
+#: done again and again, in every worker and without beat. A receiver is brief, for the next sweep
+#: waits for it; leases are renewed elsewhere. One that raises is logged, and harms neither the
+#: sweep nor the others.
+swept = Signal()

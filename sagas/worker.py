@@ -25,6 +25,7 @@ from sagas.identity import identity
 from sagas.operate.batch_run import resend_lapsed
 from sagas.run import drain, heartbeat
 from sagas.run.recover import sweep
+from sagas.signals import swept
 
 logger = logging.getLogger("sagas.worker")
 
@@ -107,12 +108,15 @@ class Occasionally:
 def look_after(children: Children, batches: Callable[[], object] = lambda: None) -> None:
     """One round: what lost children held is freed first, so that it is sent at once.
 
+    Others have their turn last: see ``signals.swept``.
+
     Args:
         batches: sends those batches of operators that have lost their task.
     """
     children.free_lost()
     sweep()
     batches()
+    swept.send_robust(sender=Sweeper)  # which logs what a receiver raises
 
 
 def forever(pause: Callable[[], float], action: Callable[[], object]) -> None:

@@ -19,6 +19,7 @@ from django.test import override_settings
 from sagas import transitions, worker
 from sagas.identity import identity
 from sagas.run import drain, heartbeat
+from sagas.signals import swept
 from sagas.worker import Children, Sweeper
 
 
@@ -100,6 +101,84 @@ def test_batches_are_looked_for_far_less_often_than_runs(work: Any) -> None:
         worker.forever(lambda: 1.0, lambda: worker.look_after(MagicMock(), batches))
     assert looked == [1000.0, 1010.0, 1020.0, 1030.0]
     assert work.sweep.call_count == 31
+
+
+@pytest.fixture
+def receiving() -> Iterator[Callable[[Callable[..., object]], None]]:
+    """Connects receivers of the signal for the length of a test."""
+    connected: list[Callable[..., object]] = []
+
+    def receive(receiver: Callable[..., object]) -> None:
+        connected.append(receiver)
+        swept.connect(receiver, weak=False)
+
+    yield receive
+    for receiver in connected:
+        swept.disconnect(receiver)
+
+
+def test_after_each_sweep_others_have_their_turn(work: Any, receiving: Any) -> None:
+    order: list[str] = []
+    work.sweep.side_effect = lambda: order.append("sweep")
+    receiving(lambda **_: order.append("swept"))
+    thread = started(MagicMock())["sagas-sweeper"]
+    with patch.object(worker, "time", Days(2)), pytest.raises(Stop):
+        thread.run()
+    assert order == ["sweep", "swept"] * 2
+
+
+def test_a_receiver_that_raises_is_logged_and_harms_nobody(
+    work: Any, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns: list[str] = []
+
+    def broken(**_: object) -> None:
+        raise LookupError("broken")
+
+    receiving(broken)
+    receiving(lambda **_: turns.append("turn"))
+    ran(3, lambda: worker.look_after(MagicMock()))
+    assert (work.sweep.call_count, len(turns)) == (3, 3)
+    work.connection.close.assert_not_called()
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+    assert "broken" in caplog.text
+
+
+def test_a_receiver_that_takes_its_time_delays_no_beat(work: Any, receiving: Any) -> None:
+    """They are in another thread than the beats, for real."""
+    beats, hangs, goes_on = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def hang(**_: object) -> None:
+        hangs.set()
+        goes_on.wait(10)
+        raise Stop
+
+    def beat() -> None:
+        beats.release()
+        if goes_on.is_set():
+            raise Stop
+
+    receiving(hang)
+    work.beat.side_effect = beat
+    threads = started(MagicMock())
+    quick = {"LEASE_SECONDS": 0.01, "SWEEP_SECONDS": 0.01}
+    with override_settings(SAGAS=quick), patch.object(threading, "excepthook", lambda _: None):
+        for thread in threads.values():
+            threading.Thread.start(thread)
+        assert hangs.wait(10)
+        assert all(beats.acquire(timeout=10) for _ in range(5))
+        goes_on.set()
+        for thread in threads.values():
+            thread.join(10)
+    assert not any(thread.is_alive() for thread in threads.values())
+
+
+def test_when_a_sweep_fails_the_others_wait_for_the_next(work: Any, receiving: Any) -> None:
+    turns: list[str] = []
+    receiving(lambda **_: turns.append("turn"))
+    work.sweep.side_effect = [OperationalError("gone"), None]
+    ran(2, lambda: worker.look_after(MagicMock()))
+    assert turns == ["turn"]
 
 
 def test_the_sweepers_thread_looks_for_batches_too(work: Any) -> None:
