@@ -8,18 +8,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from integrations.effects import Effect
-from integrations.sandbox.intents import Invalid, missing, page
+from integrations.sandbox import stripe_api
+from integrations.sandbox.intents import Invalid, missing, page, whole
 from integrations.sandbox.service import Answer, Request, Route, new_id
 
 ROUTES = (
-    Route.make("create_customer", "POST", "/v1/customers"),
-    Route.make("find_customer", "GET", "/v1/customers"),
-    Route.make("retrieve_customer", "GET", "/v1/customers/{id}"),
-    Route.make("delete_customer", "DELETE", "/v1/customers/{id}"),
-    Route.make("create_subscription", "POST", "/v1/subscriptions"),
-    Route.make("find_subscription", "GET", "/v1/subscriptions"),
-    Route.make("retrieve_subscription", "GET", "/v1/subscriptions/{id}"),
-    Route.make("cancel_subscription", "DELETE", "/v1/subscriptions/{id}"),
+    Route.make("create_customer", "POST", "/v1/customers", stripe_api.CREATE_CUSTOMER),
+    Route.make("find_customer", "GET", "/v1/customers", stripe_api.LIST_CUSTOMERS),
+    Route.make("retrieve_customer", "GET", "/v1/customers/{id}", stripe_api.READ_CUSTOMER),
+    Route.make("delete_customer", "DELETE", "/v1/customers/{id}", stripe_api.DELETE_CUSTOMER),
+    Route.make("create_subscription", "POST", "/v1/subscriptions", stripe_api.CREATE_SUBSCRIPTION),
+    Route.make("find_subscription", "GET", "/v1/subscriptions", stripe_api.LIST_SUBSCRIPTIONS),
+    Route.make(
+        "retrieve_subscription", "GET", "/v1/subscriptions/{id}", stripe_api.READ_SUBSCRIPTION
+    ),
+    Route.make(
+        "cancel_subscription", "DELETE", "/v1/subscriptions/{id}", stripe_api.CANCEL_SUBSCRIPTION
+    ),
 )
 _CUSTOMER_PARAMS = {"description", "email", "metadata", "name", "phone"}
 _SUBSCRIPTION_PARAMS = {"collection_method", "customer", "days_until_due", "items", "metadata"}
@@ -67,7 +72,7 @@ class Billing:
         email = request.params.get("email")
         if email is not None and "@" not in email:
             raise Invalid("email_invalid", f"Invalid email address: {email}", "email")
-        body = {
+        body: dict[str, Any] = {
             "id": new_id("cus"),
             "object": "customer",
             "created": int(time.time()),
@@ -123,7 +128,7 @@ class Billing:
         if params.get("collection_method") != "send_invoice":
             message = "This customer has no attached payment source or default payment method."
             raise Invalid("resource_missing", message, "")
-        if not str(params.get("days_until_due", "")).isdigit():
+        if not params.get("days_until_due"):
             message = "You must set days_until_due for subscriptions that send invoices."
             raise Invalid("parameter_missing", message, "days_until_due")
         body = _subscription(customer.body["id"], price, params)
@@ -185,7 +190,7 @@ def _subscription(customer_id: str, price: str, params: Mapping[str, Any]) -> di
         "collection_method": "send_invoice",
         "created": int(time.time()),
         "customer": customer_id,
-        "days_until_due": int(params["days_until_due"]),
+        "days_until_due": whole(params["days_until_due"], "days_until_due"),
         "items": {"object": "list", "data": [item], "has_more": False},
         "livemode": False,
         "metadata": dict(params.get("metadata", {})),

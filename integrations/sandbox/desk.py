@@ -51,7 +51,8 @@ class Desk:
         """Decide, do and record what a request leads to. Raises ValueError for a bad fault."""
         with self._lock:
             service = self.services[request.service]
-            reference = service.reference(request)
+            unfit = service.unfit(request)
+            reference = "" if unfit else service.reference(request)
             fault = self.faults.pick(
                 service.name,
                 request.operation,
@@ -59,7 +60,7 @@ class Desk:
                 reference,
                 request.headers.get("sandbox-fault", ""),
             )
-            answer = self._answer(service, request, fault)
+            answer = service.turned_away(request) or unfit or self._answer(service, request, fault)
             delivery = Delivery.of(answer, fault)
             self._record(request, reference, fault, delivery, answer)
             return delivery
@@ -82,8 +83,6 @@ class Desk:
             self._recorder.clear()
 
     def _answer(self, service: Service, request: Request, fault: Fault | None) -> Answer | None:
-        if away := service.turned_away(request):
-            return away
         if fault is not None and fault.kind is Kind.DROP_BEFORE:
             return None
         if fault is not None and (broken := _broken(service, fault)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ def check_new(params: Mapping[str, Any]) -> None:
     for name in ("amount", "currency"):
         if name not in params:
             raise Invalid("parameter_missing", f"Missing required param: {name}.", name)
-    if not str(params["amount"]).isdigit() or int(params["amount"]) < 1:
+    if whole(params["amount"], "amount") < 1:
         raise Invalid("parameter_invalid_integer", "Invalid positive integer", "amount")
     if params.get("capture_method") != "manual" or params.get("confirm") != "true":
         message = "This sandbox only confirms at once and captures manually."
@@ -143,6 +144,13 @@ def expect(intent: Intent, verb: str, statuses: tuple[str, ...]) -> None:
         )
 
 
+def whole(text: object, param: str) -> int:
+    """The whole number that a form's field says. Raises Invalid."""
+    if not re.fullmatch(r"[0-9]{1,12}", str(text)):
+        raise Invalid("parameter_invalid_integer", f"Invalid integer: {text}", param)
+    return int(str(text))
+
+
 def missing(noun: str, object_id: str, param: str) -> Refusal:
     """The refusal of an id that names nothing."""
     message = f"No such {noun}: '{object_id}'"
@@ -151,7 +159,9 @@ def missing(noun: str, object_id: str, param: str) -> Refusal:
 
 def page(url: str, objects: list[dict[str, Any]], params: Mapping[str, Any]) -> Answer:
     """One page of a list: at most `limit` objects after the one named by `starting_after`."""
-    limit = min(int(params.get("limit", 10)), 100)
+    limit = whole(params.get("limit", "10"), "limit")
+    if not 1 <= limit <= 100:
+        raise Invalid("parameter_invalid_integer", "Invalid integer: 1 to 100", "limit")
     ids = [item["id"] for item in objects]
     after = params.get("starting_after")
     start = ids.index(after) + 1 if after in ids else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.sandbox.describe import TEXT
 from integrations.sandbox.resources import Resource, ResourceService
 from integrations.sandbox.service import Answer, Request
 
@@ -23,7 +24,7 @@ class Inventory(ResourceService):
             undo_path="release",
             made="reserved",
             undone="released",
-            fields={"sku": str, "quantity": int},
+            fields={"sku": TEXT, "quantity": {"type": "integer", "minimum": 1}},
         ),
     )
 
@@ -37,8 +38,6 @@ class Inventory(ResourceService):
 
     def obstacle(self, request: Request) -> Answer | None:
         sku, quantity = request.params["sku"], request.params["quantity"]
-        if quantity < 1:
-            return self.error(400, "invalid_field", "quantity must be at least 1.")
         held = sum(t.fields["quantity"] for t in self.in_force() if t.fields["sku"] == sku)
         left = self._stock.get(sku, held + quantity) - held
         return self.refuse(request) if quantity > left else None

@@ -9,9 +9,17 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from integrations.sandbox.describe import TEXT, About, items, record
 from integrations.sandbox.desk import Delivery, Desk
 from integrations.sandbox.faults import Kind
 from integrations.sandbox.service import Answer, Request, Route, Service
+
+_TAKEN = record({"message_id": TEXT, "reference": TEXT, "subject": TEXT})
+_FIND = About(
+    "The messages that were taken; one, if its id is given.",
+    {200: record({"data": items(_TAKEN)})},
+    record({}, {"message_id": TEXT}),
+)
 
 
 class Messages(Service):
@@ -19,7 +27,7 @@ class Messages(Service):
 
     name = "messages"
     idempotent = False
-    routes = (Route.make("find", "GET", "/messages"),)
+    routes = (Route.make("find", "GET", "/messages", _FIND),)
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from integrations.sandbox import billing
+from integrations.sandbox import billing, stripe_api
+from integrations.sandbox.describe import FORM
 from integrations.sandbox.intents import (
     CANCELABLE,
     Intent,
@@ -16,6 +17,7 @@ from integrations.sandbox.intents import (
     expect,
     missing,
     page,
+    whole,
 )
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
@@ -25,15 +27,21 @@ class Payments(Service):
 
     name = "payments"
     other_request = (400, "")
+    needs_key = False
+    bearer = True
+    media = FORM
+    own_words = True
+    invalid = "parameter_invalid"
+    errors = stripe_api.ERRORS
     routes = (
-        Route.make("authorize", "POST", "/v1/payment_intents"),
-        Route.make("find_authorization", "GET", "/v1/payment_intents"),
-        Route.make("find_capture", "GET", "/v1/payment_intents/{id}"),
-        Route.make("capture", "POST", "/v1/payment_intents/{id}/capture"),
-        Route.make("void", "POST", "/v1/payment_intents/{id}/cancel"),
-        Route.make("refund", "POST", "/v1/refunds"),
-        Route.make("list_refunds", "GET", "/v1/refunds"),
-        Route.make("find_refund", "GET", "/v1/refunds/{id}"),
+        Route.make("authorize", "POST", "/v1/payment_intents", stripe_api.AUTHORIZE),
+        Route.make("find_authorization", "GET", "/v1/payment_intents", stripe_api.LIST_INTENTS),
+        Route.make("find_capture", "GET", "/v1/payment_intents/{id}", stripe_api.READ_INTENT),
+        Route.make("capture", "POST", "/v1/payment_intents/{id}/capture", stripe_api.CAPTURE),
+        Route.make("void", "POST", "/v1/payment_intents/{id}/cancel", stripe_api.CANCEL),
+        Route.make("refund", "POST", "/v1/refunds", stripe_api.REFUND),
+        Route.make("list_refunds", "GET", "/v1/refunds", stripe_api.LIST_REFUNDS),
+        Route.make("find_refund", "GET", "/v1/refunds/{id}", stripe_api.READ_REFUND),
         *billing.ROUTES,
     )
 
@@ -80,7 +88,7 @@ class Payments(Service):
 
     def error(self, status: int, code: str, message: str) -> Answer:
         kind = "api_error" if status >= 500 else "invalid_request_error"
-        if status == 400:
+        if (status, code) == self.other_request:
             kind = "idempotency_error"
         error = {"type": kind, "message": message} | ({"code": code} if code else {})
         return Answer(status, {"error": error}, saved=False)
@@ -134,7 +142,7 @@ class Payments(Service):
 
     def _list(self, request: Request) -> Answer:
         newest_first = reversed(self._intents.values())
-        since = int(request.params.get("created", {}).get("gte", 0))
+        since = whole(request.params.get("created", {}).get("gte", "0"), "created[gte]")
         found = [intent.body() for intent in newest_first if intent.created >= since]
         return page("/v1/payment_intents", found, request.params)
 

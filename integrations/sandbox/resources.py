@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from integrations.sandbox.describe import TEXT, About, Schema, items, record
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 
@@ -21,14 +22,33 @@ class Resource:
     undo_path: str
     made: str
     undone: str
-    fields: Mapping[str, type]
+    fields: Mapping[str, Schema]
 
     def routes(self) -> list[Route]:
         return [
-            Route.make(self.make, "POST", self.path),
-            Route.make(self.undo, "POST", f"{self.path}/{{id}}/{self.undo_path}"),
-            Route.make(self.find, "GET", self.path),
+            Route.make(self.make, "POST", self.path, self._making()),
+            Route.make(self.undo, "POST", f"{self.path}/{{id}}/{self.undo_path}", self._undoing()),
+            Route.make(self.find, "GET", self.path, self._finding()),
         ]
+
+    def _making(self) -> About:
+        takes = record({**self.fields, "reference": TEXT})
+        return About("Make one; answered with it.", {201: self._thing()}, takes, refuses=(409, 422))
+
+    def _undoing(self) -> About:
+        return About("Undo one; harmless if it is undone.", {200: self._thing()})
+
+    def _finding(self) -> About:
+        takes = record({}, {"reference": TEXT, "key": TEXT})
+        return About("Those made for a reference or by a key.", {200: self._list()}, takes)
+
+    def _thing(self) -> Schema:
+        status = {"enum": [self.made, self.undone]}
+        own = {"id": TEXT, "key": TEXT, "reference": TEXT, "status": status}
+        return record({**own, **self.fields})
+
+    def _list(self) -> Schema:
+        return record({"data": items(self._thing())})
 
 
 @dataclass(slots=True)
@@ -59,6 +79,8 @@ class ResourceService(Service):
 
     resources: ClassVar[Sequence[Resource]]
     refusal: ClassVar[tuple[int, str]]
+    invalid = "invalid_field"
+    errors = record({"error": record({"code": TEXT, "message": TEXT})})
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -99,9 +121,6 @@ class ResourceService(Service):
         return [thing for thing in self._things.values() if not thing.undone]
 
     def _make(self, resource: Resource, request: Request) -> Answer:
-        wrong = _wrong_field(resource, request.params)
-        if wrong:
-            return self.error(400, "invalid_field", f"{wrong} is missing or of the wrong type.")
         if obstacle := self.obstacle(request):
             return obstacle
         thing_id = new_id(resource.prefix)
@@ -135,12 +154,3 @@ class ResourceService(Service):
             if wanted := request.params.get(name):
                 things = [t for t in things if getattr(t, name) == wanted]
         return Answer(200, {"data": [thing.body() for thing in things]})
-
-
-def _wrong_field(resource: Resource, params: Mapping[str, Any]) -> str | None:
-    needed = {**resource.fields, "reference": str}
-    for name, kind in needed.items():
-        # type, not isinstance: true is no quantity.
-        if type(params.get(name)) is not kind:
-            return name
-    return None

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from integrations.sandbox.control import Control
+from integrations.sandbox.describe import document
 from integrations.sandbox.desk import Delivery, Desk
 from integrations.sandbox.faults import Kind
 from integrations.sandbox.forms import nest, read_params
-from integrations.sandbox.service import Answer, Request, new_id
+from integrations.sandbox.service import Answer, Request, Service, new_id
 
 _NOT_JSON = b"<html>this is not the answer you are looking for"
 
@@ -39,59 +41,58 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        self._serve()
+        self._deliver(self._asked())
 
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_PUT(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  # http.server calls them so
+    do_OPTIONS = do_TRACE = do_QUERY = do_GET  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         """Nothing: the ledger is the log."""
 
-    def _serve(self) -> None:
-        url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def _asked(self) -> Delivery:
+        """What this request leads to."""
         try:
-            params = read_params(self.headers.get("Content-Type", ""), body, url.query)
-            if url.path.startswith("/control/"):
-                self._write(_whole(self.server.control.answer(self.command, url.path, params)))
-                return
-            request = self._routed(url.path, params, nest(url.query))
-            delivery = self._received(request) if request else _NO_SUCH_PAGE
+            url = urlsplit(self.path)
+            body = self.rfile.read(max(0, int(self.headers.get("Content-Length", 0))))
         except ValueError as error:
-            delivery = Delivery(_error(400, str(error)), None, 0.0)
-        self._deliver(delivery)
+            return _plain(_error(400, str(error)))
+        if url.path == "/openapi.json":
+            return _plain(Answer(200, document(self._services)))
+        if url.path.startswith("/control/"):
+            return self._controlled(url, body)
+        for service in self._services:
+            if found := service.route(self.command, url.path):
+                return self._received(service, found, url, body)
+        nearly = (service.misrouted(url.path) for service in self._services)
+        answer = next((answer for answer in nearly if answer), None)
+        return _plain(answer or _error(404, "No service answers this method and path."))
 
-    def _received(self, request: Request) -> Delivery:
-        with self.server.desk.floor.working(request.service):
-            return self.server.desk.receive(request)
+    @property
+    def _services(self) -> Collection[Service]:
+        return self.server.desk.services.values()
 
-    def _routed(
-        self, path: str, params: dict[str, object], query: dict[str, object]
-    ) -> Request | None:
-        for service in self.server.desk.services.values():
-            if found := service.route(self.command, path):
-                operation, object_id = found
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                return Request(
-                    service.name,
-                    operation,
-                    self.command,
-                    path,
-                    object_id,
-                    params,
-                    headers,
-                    query,
-                )
-        return None
+    def _controlled(self, url: SplitResult, body: bytes) -> Delivery:
+        try:
+            params = self._params(url, body)
+        except ValueError as error:
+            return _plain(_error(400, str(error)))
+        return _plain(self.server.control.answer(self.command, url.path, params))
+
+    def _received(
+        self, service: Service, found: tuple[str, str], url: SplitResult, body: bytes
+    ) -> Delivery:
+        operation, object_id = found
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            params, query = self._params(url, body), nest(url.query)
+            asked = (self.command, url.path, object_id, params, headers, query)
+            with self.server.desk.floor.working(service.name):
+                return self.server.desk.receive(Request(service.name, operation, *asked))
+        except ValueError as error:
+            return _plain(service.error(400, service.invalid, str(error)))
+
+    def _params(self, url: SplitResult, body: bytes) -> dict[str, Any]:
+        return read_params(self.headers.get("Content-Type", ""), body, url.query)
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.answer is None:
@@ -129,7 +130,8 @@ def _error(status: int, message: str) -> Answer:
     return Answer(status, {"error": {"code": "bad_request", "message": message}})
 
 
-_NO_SUCH_PAGE = Delivery(_error(404, "No service answers this method and path."), None, 0.0)
+def _plain(answer: Answer) -> Delivery:
+    return Delivery(answer, None, 0.0)
 
 
 def _whole(answer: Answer) -> bytes:

@@ -6,10 +6,12 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integrations.effects import Effect
+from integrations.sandbox import describe
+from integrations.sandbox.describe import About, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,30 @@ class Route:
     operation: str
     method: str
     pattern: re.Pattern[str]
+    about: About | None = None
 
     @classmethod
-    def make(cls, operation: str, method: str, path: str) -> Route:
-        return cls(operation, method, re.compile(path.replace("{id}", r"(?P<id>[\w-]+)")))
+    def make(cls, operation: str, method: str, path: str, about: About | None = None) -> Route:
+        return cls(operation, method, re.compile(path.replace("{id}", r"(?P<id>[\w-]+)")), about)
+
+    @property
+    def path(self) -> str:
+        """The path as a template, with `{id}` for the object."""
+        return describe.template(self.pattern.pattern)
+
+    @property
+    def places(self) -> dict[str, str]:
+        """What the template leaves open, and the pattern of each."""
+        return describe.places(self.pattern.pattern)
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH")
+
+    @property
+    def start(self) -> str:
+        """What all its paths begin with."""
+        return re.split(r"[(\\]", self.pattern.pattern)[0]
 
 
 class Service(ABC):
@@ -76,6 +98,18 @@ class Service(ABC):
     """What a key first used for another request is answered with."""
     idempotent = True
     """Whether a repeated key is answered from memory."""
+    needs_key = True
+    """Whether a request that changes something must bring a key."""
+    bearer = False
+    """Whether a token or a key must be sent as a bearer's."""
+    media = describe.JSON
+    """How the bodies that it takes are written."""
+    own_words = False
+    """Whether it says itself what is wrong with a field; then only types are checked for it."""
+    invalid = "invalid_request"
+    """The code of its error for a request that it cannot read."""
+    errors: Schema = describe.record({"error": describe.record({"message": describe.TEXT})})
+    """The form of its errors."""
 
     def __init__(self, numbers: Iterator[int]) -> None:
         self._numbers = numbers
@@ -108,6 +142,19 @@ class Service(ABC):
         number = next(self._numbers)
         return Effect(self.name, kind, object_id, request.key, reference, undoes, number)
 
+    def unfit(self, request: Request) -> Answer | None:
+        """The answer to parameters that are not what the operation is said to take."""
+        key = request.headers.get("idempotency-key")
+        if self.idempotent and key is not None and not re.fullmatch(describe.KEY, key):
+            return self.error(400, self.invalid, "The Idempotency-Key is no key.")
+        routes = (route for route in self.routes if route.operation == request.operation)
+        about = next((route.about for route in routes if route.about is not None), None)
+        if about is None:
+            return None
+        asked = (request.params, request.query)
+        problem = about.problem(*asked, types_only=self.own_words)
+        return self.error(400, self.invalid, problem) if problem else None
+
     def turned_away(self, request: Request) -> Answer | None:
         """An answer that needs no look at the key, such as for a missing one."""
         if request.writes and not request.key:
@@ -120,6 +167,16 @@ class Service(ABC):
             match = route.pattern.fullmatch(path)
             if match and route.method == method:
                 return route.operation, match.groupdict().get("id", "")
+        return None
+
+    def misrouted(self, path: str) -> Answer | None:
+        """The answer to a request that is nearly one of ours; None: it is not."""
+        methods = {route.method for route in self.routes if route.pattern.fullmatch(path)}
+        if methods:
+            answer = self.error(405, "method_not_allowed", "Not with this method.")
+            return replace(answer, headers={"Allow": ", ".join(sorted(methods))})
+        if any(path.startswith(route.start) for route in self.routes):
+            return self.error(404, "not_found", "There is nothing here.")
         return None
 
 

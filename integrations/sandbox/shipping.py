@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.sandbox.describe import TEXT
 from integrations.sandbox.resources import Resource, ResourceService
 from integrations.sandbox.service import new_id
 
@@ -24,7 +25,7 @@ class Shipping(ResourceService):
             undo_path="cancel",
             made="courier_booked",
             undone="courier_cancelled",
-            fields={"address": str},
+            fields={"address": TEXT},
         ),
         Resource(
             path="/shipping/labels",
@@ -35,7 +36,7 @@ class Shipping(ResourceService):
             undo_path="void",
             made="label_printed",
             undone="label_voided",
-            fields={"address": str},
+            fields={"address": TEXT},
         ),
     )
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import schemathesis
 from django.contrib.auth.models import User
+from schemathesis.core.failures import Failure
 from schemathesis.schemas import BaseSchema
 
 from integrations.sagas.order_fulfilment import Order, order_fulfilment
@@ -16,18 +17,16 @@ from project.world import World
 from sagas.api import start
 from sagas.models import HoldKind
 from sagas.operate.catalogue import VERBS
-from sagas.operate.hold import partners
 from sagas.operate.token import issue
 from tests.contract.fuzz import configuration
 
 _RUNS = 60
 _START = "POST /api/sagas/{name}/runs"
-_MORE_THAN_THE_DESCRIPTION_SAYS = {
-    _START: [400],  # the payload must fit the saga
-    "POST /api/runs/{run_id}/mark": [400],  # the step and its result too
+_MUST_FIT_THE_SAGA = {
+    _START: [400],  # the payload
+    "POST /api/runs/{run_id}/mark": [400],  # the result
     "POST /api/runs/{run_id}/skip": [400],
-    "POST /api/runs/{run_id}/retry": [400],
-    "POST /api/signals/{name}/{correlation}": [400],  # no NUL, however deep in the payload
+    "POST /api/runs/{run_id}/retry": [400],  # the payload
 }
 
 
@@ -47,14 +46,20 @@ def our_api(world: World, examples: int, seed: int) -> BaseSchema:
             "body.step": list(order_fulfilment.steps),
             "body.verb": list(VERBS),
             "body.kind": list(HoldKind),
-            "body.target": [order_fulfilment.name, *sorted(partners())],
+            "body.target": [order_fulfilment.name, *_partners()],
         },
-        lenient=_MORE_THAN_THE_DESCRIPTION_SAYS,
+        lenient=_MUST_FIT_THE_SAGA,
     )
     world.environment["SAGAS"] = json.dumps({"API_WRITES_PER_MINUTE": 10**9})
     schema = schemathesis.openapi.from_url(f"{world.web(0)}/api/openapi.json", config=config)
     schema.hook(map_body)
+    schema.hook(filter_failure)
     return schema
+
+
+def _partners() -> list[str]:
+    steps = order_fulfilment.steps.values()
+    return sorted({step.partner for step in steps if step.partner is not None})
 
 
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
@@ -63,6 +68,20 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     if context.operation.label == _START and body == {}:
         return _order().model_dump(mode="json")
     return body
+
+
+def filter_failure(
+    context: schemathesis.HookContext,
+    failure: Failure,
+    case: schemathesis.Case[Any],
+    response: schemathesis.Response,
+) -> bool:
+    """Called by Schemathesis with each failure; gives whether it is one.
+
+    An address that is too long for the web server does not reach the API, and no description can
+    say that nowhere in a document there may be a NUL.
+    """
+    return response.status_code != 414 and "contains a NUL character" not in response.text
 
 
 def _run() -> object:

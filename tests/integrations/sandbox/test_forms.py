@@ -25,7 +25,21 @@ def test_a_body_is_read_as_what_it_says_it_is() -> None:
     assert read_params("application/x-www-form-urlencoded", b"quantity=2", "") == {"quantity": "2"}
 
 
+_NESTED = b'{"a":' * 100_000
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"\xff"])
 def test_a_json_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"Expecting|object|decode"):
         read_params("application/json", body, "")
+
+
+@pytest.mark.parametrize("body", [_NESTED, b'{"a": "\\ud800"}', b'{"a": NaN}'])
+def test_a_json_body_that_cannot_be_kept_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"nested too deeply|no JSON number"):
+        read_params("application/json", body, "")
+
+
+def test_a_name_with_a_value_cannot_have_fields_too() -> None:
+    with pytest.raises(ValueError, match="metadata is given both as a value and as fields"):
+        nest("metadata=a&metadata[reference]=b")
