@@ -40,8 +40,8 @@ BusinessKey = Annotated[
         "other services' keys it never expires.",
     ),
 ]
-CancelReason = Annotated[
-    str, Query(min_length=1, max_length=1000, description="why; kept in the audit")
+CancelReason = Annotated[  # so long that it fits into an address, which encodes it
+    str, Query(min_length=1, max_length=300, description="why; kept in the audit")
 ]
 _NONE: list[str] = []
 _ASKED = "asked for through the API"
