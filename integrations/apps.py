@@ -12,3 +12,7 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import receivers  # noqa: F401  # each registers what it handles
+        from integrations.webhooks import hint
+        from sagas.signals import swept
+
+        swept.connect(hint.after_sweep)

@@ -12,9 +12,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import notifications
-from integrations.errors import NotAsked, PartnerRefused, PartnerUnavailable, PartnerUnknown
 from integrations.sagas.order_fulfilment import A_DAY
-from sagas.api import Errors, NotApplied, Redacted, Retry, Run, Saga, step, wait_for
+from integrations.sagas.outcomes import PARTNER_ERRORS
+from sagas.api import NotApplied, Redacted, Retry, Run, Saga, step, wait_for
 
 DELIVERED = "parcel.delivered"
 """The signal that the parcel has arrived; its payload says when."""
@@ -98,8 +98,6 @@ def _mail(run: Run[Parcel], subject: str, text: str) -> notifications.Sent:
 parcel_delivery = Saga(
     "parcel-delivery",
     payload=Parcel,
-    errors=Errors(
-        wait=NotAsked, retry=PartnerUnavailable, refused=PartnerRefused, unknown=PartnerUnknown
-    ),
+    errors=PARTNER_ERRORS,
     steps=[_arrival, confirm_arrival, admit_delay],
 )

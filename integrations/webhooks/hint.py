@@ -32,6 +32,11 @@ def send() -> bool:
     return True
 
 
+def after_sweep(**_: object) -> None:
+    """What a worker does about it each second."""
+    send_if_late()
+
+
 def send_if_late() -> bool:
     """Tell a worker if an event waits of which none seems to know."""
     return inbox.late() and send()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from integrations.models import PartnerObject, WebhookEvent
+from integrations.webhooks import envelopes, inbox
+from integrations.webhooks.work import work
+from tests.integrations.webhooks.senders import received
+
+pytestmark = pytest.mark.django_db
+
+
+def told(stage: str, at: int, name: str = "lifecyclestage") -> dict[str, object]:
+    return {
+        "eventId": at,
+        "subscriptionType": "contact.propertyChange",
+        "objectId": 123,
+        "occurredAt": at,
+        "propertyName": name,
+        "propertyValue": stage,
+    }
+
+
+def keep(*events: dict[str, object]) -> None:
+    inbox.keep(envelopes.hubspot("hubspot", received(json.dumps(events).encode(), {})))
+
+
+def test_the_newest_stage_of_a_contact_is_kept_by_the_millisecond() -> None:
+    keep(told("customer", 1_002), told("lead", 1_001), told("opportunity", 1_000))
+    work()
+    known = PartnerObject.objects.get()
+    assert (known.subject, known.state) == ("contact 123", {"lifecyclestage": "customer"})
+    assert known.as_of == datetime.fromtimestamp(1.002, UTC)
+
+
+def test_of_what_else_changes_nothing_is_kept() -> None:
+    keep(told("ann@example.com", 1_000, "email"))
+    work()
+    assert not PartnerObject.objects.exists()
+    assert WebhookEvent.objects.get().note == "Only lifecyclestage is kept."
