@@ -1,14 +1,15 @@
-"""The order form. What it lets through, the saga accepts: its rules are the payload's."""
+"""The shop's forms. What they let through, the saga accepts: its rules are the payload's."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from django import forms
 from pydantic import ValidationError
 
 from integrations.models import CATALOGUE, CURRENCY, Order, price
+from integrations.sagas.customer_registration import Registration
 
 #: The payment partner's tokens for cards that behave in a known way.
 TEST_CARDS = (
@@ -20,7 +21,26 @@ TEST_CARDS = (
 )
 
 
-class OrderForm(forms.Form):
+class PayloadForm(forms.Form):
+    """A form that starts a saga, whose payload judges it; sent twice, it starts one run."""
+
+    submission = forms.UUIDField(
+        widget=forms.HiddenInput,
+        initial=uuid4,
+        error_messages=dict.fromkeys(("required", "invalid"), "Please load this page anew."),
+    )
+
+    def again(self) -> Self:
+        """The same entries, as a new form that starts anew."""
+        return type(self)(initial={**self.cleaned_data, "submission": uuid4()})
+
+    def _take_over(self, refused: ValidationError) -> None:
+        for problem in refused.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else None
+            self.add_error(field if field in self.fields else None, problem["msg"])
+
+
+class OrderForm(PayloadForm):
     """What a customer fills in. `order` is the order it describes, once it is valid."""
 
     sku = forms.ChoiceField(
@@ -40,11 +60,6 @@ class OrderForm(forms.Form):
     payment_method = forms.ChoiceField(
         label="Test card", choices=TEST_CARDS, help_text="No money moves."
     )
-    submission = forms.UUIDField(
-        widget=forms.HiddenInput,
-        initial=uuid4,
-        error_messages=dict.fromkeys(("required", "invalid"), "Please load this page anew."),
-    )
 
     order: Order
 
@@ -61,12 +76,28 @@ class OrderForm(forms.Form):
             self._take_over(refused)
         return data
 
-    def again(self) -> OrderForm:
-        """The same entries, as a new form that orders anew."""
-        initial = {**self.cleaned_data, "submission": uuid4()}
-        return OrderForm(initial=initial)
 
-    def _take_over(self, refused: ValidationError) -> None:
-        for problem in refused.errors():
-            field = str(problem["loc"][0]) if problem["loc"] else None
-            self.add_error(field if field in self.fields else None, problem["msg"])
+class RegistrationForm(PayloadForm):
+    """What somebody fills in to sign up. `registration` is the saga's payload, once it is valid."""
+
+    name = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    email = forms.EmailField(
+        label="E-mail",
+        help_text="You sign in with it. You choose a password when the account is ready.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+    registration: Registration
+
+    def clean(self) -> dict[str, Any]:
+        """Build the saga's payload, and let it judge."""
+        data = self.cleaned_data
+        if self.errors:
+            return data
+        try:
+            self.registration = Registration(
+                registration_id=data["submission"], name=data["name"], email=data["email"]
+            )
+        except ValidationError as refused:
+            self._take_over(refused)
+        return data

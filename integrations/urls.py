@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations.views import orders, webhooks
+from integrations.views import orders, registrations, webhooks
 
 app_name = "shop"
 
@@ -11,5 +11,16 @@ urlpatterns = [
     path("orders/", orders.orders, name="orders"),
     path("orders/<uuid:order_id>/", orders.order_page, name="order"),
     path("orders/<uuid:order_id>/progress", orders.progress, name="progress"),
+    path("sign-up/", registrations.sign_up, name="sign-up"),
+    path(
+        "registrations/<uuid:registration_id>/",
+        registrations.registration_page,
+        name="registration",
+    ),
+    path(
+        "registrations/<uuid:registration_id>/progress",
+        registrations.progress,
+        name="registration-progress",
+    ),
     path("webhooks/<str:source>", webhooks.receive, name="webhook"),
 ]

@@ -8,14 +8,15 @@ from django.contrib.admin.views.decorators import staff_member_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.cache import get_conditional_response, patch_cache_control
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from integrations.forms import OrderForm
 from integrations.models import SAGA, Order, key_of
 from integrations.sagas.order_fulfilment import order_fulfilment
-from integrations.views.progress import progress_of
+from integrations.views.watching import changed, watched
+from integrations.views.wording import ORDER
 from sagas.api import start
 from sagas.models import Run
 
@@ -56,21 +57,18 @@ def place(order: Order) -> Order:
 def order_page(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """One order and how it stands, for whoever has the link."""
     order = get_object_or_404(Order, pk=order_id)
-    run = _run_of(order_id)
-    context = {"order": order, "etag": _etag(run), "progress": _progress(run)}
-    return _current(render(request, "integrations/order.html", context))
+    context = {
+        "order": order,
+        "page_url": reverse("shop:order", args=[order_id]),
+        "progress_url": reverse("shop:progress", args=[order_id]),
+    }
+    return watched(request, _run_of(order_id), ORDER, "integrations/order.html", context)
 
 
 @require_safe
 def progress(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """How an order stands, as the part of its page that changes; 304 while it has not."""
-    run = _run_of(order_id)
-    unchanged = get_conditional_response(request, etag=_etag(run))
-    if unchanged is not None:
-        return _current(unchanged)
-    response = render(request, "integrations/progress.html", {"progress": _progress(run)})
-    response["ETag"] = _etag(run)
-    return _current(response)
+    return changed(request, _run_of(order_id), ORDER)
 
 
 @never_cache
@@ -94,17 +92,3 @@ def _form_page(
 
 def _run_of(order_id: UUID) -> Run:
     return get_object_or_404(Run, saga=SAGA, business_key=key_of(order_id))
-
-
-def _progress(run: Run) -> object:
-    return progress_of(run, list(run.steps.all()))
-
-
-def _etag(run: Run) -> str:
-    return f'"{run.pk.hex}-{run.revision}"'
-
-
-def _current(response: HttpResponse) -> HttpResponse:
-    """Let browsers keep it, but ask each time."""
-    patch_cache_control(response, private=True, no_cache=True)
-    return response

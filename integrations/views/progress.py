@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,16 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What a customer reads about a saga's runs: each step's phrases, and for each status of a run
+    a headline and a sentence.
+    """
+
+    steps: Mapping[str, Phrases]
+    summaries: Mapping[RunStatus, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One step on the page. `mark` is one of MARKS, `due` when it is tried next."""
 
@@ -39,78 +49,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How an order stands. `final`: nothing will change any more."""
+    """How a run stands. `final`: nothing will change any more."""
 
     headline: str
     detail: str
     lines: Sequence[Line]
     final: bool
 
-
-PHRASES = {
-    "reserve_stock": Phrases(
-        "Reserve the items",
-        "Reserving the items",
-        "The items are reserved",
-        "The items could not be reserved",
-        "Putting the items back",
-        "The items are back on the shelf",
-    ),
-    "authorize_payment": Phrases(
-        "Check the card",
-        "Checking the card",
-        "The card is accepted",
-        "The card was not accepted",
-        "Releasing the amount held on the card",
-        "The amount held on the card is released",
-    ),
-    "capture_payment": Phrases(
-        "Take the payment",
-        "Taking the payment",
-        "The payment is made",
-        "The payment could not be taken",
-    ),
-    "book_courier": Phrases(
-        "Book the courier",
-        "Booking the courier",
-        "The courier is booked",
-        "The courier could not be booked",
-    ),
-    "print_label": Phrases(
-        "Print the label",
-        "Printing the label",
-        "The label is printed",
-        "The label could not be printed",
-    ),
-    "notify_customer": Phrases(
-        "Send you the tracking number",
-        "Sending you the tracking number",
-        "The tracking number is in your mail",
-        "The mail with the tracking number could not be sent",
-    ),
-}
-
-SUMMARIES = {
-    RunStatus.PENDING: ("We have your order", "We start on it in a moment."),
-    RunStatus.RUNNING: (
-        "We are working on your order",
-        "You may close this page: the order goes on without it.",
-    ),
-    RunStatus.COMPENSATING: (
-        "Your order cannot be fulfilled",
-        "We are undoing what was done. You pay nothing.",
-    ),
-    RunStatus.NEEDS_ATTENTION: (
-        "Your order needs a closer look",
-        "One of our people looks into it. You need not do anything.",
-    ),
-    RunStatus.SUCCEEDED: ("Your order is on its way", "Thank you for buying from us."),
-    RunStatus.COMPENSATED: (
-        "Your order was not fulfilled",
-        "Everything was undone. You paid nothing.",
-    ),
-    RunStatus.RESOLVED: ("Your order is closed", "One of our people settled it."),
-}
 
 MARKS = {
     "next": "to do",
@@ -127,20 +72,22 @@ _UNDER_WAY = {StepStatus.READY, StepStatus.IN_FLIGHT, StepStatus.WAITING, StepSt
 _AHEAD = {RunStatus.PENDING, RunStatus.RUNNING, RunStatus.NEEDS_ATTENTION}
 
 
-def progress_of(run: Run, steps: Sequence[Step]) -> Progress:
+def progress_of(run: Run, steps: Sequence[Step], wording: Wording) -> Progress:
     """How a run stands, in words. `steps` are its rows, of both directions."""
     status = RunStatus(run.status)
-    headline, detail = SUMMARIES[status]
+    headline, detail = wording.summaries[status]
     undoings = {row.name: row for row in steps if row.direction == Direction.BACKWARD}
     forward = sorted(
         (row for row in steps if row.direction == Direction.FORWARD), key=lambda r: r.position
     )
-    lines = [_line(row, undoings.get(row.name), ahead=status in _AHEAD) for row in forward]
+    ahead = status in _AHEAD
+    lines = [
+        _line(wording.steps[row.name], row, undoings.get(row.name), ahead=ahead) for row in forward
+    ]
     return Progress(headline, detail, lines, status in TERMINAL_RUNS)
 
 
-def _line(row: Step, undoing: Step | None, *, ahead: bool) -> Line:
-    phrases = PHRASES[row.name]
+def _line(phrases: Phrases, row: Step, undoing: Step | None, *, ahead: bool) -> Line:
     if undoing is not None:
         return _undoing(phrases, undoing)
     if row.status == StepStatus.SUCCEEDED:

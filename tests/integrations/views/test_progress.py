@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 
 from integrations.sagas.order_fulfilment import order_fulfilment
-from integrations.views.progress import MARKS, PHRASES, SUMMARIES, Line, progress_of
+from integrations.views.progress import MARKS, Line, progress_of
+from integrations.views.wording import ORDER
 from sagas.models import Run, Step
 from sagas.states import TERMINAL_RUNS, Direction, RunStatus, StepStatus
 
@@ -24,30 +25,19 @@ def row(
 
 
 def line_of(*rows: Step, run: RunStatus = RunStatus.RUNNING) -> Line:
-    (line,) = progress_of(Run(status=run), rows).lines
+    (line,) = progress_of(Run(status=run), rows, ORDER).lines
     return line
-
-
-def test_every_step_and_every_status_has_words() -> None:
-    assert set(PHRASES) == set(order_fulfilment.steps)
-    assert set(SUMMARIES) == set(RunStatus)
-
-
-def test_every_step_that_can_be_undone_has_words_for_it() -> None:
-    undoable = {s.name for s in order_fulfilment.steps.values() if s.compensation}
-    assert {name for name, phrases in PHRASES.items() if phrases.undoing} == undoable
-    assert {name for name, phrases in PHRASES.items() if phrases.undone} == undoable
 
 
 @pytest.mark.parametrize("status", RunStatus)
 def test_the_page_stops_asking_just_when_nothing_will_change(status: RunStatus) -> None:
-    assert progress_of(Run(status=status), []).final == (status in TERMINAL_RUNS)
+    assert progress_of(Run(status=status), [], ORDER).final == (status in TERMINAL_RUNS)
 
 
 def test_steps_stand_in_the_sagas_order_however_they_are_read() -> None:
     rows = [row(name) for name in order_fulfilment.steps]
-    texts = [line.text for line in progress_of(Run(status="succeeded"), rows[::-1]).lines]
-    assert texts == [PHRASES[name].done for name in order_fulfilment.steps]
+    texts = [line.text for line in progress_of(Run(status="succeeded"), rows[::-1], ORDER).lines]
+    assert texts == [ORDER.steps[name].done for name in order_fulfilment.steps]
 
 
 def test_whatever_a_row_says_its_line_has_words() -> None:
@@ -80,7 +70,7 @@ def test_an_open_question_is_told_as_one() -> None:
 def test_a_step_that_is_undone_is_not_told_as_done() -> None:
     undone = row(direction=Direction.BACKWARD)
     line = line_of(row(), undone, run=RunStatus.COMPENSATED)
-    assert (line.text, line.mark) == (PHRASES["reserve_stock"].undone, "undone")
+    assert (line.text, line.mark) == (ORDER.steps["reserve_stock"].undone, "undone")
 
 
 @pytest.mark.parametrize("status", [StepStatus.PENDING, StepStatus.READY, StepStatus.IN_FLIGHT])

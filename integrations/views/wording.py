@@ -1,0 +1,147 @@
+"""What customers read about the runs of each saga of the shop."""
+
+from __future__ import annotations
+
+from integrations.views.progress import Phrases, Wording
+from sagas.states import RunStatus
+
+ORDER = Wording(
+    steps={
+        "reserve_stock": Phrases(
+            "Reserve the items",
+            "Reserving the items",
+            "The items are reserved",
+            "The items could not be reserved",
+            "Putting the items back",
+            "The items are back on the shelf",
+        ),
+        "authorize_payment": Phrases(
+            "Check the card",
+            "Checking the card",
+            "The card is accepted",
+            "The card was not accepted",
+            "Releasing the amount held on the card",
+            "The amount held on the card is released",
+        ),
+        "capture_payment": Phrases(
+            "Take the payment",
+            "Taking the payment",
+            "The payment is made",
+            "The payment could not be taken",
+        ),
+        "book_courier": Phrases(
+            "Book the courier",
+            "Booking the courier",
+            "The courier is booked",
+            "The courier could not be booked",
+        ),
+        "print_label": Phrases(
+            "Print the label",
+            "Printing the label",
+            "The label is printed",
+            "The label could not be printed",
+        ),
+        "notify_customer": Phrases(
+            "Send you the tracking number",
+            "Sending you the tracking number",
+            "The tracking number is in your mail",
+            "The mail with the tracking number could not be sent",
+        ),
+    },
+    summaries={
+        RunStatus.PENDING: ("We have your order", "We start on it in a moment."),
+        RunStatus.RUNNING: (
+            "We are working on your order",
+            "You may close this page: the order goes on without it.",
+        ),
+        RunStatus.COMPENSATING: (
+            "Your order cannot be fulfilled",
+            "We are undoing what was done. You pay nothing.",
+        ),
+        RunStatus.NEEDS_ATTENTION: (
+            "Your order needs a closer look",
+            "One of our people looks into it. You need not do anything.",
+        ),
+        RunStatus.SUCCEEDED: ("Your order is on its way", "Thank you for buying from us."),
+        RunStatus.COMPENSATED: (
+            "Your order was not fulfilled",
+            "Everything was undone. You paid nothing.",
+        ),
+        RunStatus.RESOLVED: ("Your order is closed", "One of our people settled it."),
+    },
+)
+
+REGISTRATION = Wording(
+    steps={
+        "create_account": Phrases(
+            "Make your account",
+            "Making your account",
+            "Your account is made",
+            "The account could not be made",
+            "Deleting the account",
+            "The account is deleted",
+        ),
+        "create_customer": Phrases(
+            "Set up billing",
+            "Setting up billing",
+            "Billing is set up",
+            "Billing could not be set up",
+            "Removing what was set up for billing",
+            "What was set up for billing is removed",
+        ),
+        "create_contact": Phrases(
+            "Save your contact details",
+            "Saving your contact details",
+            "Your contact details are saved",
+            "Your contact details could not be saved",
+            "Deleting your contact details",
+            "Your contact details are deleted",
+        ),
+        "enable_account": Phrases(
+            "Open your account",
+            "Opening your account",
+            "Your account is open",
+            "Your account could not be opened",
+        ),
+        "send_welcome": Phrases(
+            "Mail you how to sign in",
+            "Mailing you how to sign in",
+            "How to sign in is in your mail",
+            "The mail about how to sign in could not be sent",
+        ),
+        "record_sign_up": Phrases(
+            "Count our customers",
+            "Counting our customers",
+            "You are counted",
+            "You could not be counted, which changes nothing for you",
+        ),
+        "tell_team": Phrases(
+            "Tell our people",
+            "Telling our people",
+            "Our people know of a new customer",
+            "Our people could not be told, which changes nothing for you",
+        ),
+    },
+    summaries={
+        RunStatus.PENDING: ("We have your registration", "We start on it in a moment."),
+        RunStatus.RUNNING: (
+            "We are setting up your account",
+            "You may close this page: it goes on without it.",
+        ),
+        RunStatus.COMPENSATING: (
+            "You could not be registered",
+            "We are deleting what we had noted about you.",
+        ),
+        RunStatus.NEEDS_ATTENTION: (
+            "Your registration needs a closer look",
+            "One of our people looks into it. You need not do anything.",
+        ),
+        RunStatus.SUCCEEDED: ("Welcome! Your account is ready", "Your mail says how to sign in."),
+        RunStatus.COMPENSATED: (
+            "You could not be registered",
+            "Nothing of what you entered is left with our partners. "
+            "If you have an account already, sign in with it.",
+        ),
+        RunStatus.RESOLVED: ("Your registration is closed", "One of our people settled it."),
+    },
+)
