@@ -21,7 +21,7 @@ from sagas.conf import conf
 from sagas.define import registry
 from sagas.errors import SagaError
 from sagas.models import Hold, HoldKind
-from sagas.operate.access import Right
+from sagas.operate.access import Holder, Right
 from sagas.operate.held import visible_holds
 from sagas.operate.hold import hold, lift, waiting_under
 from sagas.operate.holding import partners
@@ -121,7 +121,7 @@ class HoldAdmin(HistoryAdmin):
         form = LiftForm(request.POST or None, initial={"per_second": conf().DRAIN_PER_SECOND})
         if request.method == "POST" and form.is_valid() and self._lifted(request, placed, form):
             return redirect("admin:sagas_hold_change", placed.pk)
-        shown_form = form if placed.lifted_at is None and _may_lift(request, placed) else None
+        shown_form = form if placed.lifted_at is None and may_lift(request.user, placed) else None
         title = f"Hold on {placed.kind} {line(placed.target)}"
         context = {"title": title, "facts": _facts(placed), "form": shown_form, "button": "Lift"}
         return self._page(request, context, form)
@@ -132,11 +132,13 @@ class HoldAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state(self, placed: Hold) -> str:
-        return "‖ in force" if placed.lifted_at is None else f"lifted by {placed.lifted_by}"
+        if placed.lifted_at is not None:
+            return f"lifted by {placed.lifted_by}"
+        return "‖ in force" if placed.probe is None else "‖ in force, lets one run through"
 
     @admin.display(description="by")
     def by(self, placed: Hold) -> str:
-        return line(placed.placed_by)
+        return line(placed.placer)
 
     @admin.display(description="since (UTC)")
     def since(self, placed: Hold) -> str:
@@ -166,6 +168,11 @@ class HoldAdmin(HistoryAdmin):
         return TemplateResponse(request, "admin/sagas/decide.html", context, status=status)
 
 
+def may_lift(user: Holder, placed: Hold) -> bool:
+    """Whether a user is offered to lift a hold; the verb checks more."""
+    return user.has_perm(Right.CHANGE if placed.kind == HoldKind.RUN else Right.HOLD)
+
+
 def _targets() -> dict[str, set[str]]:
     return {
         HoldKind.SAGA: {saga.name for saga in registry.all_sagas()},
@@ -174,23 +181,24 @@ def _targets() -> dict[str, set[str]]:
     }
 
 
-def _may_lift(request: HttpRequest, placed: Hold) -> bool:
-    right = Right.CHANGE if placed.kind == HoldKind.RUN else Right.HOLD
-    return request.user.has_perm(right)
-
-
 def _facts(placed: Hold) -> list[tuple[str, object]]:
     target: object = shown(placed.target)
     if placed.kind == HoldKind.RUN:
         target = run_link(placed.target, placed.target)
     facts = [
         (str(placed.kind).title(), target),
-        ("Placed by", shown(f"{placed.placed_by}, {moment(placed.placed_at)[:19]} UTC")),
+        ("Placed by", shown(f"{placed.placer}, {moment(placed.placed_at)[:19]} UTC")),
         ("Because", shown(placed.reason)),
     ]
     if placed.lifted_at is not None:
         lifted = f"{placed.lifted_by}, {moment(placed.lifted_at)[:19]} UTC"
         return [*facts, ("Lifted by", shown(lifted))]
+    if placed.probe is not None:
+        since = f"since {moment(placed.probed_at)[:19]} UTC" if placed.probed_at else ""
+        through = format_html("{} {}", run_link(placed.probe, placed.probe), since)
+        facts.append(("Lets through", through))
+    if placed.source:
+        facts.append(("Lifted", f"by {placed.source} itself, or here: then it tries the partner"))
     return [*facts, ("Runs that wait for it", f"{waiting_under(placed):,} (1,000 at most)")]
 
 

@@ -16,6 +16,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from sagas.admin.badge import badge
+from sagas.admin.hold import may_lift
 from sagas.admin.living import living
 from sagas.admin.rows import text
 from sagas.admin.run_page.words import length
@@ -92,7 +93,9 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
         ],
         "alive": sum(worker.alive for worker in seen.workers),
         "lost": sum(not worker.alive for worker in seen.workers),
-        "holds": [{**_hold(held.hold, seen.now), "waiting": held.waiting} for held in seen.holds],
+        "holds": [
+            {**_hold(user, held.hold, seen.now), "waiting": held.waiting} for held in seen.holds
+        ],
         "holds_page": address("sagas_hold_changelist"),
         "approvals": [
             {
@@ -170,13 +173,20 @@ def _run(run: Run, now: datetime) -> dict[str, Any]:
     }
 
 
-def _hold(hold: Hold, now: datetime) -> dict[str, Any]:
+def _hold(user: Any, hold: Hold, now: datetime) -> dict[str, Any]:
+    page = address("sagas_hold_change", hold.pk)
+    through = None
+    if hold.probe is not None:
+        link = reverse("admin:sagas_run_change", args=[hold.probe])
+        through = {"link": link, "age": ago(hold.probed_at or hold.placed_at, now)}
     return {
         "kind": hold.kind,
         "target": text(hold.target),
-        "link": address("sagas_hold_change", hold.pk),
+        "link": page,
+        "lift": page if may_lift(user, hold) else "",
         "reason": text(hold.reason),
-        "by": text(hold.placed_by),
+        "by": text(hold.placer),
+        "through": through,
         "age": ago(hold.placed_at, now),
     }
 

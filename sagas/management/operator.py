@@ -60,7 +60,7 @@ def lift_hold(options: Options) -> str:
 
 def list_holds(options: Options) -> str:
     """The holds that are in force."""
-    heads = ("HOLD", "WHAT", "SINCE (UTC)", "BY", "BECAUSE")
+    heads = ("HOLD", "WHAT", "SINCE (UTC)", "BY", "LETS THROUGH", "BECAUSE")
     return table(heads, [_row(placed) for placed in in_force()])
 
 
@@ -72,7 +72,8 @@ def list_requests(options: Options) -> str:
 
 def _row(placed: Hold) -> tuple[object, ...]:
     since = f"{placed.placed_at:%Y-%m-%d %H:%M:%S}"
-    return (placed.pk, str(placed), since, placed.placed_by, placed.reason)
+    through = "one run" if placed.probe is not None else "-"
+    return (placed.pk, str(placed), since, placed.placer, through, placed.reason)
 
 
 def _arguments(name: str, options: Options) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class HoldState(Schema):
     id: int
     kind: HoldKind
     target: str
+    source: str = Field(description="the automatism that placed it; empty: a person")
     reason: str
     placed_by: str
     placed_at: datetime
@@ -90,6 +91,7 @@ def _state(placed: models.Hold) -> HoldState:
         id=placed.pk,
         kind=HoldKind(placed.kind),
         target=placed.target,
+        source=placed.source,
         reason=placed.reason,
         placed_by=placed.placed_by,
         placed_at=placed.placed_at,

@@ -28,7 +28,7 @@ def coming(facts: Facts) -> list[SafeString]:
 
 
 def _by_itself(facts: Facts) -> list[SafeString]:
-    told = [_held(hold) for hold in facts.holds]
+    told = [*map(_held, facts.holds), *map(_passed, facts.passes)]
     expected = facts.sight.expected
     if not expected and not told:
         return [_quiet(facts)]
@@ -62,9 +62,21 @@ def _held(hold: Hold) -> SafeString:
         address("sagas_hold_change", hold.pk),
         hold.kind,
         shown(hold.target, 200),
-        shown(hold.placed_by, 150),
+        shown(hold.placer, 150),
         clock(hold.placed_at),
         shown(hold.reason, 500),
+    )
+
+
+def _passed(hold: Hold) -> SafeString:
+    return format_html(
+        '<strong>Let through</strong>: the <a href="{}">hold on {} {}</a>, by {}, does not stop '
+        "this run{}: it finds out whether the partner is back.",
+        address("sagas_hold_change", hold.pk),
+        hold.kind,
+        shown(hold.target, 200),
+        shown(hold.placer, 150),
+        f" since {clock(hold.probed_at)}" if hold.probed_at else "",
     )
 
 

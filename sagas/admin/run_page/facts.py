@@ -41,7 +41,8 @@ class Facts:
     Attributes:
         saga: the definition, if this code can continue the run with it.
         gone: why it cannot, in a sentence.
-        holds: those in force that cover the run or a step whose turn it is.
+        holds: those in force that cover the run or a step whose turn it is ...
+        passes: ... and those that let just this run through.
         alike: how many other runs of the same error group need attention, at most ``MANY``.
         reveal: whether redacted fields are shown.
         asked: what waits for a second person.
@@ -56,6 +57,7 @@ class Facts:
     alike: int
     reveal: bool
     asked: Sequence[Approval] = ()
+    passes: Sequence[Hold] = ()
 
     @property
     def sight(self) -> Sight:
@@ -82,10 +84,12 @@ def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
     saga = None if gone else registry.get(run.saga, run.version)
     now: datetime = (steps[0] if steps else run).now  # type: ignore[union-attr]  # annotated
     over = run.finished_at is not None
-    holds = [] if over else _holds(run, steps, saga)
+    held = [] if over else _holds(run, steps, saga)
+    holds = [hold for hold in held if hold.probe != run.id]
+    passes = [hold for hold in held if hold.probe == run.id]
     asked = [] if over else list(pending(run.id)[:_ASKED])
     reveal = reveals(request, run.saga)
-    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal, asked)
+    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal, asked, passes)
 
 
 def read(run_id: UUID) -> tuple[Run, Sequence[Step]] | None:

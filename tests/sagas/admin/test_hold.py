@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.db.models.functions import Now
 from django.test import Client
 
+from sagas.api import hold_partner, let_one_through
 from sagas.models import AuditEntry, Hold
 from sagas.operate.pause import pause
 from tests.sagas.admin.people import scoped
@@ -136,3 +138,39 @@ def test_holds_of_other_sagas_are_not_shown(client: Client) -> None:
     assert "theirs" not in html
     page = client.get(f"{PAGE}{theirs.pk}/change/", follow=True)
     assert "There is no hold" in said(page)
+
+
+def test_what_an_automatism_holds_says_so_and_is_lifted_here(
+    operator: Client, known: Known
+) -> None:
+    saga = known(flow([Actor().step("a", partner="bank")]))
+    hold_partner("bank", source="circuit-breaker", reason="open after 5 failures")
+    hold = Hold.objects.get()
+    rows = text(operator, PAGE)
+    assert "in force circuit-breaker (automatic)" in rows
+    assert "open after 5 failures" in rows
+    run_id = begun(saga)
+    let_one_through("bank", source="circuit-breaker")
+    assert "in force, lets one run through" in text(operator, PAGE)
+    page = f"{PAGE}{hold.pk}/change/"
+    told = text(operator, page)
+    assert "Placed by circuit-breaker (automatic), " in told
+    assert f"Lets through {run_id} since " in told
+    assert "by circuit-breaker itself, or here" in told
+    assert f'href="/admin/sagas/run/{run_id}/change/"' in operator.get(page).content.decode()
+    operator.post(page, {"reason": "it is back", "per_second": "5"})
+    hold.refresh_from_db()
+    assert hold.lifted_by == "ann"
+    assert "Lets through" not in text(operator, page)
+
+
+def test_a_person_holds_a_partner_that_the_system_holds(operator: Client, known: Known) -> None:
+    known(flow([Actor().step("a", partner="bank")]))
+    hold_partner("bank", source="circuit-breaker", reason="open")
+    assert said(placed(operator, "partner:bank")).startswith("Held: partner bank")
+    assert Hold.objects.filter(lifted_at=None).count() == 2
+
+
+def text(client: Client, address: str) -> str:
+    """A page's words."""
+    return " ".join(re.sub(r"<[^>]*>", " ", client.get(address).content.decode()).split())

@@ -92,6 +92,24 @@ def test_every_part_tells_what_there_is(viewer: Client) -> None:
     assert part(shown, "sagas").count("<svg") == 2
 
 
+def test_a_hold_of_an_automatism_is_told_as_such_and_lifted_by_who_may(
+    viewer: Client, client: Client
+) -> None:
+    through = run("probe")
+    held = Hold.objects.create(
+        kind="partner", target="bank", reason="open", placed_by="system:circuit-breaker",
+        source="circuit-breaker", probe=through.pk, probed_at=timezone.now(),
+    )  # fmt: skip
+    shown = " ".join(part(html(viewer), "holds").split())
+    assert "by <bdi>circuit-breaker (automatic)</bdi>" in shown
+    assert f'<a href="/admin/sagas/run/{through.pk}/change/">one run</a> was let through' in shown
+    assert "Lift" not in shown
+    client.force_login(User.objects.create_superuser("root"))
+    shown = " ".join(part(html(client), "holds").split())
+    link = f'<a href="/admin/sagas/hold/{held.pk}/change/">Lift<span class="visually-hidden">'
+    assert link in shown
+
+
 def test_every_part_tells_when_there_is_nothing(viewer: Client) -> None:
     shown = html(viewer)
     for name, words in (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from sagas.api import hold_partner, let_one_through
 from sagas.define.outcome import Refused, Unknown
 from sagas.models import AuditEntry, Event
 from tests.sagas.flows import flow, pivot
@@ -120,3 +122,13 @@ def test_a_queue_is_held_listed_and_let_go(known: Known, actor: Actor) -> None:
     assert "the bank is down" not in said("holds")
     with pytest.raises(CommandError, match="paymants"):
         said("hold", "queue", "paymants", "--reason", "x")
+
+
+def test_a_hold_of_an_automatism_is_listed_as_such_and_let_go(known: Known, actor: Actor) -> None:
+    begun(known(flow([actor.step("a", partner="bank")])))
+    placed = hold_partner("bank", source="circuit-breaker", reason="open after 5 failures")
+    assert placed is not None
+    assert re.search(r"circuit-breaker \(automatic\) +- +open after", said("holds"))
+    let_one_through("bank", source="circuit-breaker")
+    assert re.search(r"circuit-breaker \(automatic\) +one run +open", said("holds"))
+    assert said("lift", placed.pk, "--reason", "x").startswith(f"Lifted hold {placed.pk}: 0 runs")

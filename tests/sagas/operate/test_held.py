@@ -59,3 +59,16 @@ def test_a_hold_that_was_lifted_covers_nothing() -> None:
     place("saga", "flow", lifted_at=ago(seconds=1), lifted_by="ann")
     a_run()
     assert keys() == []
+
+
+def test_the_run_that_a_hold_lets_through_is_not_held_by_it(
+    known: Callable[[Definition], Definition],
+) -> None:
+    known(flow([simple("a", partner="bank")]))
+    through, other = a_run("through"), a_run("other")
+    for run in (through, other):
+        a_step(run)
+    place("partner", "bank", source="circuit-breaker", probe=through.pk)
+    assert keys() == ["other"]
+    place("partner", "bank")
+    assert keys() == ["other", "through"]

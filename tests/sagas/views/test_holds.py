@@ -6,8 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from sagas.api import hold_partner
 from sagas.models import Hold
 from sagas.operate.access import Right
+from tests.sagas.flows import flow
+from tests.sagas.stage import Actor, Known
 from tests.sagas.views.callers import Caller, MakeCaller
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
@@ -49,4 +52,22 @@ def test_to_hold_a_queue_needs_its_own_right(caller_with: MakeCaller) -> None:
     answer = operator.post("/api/holds", QUEUE)
     assert answer.status_code == 403
     assert "sagas.add_hold" in answer.json()["detail"]
+    assert not Hold.objects.exists()
+
+
+def test_what_an_automatism_holds_is_listed_with_its_source_and_lifted_by_who_may(
+    caller: Caller, known: Known
+) -> None:
+    known(flow([Actor().step("a", partner="bank")]))
+    hold_partner("bank", source="circuit-breaker", reason="open")
+    (listed,) = caller.get("/api/holds").json()
+    assert (listed["source"], listed["placed_by"]) == ("circuit-breaker", "system:circuit-breaker")
+    answer = caller.post(f"/api/holds/{listed['id']}/lift", {"reason": "try it"})
+    assert answer.status_code == 202
+    assert caller.get("/api/holds").json() == []
+
+
+def test_nobody_places_a_hold_in_the_name_of_an_automatism(caller: Caller) -> None:
+    answer = caller.post("/api/holds", {**QUEUE, "source": "circuit-breaker"})
+    assert answer.status_code == 400
     assert not Hold.objects.exists()

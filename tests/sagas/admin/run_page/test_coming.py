@@ -20,10 +20,14 @@ def after(seconds: float) -> datetime:
 
 
 def told(
-    *steps: Step, holds: tuple[Hold, ...] = (), code: Definition | None = None, **run: Any
+    *steps: Step,
+    holds: tuple[Hold, ...] = (),
+    passes: tuple[Hold, ...] = (),
+    code: Definition | None = None,
+    **run: Any,
 ) -> list[str]:
     row = Run(**{"saga": "flow", "version": 1, "status": "running", "created_at": NOW, **run})
-    facts = Facts(row, steps, NOW, code, "", holds, 0, reveal=False)
+    facts = Facts(row, steps, NOW, code, "", holds, 0, reveal=False, passes=passes)
     return [strip_tags(sentence) for sentence in coming(facts)]
 
 
@@ -107,6 +111,19 @@ def test_a_hold_is_told_first_with_its_reason_and_explains_why_nothing_is_taken(
     assert told(step("ready", due_at=after(-600)), holds=(hold,)) == [
         "Held: queue payments, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;bank",
         "charge is taken by a worker, to be done at 2026-01-02 02:54:05 UTC (due now).",
+    ]
+
+
+def test_so_is_one_of_an_automatism_and_one_that_lets_the_run_through() -> None:
+    values: dict[str, Any] = {"kind": "partner", "target": "bank", "source": "circuit-breaker"}
+    hold = Hold(**values, placed_at=NOW, probed_at=NOW, reason="open")
+    assert told(step("ready"), holds=(hold,))[0] == (
+        "Held: partner bank, by circuit-breaker (automatic) since 2026-01-02 03:04:05 UTC: open"
+    )
+    assert told(step("ready"), passes=(hold,)) == [
+        "Let through: the hold on partner bank, by circuit-breaker (automatic), does not stop this "
+        "run since 2026-01-02 03:04:05 UTC: it finds out whether the partner is back.",
+        "charge is taken by a worker, to be done.",
     ]
 
 

@@ -86,6 +86,20 @@ def granted(client: Client, *codenames: str, scopes: tuple[str, ...] = ()) -> Us
 # --- what it tells -------------------------------------------------------------------------
 
 
+def test_the_page_tells_a_run_that_is_held_from_one_that_is_let_through(viewer: Client) -> None:
+    saga = flow([simple("s0"), simple("s1", partner="bank")])
+    registry.register(saga)
+    held, through = made(saga), made(saga)
+    Step.objects.filter(name="s0").update(status="succeeded")
+    Step.objects.filter(name="s1").update(status="ready")
+    values = {"kind": "partner", "target": "bank", "source": "circuit-breaker", "reason": "open"}
+    Hold.objects.create(**values, placed_by="system:circuit-breaker", probe=through.pk)
+    assert "<strong>Held</strong>" in html(viewer, page(held))
+    shown = html(viewer, page(through))
+    assert "<strong>Held</strong>" not in shown
+    assert "<strong>Let through</strong>" in shown
+
+
 def test_the_page_tells_why_a_person_is_needed_and_what_others_failed_so(viewer: Client) -> None:
     saga = saga_of()
     why: dict[str, Any] = {
