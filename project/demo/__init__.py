@@ -1,1 +1,1 @@
-"""`make demo`: real orders over real HTTP that succeed, or undo themselves, among bad partners."""
+"""`make demo`: real runs over real HTTP that succeed, or undo themselves, among bad partners."""

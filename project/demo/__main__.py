@@ -21,7 +21,7 @@ _SOLD_OUT = "tray"
 
 
 def main(var: Path = VAR, port: int = 8000) -> None:
-    """Run the demo with what it stores in `var`; exit with 1 if an order ended wrongly.
+    """Run the demo with what it stores in `var`; exit with 1 if a run ended wrongly.
 
     The shop listens on `port`, or on a free one if that is taken.
     """
@@ -98,7 +98,7 @@ def _play_all(shop: str, partners: RunningSandbox) -> list[str]:
         if not right:
             wrong.append(scenario.title)
     good = len(SCENARIOS) - len(wrong)
-    _say(f"\n{good} of {len(SCENARIOS)} orders ended as they must.")
+    _say(f"\n{good} of {len(SCENARIOS)} runs ended as they must.")
     return wrong
 
 
@@ -118,6 +118,7 @@ def _password() -> str:
 def _addresses(shop: str, password: str) -> str:
     return (
         f"\n  Shop      {shop}/"
+        f"\n  Sign up   {shop}/sign-up/"
         f"\n  Orders    {shop}/orders/"
         f"\n  Admin     {shop}/admin/      user {_USER}, password {password}"
         f"\n  API       {shop}/api/docs\n"

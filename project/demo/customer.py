@@ -1,22 +1,23 @@
-"""A customer: fills in the shop's form and waits for the order's run to end."""
+"""A customer: fills in a form of the shop's and waits for its run to end."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
 
-from integrations.models import SAGA, key_of
+from integrations.models import key_of as order_key
+from integrations.sagas.customer_registration import key_of as registration_key
 from integrations.sandbox.process import RunningSandbox
 from project.demo.scenarios import Scenario
 from sagas.models import Run
 from sagas.states import TERMINAL_RUNS, RunStatus, StepStatus
 
 PATIENCE = 120.0
-"""Seconds after which an order that does not end counts as failed."""
+"""Seconds after which a run that does not end counts as failed."""
 
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]+)"')
 _IDLE = (StepStatus.PENDING, StepStatus.SUCCEEDED, StepStatus.SKIPPED)
@@ -29,36 +30,53 @@ def play(
     sandbox: RunningSandbox,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Run:
-    """Order under the scenario's faults and wait for the end; tell every change on the way."""
+    """Send a form under the scenario's faults and wait for the end; tell changes on the way."""
     for rule in scenario.faults:
         sandbox.add_fault(**rule)
     try:
-        return _watch(order(shop, scenario.card), tell)
+        return _watch(scenario.saga, _SENDERS[scenario.saga](shop, scenario), tell)
     finally:
         sandbox.clear_faults()
 
 
-def order(shop: str, card: str) -> UUID:
-    """Send the shop's form, as a browser does; give the order's id. Raises HTTPError."""
+def order(shop: str, scenario: Scenario) -> str:
+    """Order something; give the run's business key. Raises HTTPError."""
     entries = {
         "sku": "mug",
         "quantity": "2",
         "email": "ann@example.com",
         "address": "1 Main Street, Springfield",
-        "payment_method": card,
+        "payment_method": scenario.card,
     }
+    return order_key(_send(shop, "/", entries))
+
+
+def register(shop: str, scenario: Scenario) -> str:
+    """Sign up, each time as somebody else; give the run's business key. Raises HTTPError."""
+    entries = {"name": "Ann Smith", "email": f"ann.{uuid4().hex[:8]}@example.com"}
+    return registration_key(_send(shop, "/sign-up/", entries))
+
+
+_SENDERS: dict[str, Callable[[str, Scenario], str]] = {
+    "order-fulfilment": order,
+    "customer-registration": register,
+}
+
+
+def _send(shop: str, address: str, entries: dict[str, str]) -> UUID:
+    """Send the form at an address, as a browser does; give the id in the address it leads to."""
     with httpx2.Client(base_url=shop, timeout=30) as browser:
-        form = browser.get("/").raise_for_status().text
-        answer = browser.post("/", data={**dict(_HIDDEN.findall(form)), **entries})
+        form = browser.get(address).raise_for_status().text
+        answer = browser.post(address, data={**dict(_HIDDEN.findall(form)), **entries})
     if answer.status_code != httpx2.codes.FOUND:
         answer.raise_for_status()
     return UUID(answer.headers["location"].strip("/").rpartition("/")[2])
 
 
-def _watch(order_id: UUID, tell: Callable[[str], None]) -> Run:
+def _watch(saga: str, key: str, tell: Callable[[str], None]) -> Run:
     began, told = time.monotonic(), ""
     while True:
-        run = Run.objects.get(saga=SAGA, business_key=key_of(order_id))
+        run = Run.objects.get(saga=saga, business_key=key)
         waited = time.monotonic() - began
         if run.status in _ENDED or waited > PATIENCE:
             return run

@@ -1,4 +1,4 @@
-"""What the demo prints about an order: its timeline, the partners' ledger beside it, the checks."""
+"""What the demo prints about a run: its timeline, the partners' ledger beside it, the checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orders of the demo: what goes wrong with each, and what the partners' ledger must show."""
+"""The demo's runs: what goes wrong with each, and what the partners' ledger must show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DECLINED = "pm_card_chargeDeclined"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the partners' ledger says about one order."""
+    """What the partners' ledger says about one run."""
 
     arrivals: Sequence[Arrival]
     effects: Sequence[Effect]
@@ -48,11 +48,15 @@ Claim = tuple[str, Callable[[Evidence], bool]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One order: how it is paid, which requests go wrong, how its run ends, and the proof."""
+    """One run: of which saga, which requests go wrong, how it ends, and the proof.
+
+    `card`: how an order is paid.
+    """
 
     title: str
     ends: str
     claims: Sequence[Claim]
+    saga: str = "order-fulfilment"
     card: str = ACCEPTED
     faults: Sequence[Mapping[str, Any]] = field(default=())
 
@@ -64,6 +68,16 @@ FULFILLED = {
     "courier_booked": 1,
     "label_printed": 1,
     "sent": 1,
+}
+
+REGISTERED = {
+    "account_created": 1,
+    "customer_created": 1,
+    "contact_created": 1,
+    "account_enabled": 1,
+    "sent": 1,
+    "event_recorded": 1,
+    "posted": 1,
 }
 
 SCENARIOS = (
@@ -110,22 +124,50 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        "The answer to the charge is lost, so the partner is asked whether it happened",
+        "The answers to the charge are lost, so the partner is asked whether it happened",
         ends="succeeded",
         faults=(
             {
                 "fault": "drop-after",
                 "service": "payments",
                 "operation": "capture",
-                "times": 1,
+                "times": 2,
             },
         ),
         claims=(
-            ("the answer was lost", lambda e: e.asked("capture", "drop-after") == 1),
+            (
+                "the answer was lost, and that to its repetition in the same attempt",
+                lambda e: e.asked("capture", "drop-after") == 2,
+            ),
             ("the partner was asked", lambda e: e.asked("find_capture") >= 1),
             ("charged once", Evidence.charged_once),
-            ("the charge was not repeated", lambda e: e.asked("capture") == 1),
+            ("then the charge was not tried again", lambda e: e.asked("capture") == 2),
             ("every effect happened once, and nothing else", lambda e: e.made(**FULFILLED)),
+        ),
+    ),
+    Scenario(
+        "Somebody signs up, though the answer about the account is lost",
+        ends="succeeded",
+        saga="customer-registration",
+        faults=({"fault": "drop-after", "service": "accounts", "operation": "create", "times": 1},),
+        claims=(
+            ("the answer was lost", lambda e: e.asked("create", "drop-after") == 1),
+            ("every effect happened once, and nothing else", lambda e: e.made(**REGISTERED)),
+        ),
+    ),
+    Scenario(
+        "The CRM takes no contact, so the customer and the account are deleted",
+        ends="compensated",
+        saga="customer-registration",
+        faults=({"fault": "refuse", "service": "hubspot", "operation": "create_contact"},),
+        claims=(
+            ("nobody was let in", lambda e: e.asked("enable") == 0),
+            (
+                "what was made was deleted, and nothing else happened",
+                lambda e: e.made(
+                    account_created=1, customer_created=1, customer_deleted=1, account_deleted=1
+                ),
+            ),
         ),
     ),
 )

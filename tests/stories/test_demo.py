@@ -24,7 +24,7 @@ def command(var: Path) -> list[str]:
     return [sys.executable, "-c", f"{_DEMO} main(Path({str(var)!r}), port=0)"]
 
 
-def test_without_a_terminal_it_ends_when_every_order_ended_as_it_must(
+def test_without_a_terminal_it_ends_when_every_run_ended_as_it_must(
     process_environment: dict[str, str], tmp_path: Path
 ) -> None:
     demo = subprocess.run(
@@ -32,7 +32,7 @@ def test_without_a_terminal_it_ends_when_every_order_ended_as_it_must(
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""
-    assert "4 of 4 orders ended as they must." in demo.stdout
+    assert "6 of 6 runs ended as they must." in demo.stdout
     assert "FAIL" not in demo.stdout
     assert _processes_of(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Orders placed in the real shop, performed by a real worker, served by real partners."""
+"""Forms sent to the real shop, performed by a real worker, served by real partners."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from project.demo.scenarios import SCENARIOS
 from project.world import World
 
 
-def test_every_order_of_the_demo_ends_as_it_must_and_each_effect_happens_once(
+def test_every_run_of_the_demo_ends_as_it_must_and_each_effect_happens_once(
     world: World,
 ) -> None:
     partners = world.partners()
