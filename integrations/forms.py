@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from integrations.models import CATALOGUE, CURRENCY, Order, price
 from integrations.sagas.customer_registration import Registration
+from integrations.sagas.lead_qualification import Inquiry
 
 #: The payment partner's tokens for cards that behave in a known way.
 TEST_CARDS = (
@@ -98,6 +99,40 @@ class RegistrationForm(PayloadForm):
             self.registration = Registration(
                 registration_id=data["submission"], name=data["name"], email=data["email"]
             )
+        except ValidationError as refused:
+            self._take_over(refused)
+        return data
+
+
+class InquiryForm(PayloadForm):
+    """What somebody fills in to get an offer. `inquiry` is the saga's payload, once it is valid."""
+
+    name = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    email = forms.EmailField(
+        label="E-mail",
+        help_text="Our answer goes there.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    company = forms.CharField(
+        max_length=100, widget=forms.TextInput(attrs={"autocomplete": "organization"})
+    )
+    employees = forms.IntegerField(
+        label="How many work there", min_value=1, max_value=10_000_000, initial=1
+    )
+    budget = forms.IntegerField(
+        label=f"Budget in {CURRENCY.upper()}", min_value=0, max_value=1_000_000_000, initial=0
+    )
+
+    inquiry: Inquiry
+
+    def clean(self) -> dict[str, Any]:
+        """Build the saga's payload, and let it judge."""
+        data = self.cleaned_data
+        if self.errors:
+            return data
+        told = {name: data[name] for name in Inquiry.model_fields}
+        try:
+            self.inquiry = Inquiry(**told)
         except ValidationError as refused:
             self._take_over(refused)
         return data

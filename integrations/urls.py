@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations.views import orders, registrations, webhooks
+from integrations.views import leads, orders, registrations, webhooks
 
 app_name = "shop"
 
@@ -22,5 +22,8 @@ urlpatterns = [
         registrations.progress,
         name="registration-progress",
     ),
+    path("offers/", leads.ask, name="offer"),
+    path("leads/<uuid:lead_id>/", leads.lead_page, name="lead"),
+    path("leads/<uuid:lead_id>/progress", leads.progress, name="lead-progress"),
     path("webhooks/<str:source>", webhooks.receive, name="webhook"),
 ]

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "sagas",
     "integrations",
     "integrations.oauth",
+    "integrations.leads",
 ]
 
 MIDDLEWARE = [

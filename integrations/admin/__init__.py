@@ -1,5 +1,5 @@
 """The shop and its partners in Django's admin."""
 
-from integrations.admin import orders, webhooks
+from integrations.admin import leads, orders, webhooks
 
-__all__ = ["orders", "webhooks"]
+__all__ = ["leads", "orders", "webhooks"]

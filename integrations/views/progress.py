@@ -20,6 +20,8 @@ class Phrases:
     failed: str
     undoing: str = ""
     undone: str = ""
+    conditional: bool = False
+    """Whether it is left out of the page where the run leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def progress_of(run: Run, steps: Sequence[Step], wording: Wording) -> Progress:
     )
     ahead = status in _AHEAD
     lines = [
-        _line(wording.steps[row.name], row, undoings.get(row.name), ahead=ahead) for row in forward
+        _line(wording.steps[row.name], row, undoings.get(row.name), ahead=ahead)
+        for row in forward
+        if not (wording.steps[row.name].conditional and row.status == StepStatus.SKIPPED)
     ]
     return Progress(headline, detail, lines, status in TERMINAL_RUNS)
 

@@ -145,3 +145,88 @@ REGISTRATION = Wording(
         RunStatus.RESOLVED: ("Your registration is closed", "One of our people settled it."),
     },
 )
+
+LEAD = Wording(
+    steps={
+        "capture_lead": Phrases(
+            "Write your request down",
+            "Writing your request down",
+            "Your request is written down",
+            "Your request could not be written down",
+            "Closing your request",
+            "Your request is closed",
+        ),
+        "score_lead": Phrases(
+            "Read your request",
+            "Reading your request",
+            "Your request is read",
+            "Your request could not be read",
+        ),
+        "create_contact": Phrases(
+            "Save your contact details",
+            "Saving your contact details",
+            "Your contact details are saved",
+            "Your contact details could not be saved",
+            "Deleting the contact details we saved",
+            "The contact details we saved are deleted",
+        ),
+        "open_opportunity": Phrases(
+            "Hand your request to a colleague",
+            "Handing your request to a colleague",
+            "A colleague has your request",
+            "Your request could not be handed on",
+            "Taking your request back",
+            "Your request is taken back",
+            conditional=True,
+        ),
+        "write_nurture_note": Phrases(
+            "Note your request for later",
+            "Noting your request for later",
+            "Your request is noted for later",
+            "Your request could not be noted for later",
+            "Taking that note back",
+            "That note is taken back",
+            conditional=True,
+        ),
+        "route_lead": Phrases(
+            "Settle who answers you",
+            "Settling who answers you",
+            "It is settled who answers you",
+            "It could not be settled who answers you",
+        ),
+        "mark_contact": Phrases(
+            "Bring our address book up to date",
+            "Bringing our address book up to date",
+            "Our address book is up to date",
+            "Our address book could not be brought up to date, which changes nothing for you",
+        ),
+        "tell_sales": Phrases(
+            "Tell our sales people",
+            "Telling our sales people",
+            "Our sales people know of your request",
+            "Our sales people could not be told, and find your request later",
+            conditional=True,
+        ),
+    },
+    summaries={
+        RunStatus.PENDING: ("We have your request", "We start on it in a moment."),
+        RunStatus.RUNNING: (
+            "We are working on your request",
+            "You may close this page: it goes on without it.",
+        ),
+        RunStatus.COMPENSATING: (
+            "Your request cannot be taken up now",
+            "We are undoing what was done with it.",
+        ),
+        RunStatus.NEEDS_ATTENTION: (
+            "Your request needs a closer look",
+            "One of our people looks into it. You need not do anything.",
+        ),
+        RunStatus.SUCCEEDED: ("Your request is with us", "Thank you for asking. We will write."),
+        RunStatus.COMPENSATED: (
+            "Your request could not be taken up",
+            "Nothing of what you entered is left with our partners. Please try again later.",
+        ),
+        RunStatus.RESOLVED: ("Your request is closed", "One of our people settled it."),
+    },
+)
