@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from integrations.sandbox import webhooks
 from integrations.sandbox.capacity import Capacity
 from integrations.sandbox.desk import Desk
 from integrations.sandbox.faults import Rule
@@ -31,6 +32,7 @@ class Control:
             ("POST", "/control/keys"): self._set_key_lifetime,
             ("POST", "/control/capacity"): self._set_capacity,
             ("POST", "/control/tokens"): self._set_tokens,
+            ("POST", "/control/webhooks"): webhooks.deliver,
             ("POST", "/control/reset"): self._reset,
             ("GET", "/control/ledger"): self._read_ledger,
         }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from integrations.sandbox import analytics, google, slack
+from integrations.sandbox import analytics, google, slack, webhooks
 from integrations.sandbox.grants import CLIENT_ID, CLIENT_SECRET
 from integrations.sandbox.hubspot import ACCESS_TOKEN
 from integrations.sandbox.ledger import Ledger
@@ -59,6 +59,10 @@ class RunningSandbox:
             "INTEGRATIONS_ACCOUNTS_CREDENTIALS": str(google.credentials(self.ledger.path)),
             "INTEGRATIONS_ACCOUNTS_URL": self.address,
             "INTEGRATIONS_ACCOUNTS_TOKEN_URL": f"{self.address}{google.TOKEN_PATH}",
+            **{
+                f"INTEGRATIONS_WEBHOOKS_{source.upper()}_SECRETS": webhooks.WHSEC
+                for source in webhooks.SENDERS
+            },
         }
 
     def add_fault(self, fault: str, **rule: Any) -> None:
@@ -84,6 +88,15 @@ class RunningSandbox:
         """
         answer = self.control("POST", "tokens", {"service": service, **how})
         return str(answer["refresh_token"])
+
+    def tell(self, site: str, source: str, *events: dict[str, Any], **how: Any) -> list[int]:
+        """Have a partner call `site` with signed events; the statuses that it is answered.
+
+        `how` holds `copies` of each and whether to `shuffle` them, as `webhooks.deliver` says.
+        """
+        told = {"site": site, "source": source, "events": events, **how}
+        statuses: list[int] = self.control("POST", "webhooks", told)
+        return statuses
 
     def reset(self) -> None:
         """Forget everything: rules, keys, objects, ledger."""

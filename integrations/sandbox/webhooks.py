@@ -58,20 +58,26 @@ def standard(secret: str, url: str, body: bytes, at: float, event_id: str) -> He
     }
 
 
-SCHEMES: Mapping[str, Callable[[str, str, bytes, float, str], Headers]] = {
-    "stripe": stripe,
+WHSEC = "whsec_c2FuZGJveCBzZWNyZXQgb2YgdGhlIHNhbmRib3g="
+"""What every stand-in signs with."""
+
+SENDERS: Mapping[str, Callable[[str, str, bytes, float, str], Headers]] = {
+    "payments": stripe,
     "github": github,
     "hubspot": hubspot,
-    "standard": standard,
+    "shipping": standard,
+    "leads": standard,
 }
+"""How each source signs, by its name."""
 
 
 def deliver(params: Mapping[str, Any]) -> list[int]:
     """Sign events and send them, one after another. Gives the status of each answer.
 
     Args:
-        params: ``scheme``, ``secret``, ``url``, and ``events``: a list of ``{"id": …, "body": …}``.
-            ``copies`` says how often each is sent (once), ``shuffle`` whether in any order.
+        params: ``site``, the address of ours; ``source``; and ``events``: a list of
+            ``{"id": …, "body": …}``. ``copies`` says how often each is sent (once), ``shuffle``
+            whether in any order instead of as they are listed.
 
     Raises:
         KeyError, ValueError: the parameters are no such.
@@ -79,12 +85,12 @@ def deliver(params: Mapping[str, Any]) -> list[int]:
     events: Sequence[Mapping[str, Any]] = list(params["events"]) * int(params.get("copies", 1))
     if params.get("shuffle"):
         events = random.sample(events, len(events))
-    return [_send(params["scheme"], params["secret"], params["url"], event) for event in events]
+    return [_send(params["site"], params["source"], event) for event in events]
 
 
-def _send(scheme: str, secret: str, url: str, event: Mapping[str, Any]) -> int:
-    body = json.dumps(event["body"]).encode()
-    headers = SCHEMES[scheme](secret, url, body, time.time(), str(event["id"]))
+def _send(site: str, source: str, event: Mapping[str, Any]) -> int:
+    url, body = f"{site}/webhooks/{source}", json.dumps(event["body"]).encode()
+    headers = SENDERS[source](WHSEC, url, body, time.time(), str(event["id"]))
     request = Request(
         url, method="POST", data=body, headers={"Content-Type": "application/json", **headers}
     )

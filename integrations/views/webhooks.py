@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
@@ -19,6 +20,7 @@ logger = logging.getLogger("integrations.webhooks")
 
 LIMIT = 262_144  #: bytes of a body: ten times what the sources send
 
+_PIECE, _THROWN_AWAY = 65_536, 4_194_304
 _STATUS = {Malformed: 400, Forged: 403, Stale: 403}
 
 
@@ -65,13 +67,22 @@ def _kept(source: Source, received: Received) -> HttpResponse:
 
 
 def _unfit_length(request: HttpRequest) -> HttpResponse | None:
-    """The refusal of a body that is too large, before any of it is read."""
+    """The refusal of a body that is too large, of which nothing is kept in memory."""
     announced = _announced(request)
     if announced is None:
         return problem(request, 411, "Say how long the body is, with Content-Length.")
     if announced > LIMIT:
+        _throw_away(request)
         return problem(request, 413, f"The body is larger than {LIMIT} bytes.")
     return None
+
+
+def _throw_away(request: HttpRequest) -> None:
+    """Let a sender get rid of a body of some size: cut off, it would not read our answer."""
+    with suppress(UnreadablePostError):
+        for _ in range(_THROWN_AWAY // _PIECE):
+            if not request.read(_PIECE):
+                return
 
 
 def _announced(request: HttpRequest) -> int | None:

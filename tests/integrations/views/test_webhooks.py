@@ -266,7 +266,7 @@ def test_what_is_signed_but_no_event_is_malformed(sender: Sender, body: bytes) -
     assert kept() == 0
 
 
-def test_a_large_one_is_refused_unread(sender: Sender) -> None:
+def test_a_large_one_is_refused_and_never_in_memory(sender: Sender) -> None:
     body = b'{"a": "' + b"x" * 1_000_000 + b'"}'
     request = sender.signed(None, body=body)
     with patch("django.http.HttpRequest.body", property(lambda _: pytest.fail("was read"))):

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from integrations.sandbox.webhooks import SCHEMES
+from integrations.sandbox.webhooks import SENDERS
 from integrations.webhooks import sources
 from integrations.webhooks.received import Received
 from integrations.webhooks.sources import SOURCES
@@ -22,14 +22,6 @@ from integrations.webhooks.sources import SOURCES
 OLD = "whsec_b2xkIHNlY3JldCBvbGQgc2VjcmV0IG9sZCBzZWNyZXQ="
 NEW = "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0IG5ldyBzZWNyZXQ="
 OTHER = "whsec_b3RoZXIgc2VjcmV0IG90aGVyIHNlY3JldCBvdGhlciE="
-
-STYLES = {
-    "payments": "stripe",
-    "hubspot": "hubspot",
-    "github": "github",
-    "shipping": "standard",
-    "leads": "standard",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Sender:
     ) -> tuple[bytes, dict[str, str]]:
         """A body with the headers that go with it."""
         body = json.dumps(document).encode() if body is None else body
-        sign = SCHEMES[STYLES[self.source]]
+        sign = SENDERS[self.source]
         when = time.time() if at is None else at
         url = f"http://testserver{self.path}"
         return body, sign(secret, url, body, when, event_id or f"msg_{uuid4().hex}")

@@ -1,0 +1,144 @@
+"""Partners call the real server: over sockets, in bursts, and badly."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from integrations.models import PartnerObject, WebhookEvent
+from integrations.sandbox.webhooks import SENDERS, WHSEC
+from integrations.webhooks.work import work
+from project.world import World
+from sagas.models import Run
+from tests.integrations.test_models import an_order
+
+
+@pytest.fixture
+def site(world: World) -> str:
+    """The address of a site whose partners sign with the sandbox's secret."""
+    for source in SENDERS:
+        world.environment[f"INTEGRATIONS_WEBHOOKS_{source.upper()}_SECRETS"] = WHSEC
+    return world.web(0)
+
+
+def signed(number: int, *, at: float | None = None) -> tuple[bytes, dict[str, str]]:
+    """An event of one of thirty subscriptions; the higher its number, the later."""
+    subscription = {"id": f"sub_{number % 30}", "object": "subscription", "customer": "cus_1"}
+    event = {
+        "id": f"evt_{number}",
+        "type": "customer.subscription.updated",
+        "created": 1_700_000_000 + number,
+        "data": {"object": {**subscription, "status": "active", "n": number}},
+    }
+    body = json.dumps(event).encode()
+    return body, SENDERS["payments"](WHSEC, "", body, at or time.time(), "")
+
+
+def post(site: str, requests: list[tuple[bytes, dict[str, str]]]) -> list[int]:
+    """Send them one after another over one connection."""
+    place = urlsplit(site)
+    connection = HTTPConnection(str(place.hostname), place.port or 80, timeout=30)
+    statuses = []
+    for body, headers in requests:
+        connection.request("POST", "/webhooks/payments", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    return statuses
+
+
+def raw(site: str, *pieces: bytes) -> bytes:
+    """Send bytes, say that no more come, and read what is answered."""
+    place = urlsplit(site)
+    with socket.create_connection((str(place.hostname), place.port or 80), timeout=30) as door:
+        for piece in pieces:
+            door.sendall(piece)
+        door.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: door.recv(65_536), b""))
+
+
+def head(length: object, *lines: str) -> bytes:
+    told = ["POST /webhooks/payments HTTP/1.1", "Host: localhost", "Connection: close"]
+    if length is not None:
+        told.append(f"Content-Length: {length}")
+    return "\r\n".join([*told, *lines, "", ""]).encode("latin-1")
+
+
+def test_a_burst_with_doubles_in_any_order_is_kept_and_handled_once_each(site: str) -> None:
+    requests = [signed(number) for number in range(300)]
+    requests += random.sample(requests, 100)
+    requests += [signed(number, at=time.time() - 9) for number in range(0, 300, 3)]
+    random.shuffle(requests)
+    with ThreadPoolExecutor(6) as pool:
+        parts = [pool.submit(post, site, requests[place::6]) for place in range(6)]
+        assert {status for part in parts for status in part.result()} == {202}
+    assert WebhookEvent.objects.count() == 300
+    assert work(seconds=60) == 300
+    assert WebhookEvent.objects.filter(status="done", attempts=1).count() == 300
+    told_by = set(PartnerObject.objects.values_list("told_by", flat=True))
+    assert told_by == {f"evt_{number}" for number in range(270, 300)}
+
+
+def test_what_is_sent_badly_is_answered_and_the_next_is_served(site: str) -> None:
+    body, headers = signed(1)
+    signature = f"Stripe-Signature: {headers['Stripe-Signature']}"
+    cases = [
+        (b"HTTP/1.1 413", head(1_000_000, signature), b"x" * 1_000_000),
+        (b"HTTP/1.1 413", head(10**12, signature), b"x" * 100),
+        (b"HTTP/1.1 400", head(len(body), signature), body[:-10]),  # broke off
+        (b"HTTP/1.1 411", head(None, signature, "Transfer-Encoding: chunked"), b"0\r\n\r\n"),
+        (b"HTTP/1.1 403", head(len(body), signature, signature), body),
+        (b"HTTP/1.1 403", head(len(body), "Stripe-Signature: \xff\xfe"), body),
+        (b"HTTP/1.1 403", head(len(body), "Stripe_Signature: t=1,v1=2"), body),
+        (b"HTTP/1.1 431", head(len(body), "Stripe-Signature: " + "x" * 100_000), body),
+        (b"HTTP/1.1 202", head(len(body), signature), body),
+    ]
+    for status, *pieces in cases:
+        assert raw(site, *pieces).startswith(status), pieces[0][:200]
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_the_carrier_tells_twice_and_in_any_order_and_the_run_goes_on(
+    world: World, site: str
+) -> None:
+    partners = world.partners()
+    world.workers()
+    order = an_order()
+    order.save()
+    number = f"trk_{uuid4().hex[:8]}"
+    events = [
+        {
+            "id": f"msg_{kind}_{number}",
+            "body": {
+                "type": kind,
+                "timestamp": "2026-05-01T12:00:00Z",
+                "data": {"tracking_number": number, "reference": order.key},
+            },
+        }
+        for kind in ("parcel.delivered", "parcel.collected")
+    ]
+    assert partners.tell(site, "shipping", *events, copies=3, shuffle=True) == [202] * 6
+    assert _ends(f"parcel:{number}") == "succeeded"
+    run = Run.objects.get(business_key=f"parcel:{number}")
+    done = run.steps.filter(status="succeeded").values_list("name", flat=True)
+    assert set(done) == {"arrival", "confirm_arrival"}
+    sent = [effect.kind for effect in partners.ledger.effects(run.business_key)]
+    assert sent == ["sent"]
+
+
+def _ends(key: str) -> str:
+    for _ in range(600):
+        run = Run.objects.filter(business_key=key).first()
+        if run is not None and run.finished_at is not None:
+            return str(run.status)
+        time.sleep(0.1)
+    raise AssertionError(f"no run of {key} has ended")
