@@ -12,7 +12,10 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import receivers  # noqa: F401  # each registers what it handles
+        from integrations.resilience import checks, health, hold  # noqa: F401  # registers itself
         from integrations.webhooks import hint
-        from sagas.signals import swept
+        from sagas.signals import partner_health, swept
 
         swept.connect(hint.after_sweep)
+        swept.connect(hold.after_sweep)
+        partner_health.connect(health.tell)

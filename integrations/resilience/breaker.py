@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from integrations.resilience.gate import SharedPolicy
 
+BUCKETS = 10
+"""So many parts of the window leave it one by one (Hystrix: 10). The part in Lua says the same."""
 TROUBLED = "troubled"
 """The key of the set of partners whose breakers have opened."""
 

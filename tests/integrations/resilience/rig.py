@@ -84,7 +84,7 @@ def under_way(gate: Gate, call: Call, then: Ask[str] = well) -> Iterator[None]:
 
 def state(redis: Redis, key: str) -> dict[str, str]:
     """A hash of the policies."""
-    return dict(redis.hgetall(store.name(key)))
+    return {str(name): str(value) for name, value in redis.hgetall(store.name(key)).items()}
 
 
 def set_back(redis: Redis, key: str, *fields: str) -> None:

@@ -1,0 +1,42 @@
+"""What the breakers know of the partners, for the operators' overview."""
+
+from __future__ import annotations
+
+from integrations.resilience import state, store
+from integrations.resilience.conf import policies
+from integrations.resilience.state import Standing, State
+from sagas.operate.holding import partners
+from sagas.signals import Health, PartnerHealth
+
+
+def tell(**_: object) -> list[PartnerHealth]:
+    """The partners that were called lately or whose breaker has opened. For `partner_health`."""
+    names = partners()
+    try:
+        found = state.standings(names | state.troubled())
+    except store.Away:
+        lost = "circuit breaker: its state cannot be reached, so calls pass"
+        return [PartnerHealth(name, Health.UNKNOWN, lost) for name in sorted(names)]
+    known = (each for each in found if each.calls or each.generation)
+    return [PartnerHealth(each.partner, _health(each), words(each)) for each in known]
+
+
+def words(standing: Standing) -> str:
+    """How a breaker stands, in a line."""
+    said = [f"circuit breaker: {standing.state}, generation {standing.generation}"]
+    if standing.state is State.CLOSED:
+        said.append(f"{standing.failed} of {standing.calls} calls failed, {standing.slow} slow")
+    elif standing.why:
+        said.append(standing.why)
+    if standing.state is State.OPEN and standing.probe_in is not None:
+        said.append(f"probe in {standing.probe_in:.0f} s")
+    if standing.state is State.HALF_OPEN:
+        said.append("the next call is a probe")
+    return ", ".join(said)
+
+
+def _health(standing: Standing) -> Health:
+    if standing.state is not State.CLOSED:
+        return Health.DOWN
+    suspicious = policies(standing.partner).breaker.failure_rate / 2
+    return Health.DEGRADED if standing.failure_rate >= suspicious else Health.OK
