@@ -11,6 +11,7 @@ import httpx2
 
 from integrations.models import key_of as order_key
 from integrations.sagas.customer_registration import key_of as registration_key
+from integrations.sagas.lead_qualification import key_of as lead_key
 from integrations.sandbox.process import RunningSandbox
 from project.demo.scenarios import Scenario
 from sagas.models import Run
@@ -57,9 +58,25 @@ def register(shop: str, scenario: Scenario) -> str:
     return registration_key(_send(shop, "/sign-up/", entries))
 
 
+def ask(shop: str, scenario: Scenario) -> str:
+    """Ask for an offer, each time as somebody else; give the run's business key.
+
+    Raises HTTPError.
+    """
+    entries = {
+        "name": "Ann Lee",
+        "email": f"ann.{uuid4().hex[:8]}@lee.example",
+        "company": "Lee Ltd",
+        "employees": "500",
+        "budget": scenario.budget,
+    }
+    return lead_key(_send(shop, "/offers/", entries))
+
+
 _SENDERS: dict[str, Callable[[str, Scenario], str]] = {
     "order-fulfilment": order,
     "customer-registration": register,
+    "lead-qualification": ask,
 }
 
 

@@ -50,7 +50,7 @@ Claim = tuple[str, Callable[[Evidence], bool]]
 class Scenario:
     """One run: of which saga, which requests go wrong, how it ends, and the proof.
 
-    `card`: how an order is paid.
+    `card`: how an order is paid. `budget`: what who asks for an offer has to spend.
     """
 
     title: str
@@ -58,6 +58,7 @@ class Scenario:
     claims: Sequence[Claim]
     saga: str = "order-fulfilment"
     card: str = ACCEPTED
+    budget: str = "20000"
     faults: Sequence[Mapping[str, Any]] = field(default=())
 
 
@@ -167,6 +168,53 @@ SCENARIOS = (
                 lambda e: e.made(
                     account_created=1, customer_created=1, customer_deleted=1, account_deleted=1
                 ),
+            ),
+        ),
+    ),
+    Scenario(
+        "A promising lead becomes one opportunity, though Salesforce's answer is lost",
+        ends="succeeded",
+        saga="lead-qualification",
+        faults=(
+            {
+                "fault": "drop-after",
+                "service": "salesforce",
+                "operation": "create_opportunity",
+                "times": 1,
+            },
+        ),
+        claims=(
+            ("the answer was lost", lambda e: e.asked("create_opportunity", "drop-after") == 1),
+            (
+                "every effect happened once, and nothing else",
+                lambda e: e.made(
+                    contact_created=1, opportunity_created=1, contact_updated=1, posted=1
+                ),
+            ),
+        ),
+    ),
+    Scenario(
+        "A lead that is not promising yet gets a note instead",
+        ends="succeeded",
+        saga="lead-qualification",
+        budget="0",
+        claims=(
+            ("no opportunity was asked for", lambda e: e.asked("create_opportunity") == 0),
+            (
+                "every effect happened once, and nothing else",
+                lambda e: e.made(contact_created=1, note_created=1, contact_updated=1),
+            ),
+        ),
+    ),
+    Scenario(
+        "Salesforce takes no opportunity, so the contact is archived",
+        ends="compensated",
+        saga="lead-qualification",
+        faults=({"fault": "refuse", "service": "salesforce", "operation": "create_opportunity"},),
+        claims=(
+            (
+                "the contact was made once and archived once, and nothing else happened",
+                lambda e: e.made(contact_created=1, contact_archived=1),
             ),
         ),
     ),

@@ -130,8 +130,12 @@ def test_a_form_from_elsewhere_asks_for_nothing() -> None:
 def test_a_lead_may_be_sent_by_the_api_too(admin_client: Client) -> None:
     payload = {**ENTRIES, "employees": 500, "budget": 20_000}
     key = key_of(uuid4())
-    address = f"/api/sagas/lead-qualification/runs?key={key}"
-    answer = admin_client.post(address, payload, content_type="application/json")
+    answer = admin_client.post(
+        "/api/sagas/lead-qualification/runs",
+        payload,
+        content_type="application/json",
+        headers={"Idempotency-Key": key},
+    )
     assert answer.status_code == 202, answer.content
     assert Run.objects.get().business_key == key
 
