@@ -27,11 +27,12 @@ class Phrases:
 @dataclass(frozen=True, slots=True)
 class Wording:
     """What a customer reads about a saga's runs: each step's phrases, and for each status of a run
-    a headline and a sentence.
+    a headline and a sentence. What is done in `unseen` steps is no business of the customer's.
     """
 
     steps: Mapping[str, Phrases]
     summaries: Mapping[RunStatus, tuple[str, str]]
+    unseen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,9 @@ def progress_of(run: Run, steps: Sequence[Step], wording: Wording) -> Progress:
     status = RunStatus(run.status)
     headline, detail = wording.summaries[status]
     undoings = {row.name: row for row in steps if row.direction == Direction.BACKWARD}
+    seen = (row for row in steps if row.name not in wording.unseen)
     forward = sorted(
-        (row for row in steps if row.direction == Direction.FORWARD), key=lambda r: r.position
+        (row for row in seen if row.direction == Direction.FORWARD), key=lambda r: r.position
     )
     ahead = status in _AHEAD
     lines = [

@@ -109,18 +109,6 @@ REGISTRATION = Wording(
             "How to sign in is in your mail",
             "The mail about how to sign in could not be sent",
         ),
-        "record_sign_up": Phrases(
-            "Count our customers",
-            "Counting our customers",
-            "You are counted",
-            "You could not be counted, which changes nothing for you",
-        ),
-        "tell_team": Phrases(
-            "Tell our people",
-            "Telling our people",
-            "Our people know of a new customer",
-            "Our people could not be told, which changes nothing for you",
-        ),
     },
     summaries={
         RunStatus.PENDING: ("We have your registration", "We start on it in a moment."),
@@ -144,6 +132,7 @@ REGISTRATION = Wording(
         ),
         RunStatus.RESOLVED: ("Your registration is closed", "One of our people settled it."),
     },
+    unseen=frozenset({"record_sign_up", "tell_team"}),
 )
 
 LEAD = Wording(

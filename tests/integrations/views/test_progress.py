@@ -5,9 +5,10 @@ from itertools import product
 
 import pytest
 
+from integrations.sagas.customer_registration import customer_registration
 from integrations.sagas.order_fulfilment import order_fulfilment
 from integrations.views.progress import MARKS, Line, progress_of
-from integrations.views.wording import ORDER
+from integrations.views.wording import ORDER, REGISTRATION
 from sagas.models import Run, Step
 from sagas.states import TERMINAL_RUNS, Direction, RunStatus, StepStatus
 
@@ -88,3 +89,13 @@ def test_what_is_no_longer_done_is_not_announced(run: RunStatus) -> None:
 def test_no_line_tells_the_partners_words() -> None:
     line = line_of(row(status=StepStatus.FAILED, error="PartnerRefused: payments 402"))
     assert "402" not in f"{line.text} {line.note}"
+
+
+def test_what_is_no_business_of_the_customers_is_not_shown() -> None:
+    rows = [
+        Step(name=name, status="succeeded", direction=Direction.FORWARD, position=position)
+        for position, name in enumerate(customer_registration.steps)
+    ]
+    lines = progress_of(Run(status="succeeded"), rows, REGISTRATION).lines
+    assert [line.text for line in lines] == [p.done for p in REGISTRATION.steps.values()]
+    assert len(lines) < len(rows)
