@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -23,7 +25,9 @@ def told() -> PartnerHealth:
 
 def test_the_overview_asks_it() -> None:
     gate(write(), well)
-    answers = [answer for tell, answer in partner_health.send(sender=None) if tell is health.tell]
+    answers: list[Any] = [
+        answer for tell, answer in partner_health.send(sender=None) if tell is health.tell
+    ]
     assert answers == [[told()]]
 
 

@@ -110,10 +110,9 @@ def test_after_a_429_callers_of_a_partner_without_a_limit_come_back_one_by_one()
 
 
 def test_four_processes_together_never_exceed_the_rate(configure: Configure) -> None:
-    configure(rate={"per_second": 50, "burst": 5})
+    configure(rate={"per_second": 2, "burst": 5})
     with Children(4, threads=4) as children:
         began = time.monotonic()
-        passed = children.ask_for(1.0)
+        passed = children.ask_for(0.5)
         elapsed = time.monotonic() - began
-    assert passed <= 5 + 50 * elapsed
-    assert passed > 5 + 50 * 0.5  # and the budget was used
+    assert 5 <= passed <= 5 + 2 * elapsed
