@@ -13,6 +13,7 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         from integrations import receivers  # noqa: F401  # each registers what it handles
         from integrations.resilience import checks, health, hold  # noqa: F401  # registers itself
+        from integrations.webhooks import checks as secrets  # noqa: F401
         from integrations.webhooks import hint
         from sagas.signals import partner_health, swept
 

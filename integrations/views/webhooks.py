@@ -51,7 +51,7 @@ def _received(request: HttpRequest, name: str) -> HttpResponse:
         answer["Allow"] = "POST"
         return answer
     if not keys(name):
-        logger.error("A webhook of %s comes in, but %s is not set.", name, source.setting.upper())
+        logger.error("A webhook of %s comes in, but %s is not set.", name, source.variable)
         return _later(request, "This endpoint is not set up yet; send it again later.")
     if (refused := _unfit_length(request)) is not None:
         return refused

@@ -33,6 +33,11 @@ class Source:
         """The setting that holds its secrets."""
         return f"webhooks_{self.name}_secrets"
 
+    @property
+    def variable(self) -> str:
+        """The same, as the environment names it."""
+        return f"{PREFIX}{self.setting.upper()}"
+
     def events(self, received: Received, now: float) -> list[Event]:
         """What a request tells.
 
@@ -68,8 +73,7 @@ def keys(name: str) -> Sequence[bytes]:
     try:
         return [source.scheme.key(secret.get_secret_value()) for secret in secrets]
     except ValueError as error:  # never with the secret itself
-        variable = f"{PREFIX}{source.setting.upper()}"
-        raise ImproperlyConfigured(f"{variable}: a secret in it is none: {error}.") from None
+        raise ImproperlyConfigured(f"{source.variable}: a secret in it is none: {error}.") from None
 
 
 def public_url() -> str | None:
