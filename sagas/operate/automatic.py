@@ -118,7 +118,7 @@ def let_one_through(partner: str, *, source: str) -> UUID | None:
         steps = list(_stopped_by_this_alone(held))
         if held.probe is not None and _is_about_it(held, steps):
             return held.probe
-        chosen = record.longest_stopped(steps, but=held.probe)
+        chosen = record.longest_stopped(steps, but=held.probe) if steps else None
         if chosen is None:
             return None
         _let_through(held, chosen, by)

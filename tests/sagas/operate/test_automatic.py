@@ -23,7 +23,7 @@ from sagas.api import (
     let_one_through,
     lift_partner,
 )
-from sagas.define.outcome import RetryLater, Wait
+from sagas.define.outcome import NotAsked, RetryLater, Wait
 from sagas.define.saga import Definition
 from sagas.errors import VerbRefused
 from sagas.models import AuditEntry, Hold, Run, Step
@@ -469,9 +469,12 @@ def test_when_the_hold_is_lifted_the_others_drain_and_the_one_let_through_goes_i
     placed()
     runs = waiting(saga, 4)
     assert probe() == runs[0]
-    carried(runs[0], "a", "b", "c")
-    assert lift_partner("bank", **SHUT, per_second=1000) == 3
+    assert lift_partner("bank", **SHUT, per_second=0.01) == 3
     Run.objects.update(wake_at=F("wake_at") - 2 * _SECOND)
+    assert sweep() == 1
+    delivered(post)
+    assert [status(run_id) for run_id in runs] == ["succeeded"] + ["pending"] * 3
+    Run.objects.update(wake_at=F("wake_at") - 400 * _SECOND)
     assert sweep() == 3
     delivered(post)
     assert {status(run_id) for run_id in runs} == {"succeeded"}
@@ -488,3 +491,40 @@ def test_a_run_that_is_let_through_carries_its_next_step_of_that_partner(
         carried(first, "a", "b", "c", saga="")
     assert status(first) == "succeeded"
     assert len([s for s in statements if "sagas_event" in s]) == 4
+
+
+# --- all of it -----------------------------------------------------------------------------
+
+
+def test_while_a_partner_is_down_no_attempt_is_spent_and_no_run_fails(
+    saga: Definition, actor: Actor, post: Post
+) -> None:
+    """A breaker that opens, lets one through now and then, and shuts again."""
+    runs = waiting(saga, 30)
+    actor.answers["do a"] = NotAsked("the breaker is open", after=30.0)
+    for run_id in runs[:10]:
+        carried(run_id, "a", "b", "c")
+    post.drop_all()
+    placed()
+    for run_id in runs:
+        lapse(run_id)
+    assert (sweep(), post.count()) == (0, 0)
+    for _ in range(5):
+        tried = probe()
+        assert tried is not None
+        delivered(post)
+        assert row(tried, "a").status == "waiting"
+    assert len(actor.calls) == 15
+    assert {(row(r, "a").tries, status(r)) for r in runs} <= {(0, "pending"), (0, "running")}
+    actor.answers["do a"] = None
+    for run_id in runs:
+        lapse(run_id)
+    grown_old()
+    back = probe()
+    delivered(post)
+    assert [status(run_id) for run_id in runs if run_id == back] == ["succeeded"]
+    assert lift_partner("bank", **SHUT, per_second=1000) == 29
+    Run.objects.update(wake_at=F("wake_at") - 2 * _SECOND)
+    assert sweep() == 29
+    delivered(post)
+    assert {(row(run_id, "a").tries, status(run_id)) for run_id in runs} == {(1, "succeeded")}
