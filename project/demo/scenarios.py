@@ -218,4 +218,10 @@ SCENARIOS = (
             ),
         ),
     ),
+    Scenario(
+        "The carrier tells twice, and the wrong way round, that a parcel was fetched and arrived",
+        ends="succeeded",
+        saga="parcel-delivery",
+        claims=(("the customer was told once that it arrived", lambda e: e.made(sent=1)),),
+    ),
 )

@@ -32,7 +32,7 @@ def test_without_a_terminal_it_ends_when_every_run_ended_as_it_must(
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""
-    assert "9 of 9 runs ended as they must." in demo.stdout
+    assert "10 of 10 runs ended as they must." in demo.stdout
     assert "FAIL" not in demo.stdout
     assert _processes_of(tmp_path) == []
 
