@@ -8,13 +8,13 @@ from bench.partners.arrivals import busiest, within
 from bench.partners.claims import Claim, Findings
 from bench.partners.stage import Stage
 
-PER_SECOND = 20
+PER_SECOND, BURST = 15, 5
 _WARM_UP = 30
 
 
 def measure(seconds: float = 60.0, runs: int = 300) -> Findings:
     """What an outage costs the runs that wait, and how they go on after it."""
-    settings = {"inventory": {"drain_per_second": PER_SECOND}}
+    settings = {"inventory": {"rate": {"per_second": PER_SECOND, "burst": BURST}}}
     with Stage(settings) as stage:
         stage.workers(2, 4)
         stage.partners.add_fault("unavailable-503", service="inventory")
@@ -43,9 +43,9 @@ def measure(seconds: float = 60.0, runs: int = 300) -> Findings:
             Claim("no attempt spent: each run needed one try", str(max(tries)), max(tries) == 1),
             Claim("no run failed, all ended well", f"{failed} failed", failed == 0),
             Claim(
-                f"the drain stays under its limit of {PER_SECOND} a second",
+                f"the drain: in no second more than {PER_SECOND} and a burst of {BURST}",
                 str(peak),
-                0 < peak <= PER_SECOND,
+                0 < peak <= PER_SECOND + BURST,
             ),
         ],
     )
