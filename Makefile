@@ -36,6 +36,7 @@ format: install
 
 bench: install
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.resilience
 
 # The pictures in docs/images, of sample runs in a world of their own. Needs Chromium.
 screenshots: install

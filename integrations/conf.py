@@ -40,7 +40,9 @@ def _names(listed: object) -> object:
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 
 
-class _Settings(BaseSettings):
+class EnvironmentSettings(BaseSettings):
+    """Settings that `load` reads."""
+
     # Inputs stay out of error messages: one of them may be a key with a typing slip.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
@@ -51,11 +53,9 @@ def _webhook(url: SecretStr) -> SecretStr:
     return url
 
 
-class HttpSettings(_Settings):
+class HttpSettings(EnvironmentSettings):
     """What holds for every partner that speaks HTTP."""
 
-    connect_timeout: float = Field(default=3.0, gt=0)
-    """Seconds to reach a partner, within the time a step has left."""
     private_hosts: Names = frozenset()
     """Hosts, as addresses name them, that may be inside our own network or on this machine."""
 
@@ -86,7 +86,7 @@ def _of_32_bytes(key: str) -> bool:
         return False
 
 
-class EncryptionSettings(_Settings):
+class EncryptionSettings(EnvironmentSettings):
     """What the tokens of partners are encrypted with in the database."""
 
     encryption_keys: Annotated[
@@ -95,26 +95,26 @@ class EncryptionSettings(_Settings):
     """With commas between them: the first one encrypts, all of them decrypt."""
 
 
-class PaymentsSettings(_Settings):
+class PaymentsSettings(EnvironmentSettings):
     """The payment partner: Stripe unless an address says otherwise."""
 
     payments_api_base: Address = Field(default="https://api.stripe.com", validate_default=True)
     payments_api_key: SecretStr = Field(min_length=1)
 
 
-class InventorySettings(_Settings):
+class InventorySettings(EnvironmentSettings):
     """The warehouse's reservation service."""
 
     inventory_url: Address
 
 
-class ShippingSettings(_Settings):
+class ShippingSettings(EnvironmentSettings):
     """The carrier's courier and label service."""
 
     shipping_url: Address
 
 
-class NotificationsSettings(_Settings):
+class NotificationsSettings(EnvironmentSettings):
     """The mail server that takes messages to customers."""
 
     smtp_host: str = Field(min_length=1)
@@ -132,7 +132,7 @@ Secrets = Annotated[
 """Secrets with commas between them."""
 
 
-class WebhooksSettings(_Settings):
+class WebhooksSettings(EnvironmentSettings):
     """The secrets of those who call us, several while one is being replaced: old,new."""
 
     webhooks_payments_secrets: Secrets = ()
@@ -144,7 +144,7 @@ class WebhooksSettings(_Settings):
     """Where senders reach us if a proxy hides it: https://shop.example.com. HubSpot signs it."""
 
 
-class AccountsSettings(_Settings):
+class AccountsSettings(EnvironmentSettings):
     """Firebase Authentication, where customers sign in."""
 
     accounts_credentials: Path
@@ -157,7 +157,7 @@ class AccountsSettings(_Settings):
     )
 
 
-class AnalyticsSettings(_Settings):
+class AnalyticsSettings(EnvironmentSettings):
     """Google Analytics 4, which counts what customers do."""
 
     analytics_url: Address = Field(
@@ -167,7 +167,7 @@ class AnalyticsSettings(_Settings):
     analytics_api_secret: SecretStr = Field(min_length=1)
 
 
-class SlackSettings(_Settings):
+class SlackSettings(EnvironmentSettings):
     """A Slack channel that our people read."""
 
     slack_webhook_url: Annotated[SecretStr, AfterValidator(_webhook)]
@@ -184,7 +184,7 @@ def _secure(url: AnyHttpUrl) -> str:
 SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
 
 
-class _OAuthSettings(_Settings):
+class _OAuthSettings(EnvironmentSettings):
     """Variables that are there but empty count as missing."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -219,7 +219,7 @@ class SalesforceSettings(_OAuthSettings):
     salesforce_grant: Literal["client_credentials", "refresh_token"] = "client_credentials"
 
 
-Settings = TypeVar("Settings", bound=_Settings)
+Settings = TypeVar("Settings", bound=EnvironmentSettings)
 
 
 def load(settings: type[Settings]) -> Settings:
@@ -233,7 +233,7 @@ def load(settings: type[Settings]) -> Settings:
         raise ImproperlyConfigured(_complaint(settings, error)) from None
 
 
-def _complaint(settings: type[_Settings], error: ValidationError) -> str:
+def _complaint(settings: type[EnvironmentSettings], error: ValidationError) -> str:
     reasons = "; ".join(
         f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
         for problem in error.errors(include_input=False, include_url=False)

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from integrations.conf import PREFIX, _Settings, load
+from integrations.conf import PREFIX, EnvironmentSettings, load
 
 EVERY = "*"
 """In the settings: every partner."""
@@ -167,7 +167,7 @@ Differences = dict[str, dict[str, dict[str, Any]]]
 """Values by partner, policy and name."""
 
 
-class ResilienceSettings(_Settings):
+class ResilienceSettings(EnvironmentSettings):
     """What differs from the defaults, by partner."""
 
     resilience: Annotated[Differences, NoDecode, BeforeValidator(_parsed)] = {}

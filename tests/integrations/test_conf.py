@@ -2,10 +2,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from integrations.conf import (
-    HttpSettings,
+    AnalyticsSettings,
     InventorySettings,
     NotificationsSettings,
     PaymentsSettings,
+    SlackSettings,
     load,
 )
 
@@ -51,7 +52,27 @@ def test_mail_is_encrypted_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch
     assert load(NotificationsSettings).smtp_security == "starttls"
 
 
-def test_a_connect_timeout_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INTEGRATIONS_CONNECT_TIMEOUT", "0")
-    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_CONNECT_TIMEOUT"):
-        load(HttpSettings)
+@pytest.mark.parametrize(
+    "address", ["", "hush", "ftp://host/hush", "https://hush", "https://h/hu sh"]
+)
+def test_a_webhook_that_is_no_address_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("INTEGRATIONS_SLACK_WEBHOOK_URL", address)
+    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_SLACK_WEBHOOK_URL") as caught:
+        load(SlackSettings)
+    assert "hush" not in str(caught.value)
+
+
+def test_secrets_of_analytics_and_slack_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_ANALYTICS_MEASUREMENT_ID", "G-ABC123")
+    monkeypatch.setenv("INTEGRATIONS_ANALYTICS_API_SECRET", "hush")
+    monkeypatch.setenv("INTEGRATIONS_SLACK_WEBHOOK_URL", "https://hooks.slack.com/hush")
+    assert "hush" not in f"{load(AnalyticsSettings)!r} {load(SlackSettings)!r}"
+
+
+def test_a_measurement_id_of_the_old_analytics_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTEGRATIONS_ANALYTICS_MEASUREMENT_ID", "UA-12345-1")
+    monkeypatch.setenv("INTEGRATIONS_ANALYTICS_API_SECRET", "hush")
+    with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_ANALYTICS_MEASUREMENT_ID"):
+        load(AnalyticsSettings)

@@ -103,4 +103,4 @@ def test_a_partner_of_which_a_variable_is_set_is_real() -> None:
 
 
 def test_a_partner_of_which_nothing_is_set_is_a_stand_in() -> None:
-    assert _unnamed(STAND_INS, {"INTEGRATIONS_CONNECT_TIMEOUT": "2"}) == STAND_INS
+    assert _unnamed(STAND_INS, {"INTEGRATIONS_PRIVATE_HOSTS": "localhost"}) == STAND_INS

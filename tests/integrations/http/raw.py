@@ -1,4 +1,4 @@
-"""A server that answers every connection with the same bytes, however wrong, and closes it."""
+"""A server that answers every connection with given bytes, however wrong, and closes it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """The address of a server that sends `answer` once it has seen a request's first bytes."""
+def answering(*answers: bytes, seen: list[bytes] | None = None) -> Iterator[str]:
+    """The address of a server that sends an answer once it has seen a request's first bytes.
+
+    Args:
+        answers: one for each connection in order, the last one for all others.
+        seen: where these first bytes go.
+    """
+    left = list(answers)
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.request.recv(65536)
-            self.request.sendall(answer)
+            request = self.request.recv(65536)
+            if seen is not None:
+                seen.append(request)
+            self.request.sendall(left.pop(0) if len(left) > 1 else left[0])
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

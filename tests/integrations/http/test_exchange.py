@@ -2,6 +2,7 @@ import gzip
 import json
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.call import Call
-from integrations.errors import PartnerUnavailable, PartnerUnknown
+from integrations.errors import NotAsked, PartnerUnavailable, PartnerUnknown
 from integrations.http import Reply, parse, send
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
@@ -195,3 +196,59 @@ def test_what_is_no_json_object_is_no_answer(body: bytes) -> None:
 
 def test_a_json_object_is_an_answer() -> None:
     assert parse(write(), Reply(200, {}, b'{"id": "a"}')) == {"id": "a"}
+
+
+def test_calls_pass_the_policies_and_a_failing_status_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    say(monkeypatch, breaker={"minimum": 2})
+    with answering(response(b"", "502 Bad Gateway")) as address:
+        for _ in range(2):
+            assert send(write(), "POST", address, content=b"{}").status == 502
+        with pytest.raises(NotAsked, match="circuit breaker is open"):
+            send(write(), "POST", address, content=b"{}")
+
+
+@pytest.mark.parametrize("call", [write, read])
+@pytest.mark.parametrize("status", ["404 Not Found", "409 Conflict", "400 Bad Request"])
+def test_a_refusal_is_no_failure_of_the_partner(
+    call: Callable[[], Call], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(monkeypatch, breaker={"minimum": 2})
+    with answering(response(b"", status)) as address:
+        for _ in range(3):
+            assert send(call(), "GET", address).status == int(status[:3])
+
+
+def test_a_429_shuts_the_partners_budget_for_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    say(monkeypatch)
+    with answering(response(b"", "429 Too Many Requests", "Retry-After: 20")) as address:
+        assert send(write(), "POST", address, content=b"{}").status == 429
+        with pytest.raises(NotAsked, match="rate limit") as caught:
+            send(write(), "POST", address, content=b"{}")
+    assert caught.value.retry_after == pytest.approx(20, abs=1)
+
+
+def test_a_read_that_met_a_hiccup_is_made_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    say(monkeypatch, retry={"base": 0.001})
+    hiccup = response(b"", "503 Service Unavailable")
+    with answering(hiccup, response(b"{}")) as address:
+        assert send(read(), "GET", address).status == 200
+    with answering(hiccup, response(b"{}")) as address:
+        assert send(write(), "POST", address, content=b"{}").status == 503
+
+
+def test_a_partner_is_told_how_long_we_wait_where_it_is_one_of_ours() -> None:
+    seen: list[bytes] = []
+    with answering(response(b"{}"), seen=seen) as address:
+        send(read(), "GET", address)
+        send(read(), "GET", address, tell_time=True)
+    plain, told = (request.lower() for request in seen)
+    assert b"x-envoy-expected-rq-timeout-ms" not in plain
+    assert b"x-envoy-expected-rq-timeout-ms: 4" in told
+
+
+def say(monkeypatch: pytest.MonkeyPatch, **policies: dict[str, float]) -> None:
+    monkeypatch.setenv("INTEGRATIONS_RESILIENCE", json.dumps({"*": policies}))
