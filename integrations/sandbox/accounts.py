@@ -7,10 +7,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.sandbox.describe import FLAG, TEXT, About, items, record
 from integrations.sandbox.google import PROJECT, TOKEN_PATH, TokenDesk
 from integrations.sandbox.service import Answer, Request, Route, Service
 
 _ACCOUNTS = "/v1/projects/{id}/accounts"
+_ERROR = record({"error": record({"code": {"type": "integer"}, "message": TEXT})})
+_NAMED = {"localId": TEXT, "email": TEXT}
+_CREATE = About(
+    "Make an account.",
+    {200: record({"kind": TEXT, **_NAMED})},
+    record(_NAMED, {"displayName": TEXT, "disabled": FLAG}),
+    refuses=(403,),
+)
+_UPDATE = About(
+    "Change an account.",
+    {200: record({"kind": TEXT, **_NAMED})},
+    record({"localId": TEXT}, {"disableUser": FLAG}),
+    refuses=(403,),
+)
+_DELETE = About(
+    "Delete an account.",
+    {200: record({"kind": TEXT})},
+    record({"localId": TEXT}),
+    refuses=(403,),
+)
+_LOOK_UP = About(
+    "Look accounts up.",
+    {200: record({"kind": TEXT}, {"users": items(record(_NAMED))})},
+    record({}, {"localId": items(TEXT), "email": items(TEXT)}),
+    refuses=(403,),
+)
 
 
 @dataclass(slots=True)
@@ -41,12 +68,14 @@ class Accounts(Service):
 
     name = "accounts"
     idempotent = False
+    bearer = True
+    errors = _ERROR
     routes = (
         Route.make("ask_for_token", "POST", TOKEN_PATH),
-        Route.make("create", "POST", _ACCOUNTS),
-        Route.make("enable", "POST", f"{_ACCOUNTS}:update"),
-        Route.make("delete", "POST", f"{_ACCOUNTS}:delete"),
-        Route.make("find", "POST", f"{_ACCOUNTS}:lookup"),
+        Route.make("create", "POST", _ACCOUNTS, _CREATE),
+        Route.make("enable", "POST", f"{_ACCOUNTS}:update", _UPDATE),
+        Route.make("delete", "POST", f"{_ACCOUNTS}:delete", _DELETE),
+        Route.make("find", "POST", f"{_ACCOUNTS}:lookup", _LOOK_UP),
     )
 
     def __init__(self, numbers: Iterator[int], tokens: TokenDesk) -> None:

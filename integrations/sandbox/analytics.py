@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from integrations.sandbox.describe import TEXT, About, items, record
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 MEASUREMENT_ID = "G-SANDBOX1"
@@ -21,14 +22,25 @@ _RESERVED = re.compile(
 )
 
 
+_KEYS = {"measurement_id": TEXT, "api_secret": TEXT}
+_MESSAGE = record({"fieldPath": TEXT, "description": TEXT, "validationCode": TEXT})
+_COLLECT = About("Count events, or drop them without a word.", {204: None}, query=_KEYS)
+_VALIDATE = About(
+    "Say what is wrong with events.",
+    {200: record({"validationMessages": items(_MESSAGE)})},
+    query=_KEYS,
+)
+
+
 class Analytics(Service):
     """Answers 204 to whatever it is sent, and counts what is valid and comes with our secret."""
 
     name = "analytics"
     idempotent = False
+    errors = TEXT
     routes = (
-        Route.make("record", "POST", "/mp/collect"),
-        Route.make("validate", "POST", "/debug/mp/collect"),
+        Route.make("record", "POST", "/mp/collect", _COLLECT),
+        Route.make("validate", "POST", "/debug/mp/collect", _VALIDATE),
     )
 
     def turned_away(self, request: Request) -> Answer | None:
@@ -73,9 +85,12 @@ def _messages(body: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield from _of_event(index, event)
 
 
-def _of_event(index: int, event: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    name, params = str(event.get("name", "")), event.get("params", {})
+def _of_event(index: int, event: object) -> Iterator[dict[str, str]]:
     where = f"Event at index: [{index}] has"
+    if not isinstance(event, Mapping) or not isinstance(event.get("params", {}), Mapping):
+        yield _message("VALUE_INVALID", "events", f"{where} a value of a wrong type.")
+        return
+    name, params = str(event.get("name", "")), event.get("params", {})
     if _RESERVED.fullmatch(name):
         yield _message("NAME_RESERVED", "events", f"{where} name [{name}] which is reserved.")
     elif not _NAME.fullmatch(name) or len(name) > 40:

@@ -183,6 +183,6 @@ def places(pattern: str) -> dict[str, str]:
 def template(pattern: str) -> str:
     """A path's pattern as a template: `/things/{id}`. Raises ValueError if it is none."""
     path = _GROUP.sub(r"{\1}", pattern).replace("\\", "")
-    if not re.fullmatch(r"[\w./{}-]+", path):
+    if not re.fullmatch(r"[\w.:/{}-]+", path):
         raise ValueError(f"{pattern!r} is no template of a path: name its variable parts")
     return path

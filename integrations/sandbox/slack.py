@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from integrations.sandbox.describe import TEXT, About, record
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 PATH = "/services/T00SANDBOX/B00SANDBOX/"
 TOKEN = "sandboxsandboxsandbox"  # noqa: S105  # of this stand-in, which keeps none
 
+_POST = About("Post a message.", {200: TEXT}, record({"text": TEXT}), refuses=(403,))
 _WORDS = {"internal_error": "rollup_error", "rate_limit": "rate_limited"}
 
 
@@ -17,7 +19,10 @@ class Slack(Service):
 
     name = "slack"
     idempotent = False
-    routes = (Route.make("post", "POST", f"{PATH}{{id}}"),)
+    own_words = True
+    invalid = "invalid_payload"
+    errors = TEXT
+    routes = (Route.make("post", "POST", f"{PATH}{{id}}", _POST),)
 
     def turned_away(self, request: Request) -> Answer | None:
         """Whoever does not know the address has nothing else to show."""
@@ -26,10 +31,7 @@ class Slack(Service):
         return None
 
     def perform(self, request: Request) -> Answer:
-        text = request.params.get("text")
-        if not isinstance(text, str | None):
-            return Answer(400, "invalid_payload")
-        if not text:
+        if not request.params.get("text"):
             return Answer(400, "no_text")
         return Answer(200, "ok", [self.effect(request, "posted", new_id("msg"))])
 

@@ -2,13 +2,24 @@ import threading
 
 import pytest
 
-from integrations import inventory, notifications, payments, shipping
+from integrations import (
+    accounts,
+    analytics,
+    inventory,
+    notifications,
+    payments,
+    shipping,
+    slack,
+)
+from integrations.accounts.fake import FakeAccounts
+from integrations.analytics.fake import FakeAnalytics
 from integrations.inventory.fake import FakeInventory
 from integrations.notifications.fake import FakeNotifications
 from integrations.payments.fake import FakePayments
 from integrations.sandbox.process import RunningSandbox
 from integrations.seam import Seam
 from integrations.shipping.fake import FakeShipping
+from integrations.slack.fake import FakeSlack
 
 
 def test_the_real_connector_is_made_once_and_when_first_asked_for() -> None:
@@ -57,6 +68,9 @@ def test_other_threads_see_the_replacement() -> None:
         (inventory, FakeInventory),
         (shipping, FakeShipping),
         (notifications, FakeNotifications),
+        (accounts, FakeAccounts),
+        (analytics, FakeAnalytics),
+        (slack, FakeSlack),
     ],
 )
 def test_every_partner_can_be_replaced_by_its_fake(partner: object, fake: type) -> None:
@@ -65,7 +79,9 @@ def test_every_partner_can_be_replaced_by_its_fake(partner: object, fake: type) 
         assert partner.connector() is replacement  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("partner", [payments, inventory, shipping, notifications])
+@pytest.mark.parametrize(
+    "partner", [payments, inventory, shipping, notifications, accounts, analytics, slack]
+)
 def test_every_partner_has_a_real_connector(partner: object, sandbox: RunningSandbox) -> None:
     connect = partner._seam._connected  # type: ignore[attr-defined]
     connect.cache_clear()
