@@ -12,6 +12,16 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
+from integrations.sandbox.describe import (
+    FLAG,
+    FORM,
+    TEXT,
+    WHOLE,
+    About,
+    Schema,
+    items,
+    record,
+)
 from integrations.sandbox.grants import Denied, Grants
 from integrations.sandbox.service import Answer, Request, Route, Service
 
@@ -27,16 +37,58 @@ _UNIQUE = {"contacts": ("email", REFERENCE), "notes": (REFERENCE,)}
 _NOUNS = {"contacts": "contact", "notes": "note"}
 _NOTE_TO_CONTACT = 202
 
+_GIVEN = record({"id": TEXT, "properties": {"type": "object"}, "archived": FLAG})
+_VALUES: Schema = {"type": "object", "additionalProperties": TEXT}
+_TYPE = record({"associationCategory": TEXT, "associationTypeId": WHOLE})
+_ASSOCIATION = record({"to": record({"id": TEXT}), "types": items(_TYPE)})
+_ABOUT = {
+    "create": About(
+        "Make an object.",
+        {201: _GIVEN},
+        record({"properties": _VALUES}, {"associations": items(_ASSOCIATION)}),
+        refuses=(409,),
+    ),
+    "find": About(
+        "Read an object by its id or a unique property.",
+        {200: _GIVEN},
+        record({}, {"idProperty": TEXT, "properties": TEXT}),
+    ),
+    "update": About(
+        "Set properties.", {200: _GIVEN}, record({"properties": _VALUES}), refuses=(409,)
+    ),
+    "archive": About("Archive an object.", {204: None}),
+}
+_TOKEN = About(
+    "Give an access token.",
+    {200: record({"access_token": TEXT, "refresh_token": TEXT, "token_type": TEXT})},
+    record(
+        {"grant_type": TEXT},
+        {"client_id": TEXT, "client_secret": TEXT, "refresh_token": TEXT},
+    ),
+    errors=record({"status": TEXT, "message": TEXT, "correlationId": TEXT}),
+    media=FORM,
+    open=True,
+)
+
 
 class HubSpot(Service):
     """Objects of the CRM. It knows no idempotency keys: unique properties tell repeats."""
 
     name = "hubspot"
     idempotent = False
+    bearer = True
+    own_words = True
+    invalid = "VALIDATION_ERROR"
+    errors = record({"status": TEXT, "message": TEXT, "correlationId": TEXT, "category": TEXT})
     routes = (
-        Route("token", "POST", re.compile("/oauth/v1/token")),
+        Route("token", "POST", re.compile("/oauth/v1/token"), _TOKEN),
         *(
-            Route(f"{verb}_{noun}", method, re.compile(f"/crm/v3/objects/{kind}{tail}"))
+            Route(
+                f"{verb}_{noun}",
+                method,
+                re.compile(f"/crm/v3/objects/{kind}{tail}"),
+                _ABOUT[verb],
+            )
             for kind, noun in _NOUNS.items()
             for verb, method, tail in (
                 ("create", "POST", ""),
@@ -108,7 +160,7 @@ class HubSpot(Service):
                 "token_type": "bearer",
                 "access_token": granted.access,
                 "refresh_token": granted.refresh,
-                "expires_in": granted.lifetime,
+                "expires_in": int(granted.lifetime),
             },
         )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +20,10 @@ from uuid import uuid4
 from pact import Verifier
 
 from integrations.sandbox.process import RunningSandbox
-from tests.contract.agreements.terms import Partner, State
 from tests.contract.consumer import pact_path
+from tests.contract.terms import Partner, State
+
+logging.getLogger("pact.ffi").setLevel(logging.WARNING)  # below it tells requests, and so secrets
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,17 @@ def _possible(partner: Partner, states: Mapping[str, State]) -> dict[str, Any]:
     return document
 
 
+def _fresh() -> Mapping[str, str]:
+    """What nothing at the partner is about yet."""
+    unique = uuid4().hex
+    return {
+        "key": unique,
+        "reference": f"order:{unique}",
+        "email": f"{unique}@example.com",
+        "now": str(int(time.time() * 1000)),
+    }
+
+
 def _states(partner: Partner, sandbox: RunningSandbox | None) -> Mapping[str, State]:
     """What brings the partner into each state; a sandbox forgets everything before."""
     if sandbox is None:
@@ -91,9 +106,8 @@ def _state_server(partner: Partner, states: Mapping[str, State]) -> Iterator[str
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            fresh = {"key": uuid4().hex, "reference": f"order:{uuid4().hex}"}
             made = states[asked["state"]]() if asked.get("action") == "setup" else {}
-            answer = json.dumps({**fresh, **partner.credentials(), **made}).encode()
+            answer = json.dumps({**_fresh(), **partner.credentials(), **made}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

@@ -9,10 +9,10 @@ from pact.error import MismatchesError
 
 from integrations.sandbox.process import RunningSandbox
 from tests.contract.agreements import PARTNERS
-from tests.contract.agreements.terms import Agreement, Partner
 from tests.contract.consumer import interaction, pact_path
 from tests.contract.provider import verify
 from tests.contract.spoiler import Spoil, spoiled
+from tests.contract.terms import Agreement, Partner
 
 _ALL = [
     pytest.param(partner, agreement, id=f"{partner.name}: {agreement.description}")

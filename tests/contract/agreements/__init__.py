@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.contract.agreements import inventory, payments, shipping
-from tests.contract.agreements.terms import Partner
+from tests.contract.agreements import (
+    accounts,
+    analytics,
+    hubspot,
+    inventory,
+    payments,
+    salesforce,
+    shipping,
+    slack,
+)
+from tests.contract.terms import Partner
 
-_MODULES = (inventory, payments, shipping)
+_MODULES = (accounts, analytics, hubspot, inventory, payments, salesforce, shipping, slack)
 PARTNERS: Mapping[str, Partner] = {module.PARTNER.name: module.PARTNER for module in _MODULES}

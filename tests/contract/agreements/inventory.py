@@ -11,7 +11,7 @@ from integrations.conf import InventorySettings
 from integrations.errors import PartnerRefused, PartnerUnavailable
 from integrations.inventory.client import HttpInventory, connect
 from integrations.inventory.schemas import Reservation
-from tests.contract.agreements.terms import (
+from tests.contract.terms import (
     KEY,
     REFERENCE,
     TIMEOUT,

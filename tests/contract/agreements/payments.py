@@ -13,7 +13,7 @@ from integrations.errors import PartnerRefused, PartnerUnavailable
 from integrations.payments.client import StripePayments, connect
 from integrations.payments.schemas import Authorization, Capture, Customer, Refund, Subscription
 from integrations.sandbox.process import RunningSandbox
-from tests.contract.agreements.terms import (
+from tests.contract.terms import (
     BEARER,
     FORM,
     KEY,

@@ -12,7 +12,7 @@ from integrations.errors import PartnerRefused
 from integrations.sandbox.process import RunningSandbox
 from integrations.shipping.client import HttpShipping, connect
 from integrations.shipping.schemas import Booking, Label
-from tests.contract.agreements.terms import (
+from tests.contract.terms import (
     KEY,
     REFERENCE,
     TIMEOUT,
