@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from bench.partners.arrivals import busiest, within
 from bench.partners.claims import Claim, Findings
@@ -12,9 +13,16 @@ PER_SECOND, BURST = 15, 5
 _WARM_UP = 30
 
 
-def measure(seconds: float = 60.0, runs: int = 300) -> Findings:
-    """What an outage costs the runs that wait, and how they go on after it."""
-    settings = {"inventory": {"rate": {"per_second": PER_SECOND, "burst": BURST}}}
+def measure(
+    seconds: float = 60.0, runs: int = 300, breaker: Mapping[str, float] | None = None
+) -> Findings:
+    """What an outage costs the runs that wait, and how they go on after it.
+
+    Args:
+        breaker: its settings, where they are not the defaults.
+    """
+    rate = {"per_second": PER_SECOND, "burst": BURST}
+    settings = {"inventory": {"rate": rate, "breaker": dict(breaker or {})}}
     with Stage(settings) as stage:
         stage.workers(2, 4)
         stage.partners.add_fault("unavailable-503", service="inventory")
