@@ -135,6 +135,8 @@ Secrets = Annotated[
 class WebhooksSettings(EnvironmentSettings):
     """The secrets of those who call us, several while one is being replaced: old,new."""
 
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
     webhooks_payments_secrets: Secrets = ()
     webhooks_hubspot_secrets: Secrets = ()
     webhooks_github_secrets: Secrets = ()

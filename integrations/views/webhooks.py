@@ -18,7 +18,7 @@ from sagas.views.problems import problem
 
 logger = logging.getLogger("integrations.webhooks")
 
-LIMIT = 262_144  #: bytes of a body: ten times what the sources send
+LIMIT = 262_144  #: bytes of a body: many times what the kinds that we handle have
 
 _PIECE, _THROWN_AWAY = 65_536, 4_194_304
 _STATUS = {Malformed: 400, Forged: 403, Stale: 403}

@@ -19,7 +19,7 @@ from sagas.api import KeyConflict, PayloadInvalid, Retry, SagaError
 logger = logging.getLogger("integrations.webhooks")
 
 RETRY = Retry(attempts=12, base=5, cap=3600)
-"""About an hour and a half in all, for what a deployment or a repaired table can cure."""
+"""About an hour in all, for what a deployment or a repaired table can cure."""
 
 _HOPELESS = (Unfit, Malformed, PayloadInvalid, KeyConflict)
 _ROOT = Path(__file__).resolve().parents[2]

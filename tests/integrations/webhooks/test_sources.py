@@ -38,6 +38,9 @@ def test_the_public_address_is_the_servers_unless_it_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert public_url() is None
+    monkeypatch.setenv("INTEGRATIONS_WEBHOOKS_PUBLIC_URL", "")
+    sources.forget()
+    assert public_url() is None
     monkeypatch.setenv("INTEGRATIONS_WEBHOOKS_PUBLIC_URL", "https://shop.example.com/")
     sources.forget()
     assert public_url() == "https://shop.example.com"

@@ -58,6 +58,12 @@ def test_a_secret_that_is_being_replaced_signs_beside_the_other() -> None:
         assert verdict(stripe, received(b"{}", {"Stripe-Signature": both}), *secrets) == "fine"
 
 
+def test_a_header_with_two_times_is_refused_though_one_of_them_was_signed() -> None:
+    signed, other = by_stripe("{}", OLD, NOW), f"t={NOW - 9999:.0f}"
+    for header in (f"{signed},{other}", f"{other},{signed}"):
+        assert verdict(stripe, received(b"{}", {"Stripe-Signature": header}), OLD) == "Forged"
+
+
 @given(st.text(st.characters(max_codepoint=255)))
 def test_what_stripes_sdk_refuses_is_refused(header: str) -> None:
     with pytest.raises(stripe_sdk.SignatureVerificationError):
