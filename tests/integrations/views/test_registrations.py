@@ -10,6 +10,8 @@ from django.urls import reverse
 
 from integrations.sagas.customer_registration import Registration, customer_registration, key_of
 from sagas.models import Run
+from sagas.operate.access import Right
+from tests.sagas.views.callers import make_caller
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +123,25 @@ def test_only_reading_and_sending_is_possible(client: Client, method: str) -> No
 def test_a_form_from_elsewhere_registers_nobody() -> None:
     strict = Client(enforce_csrf_checks=True)
     assert strict.post("/sign-up/", sent()).status_code == 403
+    assert Run.objects.count() == 0
+
+
+def test_a_registration_that_is_started_by_the_api_has_the_same_page(client: Client) -> None:
+    number = uuid4()
+    payload = {"registration_id": str(number), "name": "Ann Smith", "email": "ann@example.com"}
+    caller = make_caller(*Right)
+    answer = caller.start(payload, key=key_of(number), saga="customer-registration")
+    assert answer.status_code == 202
+    page = client.get(reverse("shop:registration", args=[number])).content.decode()
+    assert "We have your registration" in page
+
+
+def test_the_api_takes_no_password(client: Client) -> None:
+    payload = {"registration_id": str(uuid4()), "name": "Ann", "email": "a@b.example"}
+    caller = make_caller(*Right)
+    answer = caller.start({**payload, "password": "hunter2"}, saga="customer-registration")
+    assert answer.status_code == 400
+    assert "hunter2" not in answer.content.decode()
     assert Run.objects.count() == 0
 
 
