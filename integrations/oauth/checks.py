@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
+from integrations.conf import PREFIX
 from integrations.oauth.sealing import VARIABLE, newest_key
 
 _HINT = (
@@ -21,22 +22,24 @@ _HINT = (
 
 @register(Tags.security)
 def check_keys(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
-    """Keys that are named can be used."""
-    if not os.environ.get(VARIABLE):
-        return []
+    """Keys that are named can be used, and whoever needs some has some."""
+    if os.environ.get(VARIABLE):
+        return list(_unusable())
+    return list(_missing())
+
+
+def _unusable() -> Iterator[CheckMessage]:
     try:
         newest_key()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint=_HINT, id="integrations_oauth.E001")]
-    return []
+        yield Error(str(error), hint=_HINT, id="integrations_oauth.E001")
 
 
-@register(Tags.security, deploy=True)
-def check_keys_are_there(
-    app_configs: Sequence[AppConfig] | None = None, **_: Any
-) -> list[CheckMessage]:
-    """A deployment has keys, since partners with OAuth cannot be called without."""
-    if os.environ.get(VARIABLE):
-        return []
-    message = f"{VARIABLE} is not set: partners that are called with OAuth tokens cannot be."
-    return [Caution(message, hint=_HINT, id="integrations_oauth.W002")]
+def _missing() -> Iterator[CheckMessage]:
+    clients = [name for name, value in os.environ.items() if value and _CLIENT.fullmatch(name)]
+    for name in sorted(clients):
+        message = f"{name} is set, and {VARIABLE} is not: that partner's tokens cannot be kept."
+        yield Error(message, hint=_HINT, id="integrations_oauth.E002")
+
+
+_CLIENT = re.compile(f"{PREFIX}[A-Z]+_CLIENT_SECRET")

@@ -61,14 +61,14 @@ def _is_for_later(run: Run[Inquiry]) -> bool:
 # Our own record: a row that is written with the steps' outcomes, so exactly once.
 
 
-@step(atomic=True)
+@step(atomic=True, timeout=10)
 def capture_lead(run: Run[Inquiry]) -> None:
     """Write the lead down, so that it is known whatever becomes of it."""
     asked = run.payload.model_dump()
     Lead.objects.update_or_create(key=run.business_key, defaults={**asked, "stage": Stage.NEW})
 
 
-@capture_lead.compensate
+@capture_lead.compensate(timeout=10)
 def drop_lead(run: Run[Inquiry]) -> None:
     """Mark the lead as dropped. It is kept: somebody wanted something of us."""
     Lead.objects.filter(key=run.business_key).update(
@@ -76,7 +76,7 @@ def drop_lead(run: Run[Inquiry]) -> None:
     )
 
 
-@step(atomic=True, harmless=True)
+@step(atomic=True, harmless=True, timeout=10)
 def score_lead(run: Run[Inquiry]) -> Score:
     """Judge the lead by what it told us."""
     judged = score(run.payload.email, run.payload.employees, run.payload.budget)
@@ -178,7 +178,7 @@ def archive_nurture_note(run: Run[Inquiry]) -> None:
 # From here on people work with it, so nothing is undone any more.
 
 
-@step(atomic=True)
+@step(atomic=True, timeout=10)
 def route_lead(run: Run[Inquiry]) -> None:
     """Write down where the lead went."""
     opportunity = run.results["open_opportunity"]
