@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,6 @@ from uuid import uuid4
 
 from integrations.sandbox.describe import (
     FLAG,
-    FORM,
     TEXT,
     WHOLE,
     About,
@@ -38,37 +37,39 @@ _NOUNS = {"contacts": "contact", "notes": "note"}
 _NOTE_TO_CONTACT = 202
 
 _GIVEN = record({"id": TEXT, "properties": {"type": "object"}, "archived": FLAG})
-_VALUES: Schema = {"type": "object", "additionalProperties": TEXT}
 _TYPE = record({"associationCategory": TEXT, "associationTypeId": WHOLE})
 _ASSOCIATION = record({"to": record({"id": TEXT}), "types": items(_TYPE)})
-_ABOUT = {
-    "create": About(
-        "Make an object.",
-        {201: _GIVEN},
-        record({"properties": _VALUES}, {"associations": items(_ASSOCIATION)}),
-        refuses=(409,),
-    ),
-    "find": About(
-        "Read an object by its id or a unique property.",
-        {200: _GIVEN},
-        record({}, {"idProperty": TEXT, "properties": TEXT}),
-    ),
-    "update": About(
-        "Set properties.", {200: _GIVEN}, record({"properties": _VALUES}), refuses=(409,)
-    ),
-    "archive": About("Archive an object.", {204: None}),
-}
-_TOKEN = About(
-    "Give an access token.",
-    {200: record({"access_token": TEXT, "refresh_token": TEXT, "token_type": TEXT})},
-    record(
-        {"grant_type": TEXT},
-        {"client_id": TEXT, "client_secret": TEXT, "refresh_token": TEXT},
-    ),
-    errors=record({"status": TEXT, "message": TEXT, "correlationId": TEXT}),
-    media=FORM,
-    open=True,
-)
+
+
+def _about(kind: str) -> dict[str, About]:
+    """What the operations on objects of a kind take and answer."""
+    values = {
+        "type": "object",
+        "properties": dict.fromkeys(sorted(_PROPERTIES[kind]), _FILLED),
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    new = {**values, "required": ["hs_timestamp"]} if kind == "notes" else values
+    return {
+        "create": About(
+            "Make an object.",
+            {201: _GIVEN},
+            record({"properties": new}, {"associations": items(_ASSOCIATION)}),
+            refuses=(409,),
+        ),
+        "find": About(
+            "Read an object by its id or a unique property.",
+            {200: _GIVEN},
+            record({}, {"idProperty": TEXT, "properties": TEXT}),
+        ),
+        "update": About(
+            "Set properties.", {200: _GIVEN}, record({"properties": values}), refuses=(409,)
+        ),
+        "archive": About("Archive an object.", {204: None}),
+    }
+
+
+_FILLED: Schema = {"type": "string", "minLength": 1}
 
 
 class HubSpot(Service):
@@ -81,13 +82,13 @@ class HubSpot(Service):
     invalid = "VALIDATION_ERROR"
     errors = record({"status": TEXT, "message": TEXT, "correlationId": TEXT, "category": TEXT})
     routes = (
-        Route("token", "POST", re.compile("/oauth/v1/token"), _TOKEN),
+        Route("token", "POST", re.compile("/oauth/v1/token")),
         *(
             Route(
                 f"{verb}_{noun}",
                 method,
                 re.compile(f"/crm/v3/objects/{kind}{tail}"),
-                _ABOUT[verb],
+                _about(kind)[verb],
             )
             for kind, noun in _NOUNS.items()
             for verb, method, tail in (
@@ -237,12 +238,12 @@ class HubSpot(Service):
         others = [o for o in self._living(kind) if value and o.properties.get(name) == value]
         return next((other for other in others if other is not changed), None)
 
-    def _associated(self, associations: Any) -> list[str]:
+    def _associated(self, associations: Sequence[Mapping[str, Any]]) -> list[str]:
         """The contacts that a new object belongs to."""
         contacts = []
         for association in associations:
-            contact = self._objects.get(str(association["to"]["id"]))
-            types = [kind["associationTypeId"] for kind in association["types"]]
+            contact = self._objects.get(association.get("to", {}).get("id", ""))
+            types = [kind.get("associationTypeId") for kind in association.get("types", [])]
             if contact is None or contact.archived or types != [_NOTE_TO_CONTACT]:
                 raise _Refusal(400, "VALIDATION_ERROR", "The association is not valid")
             contacts.append(contact.id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from integrations.sandbox.describe import FLAG, TEXT, About, items, record
 from integrations.sandbox.grants import Denied, Grants
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
@@ -17,7 +18,22 @@ EXTERNAL_ID = "Saga_Key__c"
 
 _REQUIRED = ("Name", "StageName", "CloseDate")
 _FIELDS = {*_REQUIRED, "Amount"}
-_OPPORTUNITY = r"/services/data/v\d+\.0/sobjects/Opportunity"
+_OPPORTUNITY = r"/services/data/(?P<version>v[0-9]+\.0)/sobjects/Opportunity"
+_BY_ID = f"{_OPPORTUNITY}/(?P<id>[0-9A-Za-z]+)"
+_BY_EXTERNAL_ID = f"{_OPPORTUNITY}/{EXTERNAL_ID}/(?P<id>[^/]+)"
+
+_FILLED = {"type": "string", "minLength": 1}
+_UPSERTED = record({"id": TEXT, "success": FLAG, "created": FLAG, "errors": items(TEXT)})
+_UPSERT = About(
+    "Make an opportunity, or change the one with this external id.",
+    {200: _UPSERTED, 201: _UPSERTED},
+    {
+        **record(dict.fromkeys(_REQUIRED, _FILLED), {"Amount": {"type": "number"}}),
+        "additionalProperties": False,
+    },
+)
+_FIND = About("Read an opportunity.", {200: record({"Id": TEXT, EXTERNAL_ID: TEXT})})
+_DELETE = About("Delete an opportunity.", {204: None})
 
 
 class Salesforce(Service):
@@ -25,16 +41,15 @@ class Salesforce(Service):
 
     name = "salesforce"
     idempotent = False
+    bearer = True
+    own_words = True
+    invalid = "JSON_PARSER_ERROR"
+    errors = items(record({"message": TEXT, "errorCode": TEXT}))
     routes = (
         Route("token", "POST", re.compile("/services/oauth2/token")),
-        *(
-            Route(operation, method, re.compile(f"{_OPPORTUNITY}/{tail}"))
-            for operation, method, tail in (
-                ("create_opportunity", "PATCH", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
-                ("find_opportunity", "GET", f"{EXTERNAL_ID}/(?P<id>[^/]+)"),
-                ("delete_opportunity", "DELETE", r"(?P<id>\w+)"),
-            )
-        ),
+        Route("create_opportunity", "PATCH", re.compile(_BY_EXTERNAL_ID), _UPSERT),
+        Route("find_opportunity", "GET", re.compile(_BY_EXTERNAL_ID), _FIND),
+        Route("delete_opportunity", "DELETE", re.compile(_BY_ID), _DELETE),
     )
 
     def __init__(self, *args: Any) -> None:
@@ -67,9 +82,9 @@ class Salesforce(Service):
         return Answer(status, [{"message": message, "errorCode": code.upper()}], saved=False)
 
     def reference(self, request: Request) -> str:
-        record = self._records.get(request.object_id)
-        if record is not None:
-            return record.external_id
+        found = self._records.get(request.object_id)
+        if found is not None:
+            return found.external_id
         by_external_id = request.operation in ("create_opportunity", "find_opportunity")
         return unquote(request.object_id) if by_external_id else ""
 
@@ -111,39 +126,37 @@ class Salesforce(Service):
         if unknown := sorted(fields.keys() - _FIELDS):
             message = f"No such column '{unknown[0]}' on sobject of type Opportunity"
             return self.error(400, "INVALID_FIELD", message)
-        record = self._living(external_id)
-        if record is not None:
-            record.fields = {**record.fields, **fields}
-            return Answer(200, _upserted(record, created=False))
+        found = self._living(external_id)
+        if found is not None:
+            found.fields = {**found.fields, **fields}
+            return Answer(200, _upserted(found, created=False))
         if missing := [name for name in _REQUIRED if not fields.get(name)]:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             return self.error(400, "REQUIRED_FIELD_MISSING", message)
         effect = self.effect(request, "opportunity_created", f"006{new_id('')[1:16]}")
-        record = _Record(effect.object_id, external_id, dict(fields), effect.seq)
-        self._records[record.id] = record
-        return Answer(201, _upserted(record, created=True), [effect])
+        found = _Record(effect.object_id, external_id, dict(fields), effect.seq)
+        self._records[found.id] = found
+        return Answer(201, _upserted(found, created=True), [effect])
 
     def _find(self, request: Request) -> Answer:
-        record = self._living(unquote(request.object_id))
-        if record is None:
+        found = self._living(unquote(request.object_id))
+        if found is None:
             return self.error(404, "NOT_FOUND", "The requested resource does not exist")
-        return Answer(200, record.body(request.path))
+        return Answer(200, found.body(request.path))
 
     def _delete(self, request: Request) -> Answer:
-        record = self._records.get(request.object_id)
-        if record is None:
+        found = self._records.get(request.object_id)
+        if found is None:
             return self.error(404, "NOT_FOUND", "The requested resource does not exist")
-        if record.deleted:
+        if found.deleted:
             return self.error(404, "ENTITY_IS_DELETED", "entity is deleted")
-        record.deleted = True
-        effect = self.effect(request, "opportunity_deleted", record.id, undoes=record.effect)
+        found.deleted = True
+        effect = self.effect(request, "opportunity_deleted", found.id, undoes=found.effect)
         return Answer(204, {}, [effect])
 
     def _living(self, external_id: str) -> _Record | None:
-        for record in self._records.values():
-            if record.external_id == external_id and not record.deleted:
-                return record
-        return None
+        known = (r for r in self._records.values() if r.external_id == external_id)
+        return next((found for found in known if not found.deleted), None)
 
 
 @dataclass(slots=True)
@@ -163,5 +176,5 @@ class _Record:
         )
 
 
-def _upserted(record: _Record, *, created: bool) -> dict[str, Any]:
-    return {"id": record.id, "success": True, "errors": [], "created": created}
+def _upserted(found: _Record, *, created: bool) -> dict[str, Any]:
+    return {"id": found.id, "success": True, "errors": [], "created": created}
