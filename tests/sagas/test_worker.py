@@ -61,6 +61,7 @@ def work() -> Iterator[Any]:
         patch.object(heartbeat, "beat") as beat,
         patch.object(transitions, "free", return_value=0) as free,
         patch.object(worker, "connection") as connection,
+        patch.object(swept, "receivers", []),  # the project has some
     ):
         yield SimpleNamespace(sweep=sweep, beat=beat, free=free, connection=connection)
 
@@ -104,17 +105,9 @@ def test_batches_are_looked_for_far_less_often_than_runs(work: Any) -> None:
 
 
 @pytest.fixture
-def receiving() -> Iterator[Callable[[Callable[..., object]], None]]:
-    """Connects receivers of the signal for the length of a test."""
-    connected: list[Callable[..., object]] = []
-
-    def receive(receiver: Callable[..., object]) -> None:
-        connected.append(receiver)
-        swept.connect(receiver, weak=False)
-
-    yield receive
-    for receiver in connected:
-        swept.disconnect(receiver)
+def receiving(work: Any) -> Callable[[Callable[..., object]], None]:
+    """Connects receivers of the signal, and none but these receive it."""
+    return lambda receiver: swept.connect(receiver, weak=False)
 
 
 def test_after_each_sweep_others_have_their_turn(work: Any, receiving: Any) -> None:
