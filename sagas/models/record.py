@@ -21,11 +21,15 @@ from sagas.states import Direction, Halt, RunStatus, StepStatus
 
 
 def uuid7() -> UUID:
-    """A time-ordered id (RFC 9562, section 5.7), so that new rows lie together in the index."""
-    milliseconds = time.time_ns() // 1_000_000
-    bits = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    bits = bits & ~(0xF << 76) | (0x7 << 76)
-    return UUID(int=bits & ~(0x3 << 62) | (0x2 << 62))
+    """A time-ordered id (RFC 9562, section 5.7), so that new rows lie together in the index.
+
+    Twelve bits tell the time within the millisecond (section 6.2, method 3): rows that one process
+    makes one after another keep their order.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    within = (rest << 12) // 1_000_000
+    bits = (milliseconds << 80) | (0x7 << 76) | (within << 64) | (0x2 << 62)
+    return UUID(int=bits | (int.from_bytes(os.urandom(8), "big") >> 2))
 
 
 def choices(words: type[StrEnum]) -> list[tuple[str, str]]:

@@ -138,6 +138,17 @@ def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({uuid7() for _ in range(1000)}) == 1000
 
 
+def test_ids_of_one_millisecond_are_in_the_order_of_their_making(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter(range(7_000_000, 8_000_000, 1_000))
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
+    ids = [uuid7() for _ in range(1000)]
+    assert ids == sorted(ids)
+    assert {made.int >> 80 for made in ids} == {7}
+    assert {made.version for made in ids} == {7}
+
+
 def test_everything_has_a_name() -> None:
     run = a_run(business_key="order:1")
     step = a_step(run)
