@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -15,6 +16,8 @@ import pytest
 
 from integrations.models import PartnerObject, WebhookEvent
 from integrations.sandbox.webhooks import SENDERS, WHSEC
+from integrations.webhooks import inbox
+from integrations.webhooks.received import Event
 from integrations.webhooks.work import work
 from project.world import World
 from sagas.models import Run
@@ -133,6 +136,19 @@ def test_the_carrier_tells_twice_and_in_any_order_and_the_run_goes_on(
     assert set(done) == {"arrival", "confirm_arrival"}
     sent = [effect.kind for effect in partners.ledger.effects(run.business_key)]
     assert sent == ["sent"]
+
+
+def test_an_event_of_which_no_worker_was_told_is_handled_after_a_sweep(world: World) -> None:
+    body, _ = signed(1)
+    kind = "customer.subscription.updated"
+    at = datetime.fromtimestamp(1_700_000_001, UTC)
+    inbox.keep([Event("payments", "evt_1", kind, body.decode(), at)])  # and nobody sends a message
+    world.workers({"steps": ["sagas"]}, processes=1)
+    for _ in range(600):
+        if WebhookEvent.objects.get().status == "done":
+            return
+        time.sleep(0.1)
+    raise AssertionError("no worker has looked into the inbox")
 
 
 def _ends(key: str) -> str:

@@ -40,4 +40,15 @@ def test_of_what_else_changes_nothing_is_kept() -> None:
     keep(told("ann@example.com", 1_000, "email"))
     work()
     assert not PartnerObject.objects.exists()
-    assert WebhookEvent.objects.get().note == "Only lifecyclestage is kept."
+    assert WebhookEvent.objects.get().note == "Only the lifecyclestage of contacts is kept."
+
+
+def test_the_newer_generic_kind_tells_the_same_of_contacts_only() -> None:
+    generic = {"subscriptionType": "object.propertyChange"}
+    keep({**told("customer", 1_000), **generic, "objectTypeId": "0-1"})
+    keep({**told("won", 1_001), **generic, "objectTypeId": "0-3", "objectId": 7})
+    keep({**told("lost", 1_002), **generic})
+    work()
+    assert PartnerObject.objects.get().state == {"lifecyclestage": "customer"}
+    assert WebhookEvent.objects.filter(status="done").count() == 2
+    assert "objectTypeId" in WebhookEvent.objects.get(status="dead").note
