@@ -79,6 +79,7 @@ def test_what_becomes_of_a_subscription_is_kept(stripe: str) -> None:
     assert created.occurred_at is not None
 
 
+_TRIAL: dict[str, Any] = {"items[0][plan]": "tea", "trial_period_days": 30}
 _PLAN: dict[str, Any] = {
     "id": "tea",
     "amount": 900,
