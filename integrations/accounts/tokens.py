@@ -12,8 +12,11 @@ from integrations import http
 from integrations.accounts.credentials import ServiceAccount
 from integrations.call import Call
 from integrations.errors import NotAsked
+from integrations.oauth.exchange import Access
 from integrations.oauth.flows import Grant
-from integrations.oauth.tokens import PATIENCE, Access
+
+PATIENCE = 300.0
+"""Seconds until another try when a person is needed first."""
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 

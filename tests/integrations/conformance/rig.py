@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.accounts.client import connect as connect_accounts
 from integrations.accounts.fake import FakeAccounts
 from integrations.analytics.client import connect as connect_analytics
 from integrations.analytics.fake import FakeAnalytics
@@ -32,14 +33,6 @@ from integrations.shipping.client import connect as connect_shipping
 from integrations.shipping.fake import FakeShipping
 from integrations.slack.client import connect as connect_slack
 from integrations.slack.fake import FakeSlack
-
-
-def connect_accounts() -> Any:
-    """The client, loaded late: it needs Django's models."""
-    from integrations.accounts.client import connect
-
-    return connect()
-
 
 FAKES: dict[str, Callable[[], Fake]] = {
     "payments": FakePayments,
