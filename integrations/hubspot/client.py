@@ -66,7 +66,7 @@ class HttpHubSpot:
     def update_contact(
         self, contact_id: str, properties: Mapping[str, str], *, timeout: float
     ) -> None:
-        call = Call.within(timeout, "hubspot", "update_contact", keyed=True)
+        call = Call.within(timeout, "hubspot", "update_contact", keyed=True, critical=False)
         url = f"{self._objects}/contacts/{quote(contact_id, safe='')}"
         _accepted(call, self._send(call, "PATCH", url, {"properties": dict(properties)}))
 

@@ -53,6 +53,7 @@ _Token = Annotated[SecretStr, AfterValidator(_sendable)]
 class Grant(BaseModel):
     """What a token endpoint gives. Without `refresh_token` the one that was used stays valid."""
 
+    token_type: Annotated[str, Field(pattern="^(?i:bearer)$")]
     access_token: _Token
     refresh_token: _Token | None = None
     expires_in: Annotated[float, Field(ge=0, le=10 * 365 * 86400)] | None = None

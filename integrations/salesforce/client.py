@@ -85,17 +85,23 @@ def _fields(deal: Deal) -> dict[str, Any]:
     return fields if deal.amount is None else {**fields, "Amount": float(deal.amount)}
 
 
-_PASSING = {"REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"}
-"""Codes of the statuses 400 and 403 that do not mean no for ever: the day's calls are spent, or
+_LIMIT, _LOCKED = "REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"
+"""Codes of the statuses 403 and 400 that do not mean no for ever: the calls of 24 hours are spent;
 somebody else is writing the same rows."""
+
+PAUSE = 900.0
+"""Seconds until another try when the calls are spent; some come back as the 24 hours move on."""
 
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
     code = _code(reply)
-    status = 503 if code in _PASSING else reply.status
-    if 300 <= status < 400:
-        return call.refused(f"answered {status}: several have this external id")
-    return call.failure(status, reply.headers, code)
+    if code == _LIMIT:
+        return call.unavailable(f"answered {reply.status} {code}", PAUSE)
+    if code == _LOCKED:
+        return call.unavailable(f"answered {reply.status} {code}")
+    if 300 <= reply.status < 400:
+        return call.refused(f"answered {reply.status}: several have this external id")
+    return call.failure(reply.status, reply.headers, code)
 
 
 def _code(reply: http.Reply) -> str:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from tests.browser.audit import accessible, by_keyboard, in_both_schemes, overflows, tab_to
 
-PAGES = {"order": "/", "sign up": "/sign-up/"}
+PAGES = {"order": "/", "sign up": "/sign-up/", "offer": "/offers/"}
 
 
 def readable(page: Page) -> None:
@@ -30,4 +30,18 @@ def test_somebody_signs_up_by_keyboard_and_is_told_how_it_goes(browser_page: Pag
     by_keyboard(browser_page, browser_page.get_by_role("button", name="Sign up"))
     browser_page.wait_for_url("**/registrations/*/")
     assert "account" in browser_page.locator("ol.steps li").first.inner_text()
+    readable(browser_page)
+
+
+def test_somebody_asks_for_an_offer_by_keyboard_and_is_told_how_it_goes(
+    browser_page: Page,
+) -> None:
+    browser_page.goto("/offers/")
+    entries = {"Name": "Ann Lee", "E-mail": "ann@lee.example", "Company": "Lee Ltd"}
+    for label, entry in entries.items():
+        tab_to(browser_page, browser_page.get_by_label(label))
+        browser_page.keyboard.type(entry)
+    by_keyboard(browser_page, browser_page.get_by_role("button", name="Ask for an offer"))
+    browser_page.wait_for_url("**/leads/*/")
+    assert "request" in browser_page.locator("ol.steps li").first.inner_text()
     readable(browser_page)

@@ -14,7 +14,7 @@ from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnkno
 from integrations.oauth.exchange import FixedToken
 from integrations.oauth.models import Token
 from integrations.salesforce import Deal
-from integrations.salesforce.client import HttpSalesforce, connect
+from integrations.salesforce.client import PAUSE, HttpSalesforce, connect
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
 
@@ -46,6 +46,13 @@ def test_a_code_means_what_salesforce_says_it_means(
     with pytest.raises(means, match=code) as caught:
         create_at(status, [{"message": "ann@example.com is wrong", "errorCode": code}])
     assert "ann@" not in str(caught.value)
+
+
+def test_spent_calls_are_not_asked_for_at_once() -> None:
+    error = [{"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
+    with pytest.raises(PartnerUnavailable) as caught:
+        create_at("403 Forbidden", error)
+    assert caught.value.retry_after == PAUSE
 
 
 def test_an_external_id_that_several_have_is_refused() -> None:
