@@ -9,9 +9,9 @@ another's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -20,18 +20,14 @@ from django.db.models.functions import Now
 
 from sagas import record, transitions
 from sagas.define import registry
-from sagas.define.saga import Definition
-from sagas.define.step import Step
-from sagas.errors import UnknownRun
-from sagas.models import Hold, HoldKind, Run
+from sagas.errors import UnknownRun, UnknownSaga
+from sagas.models import Hold, HoldKind, Run, Worker
 from sagas.operate import audit, holding
 from sagas.operate.verb import because
 from sagas.run.queues import default_queue
 from sagas.run.recover import nudge
+from sagas.run.send import unheld
 from sagas.states import ACTIVE_RUNS, StepStatus
-
-#: A run that is let through, and that no worker takes within this time, gives way to the next.
-TAKEN_WITHIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +96,10 @@ def lift_partner(partner: str, *, source: str, reason: str, per_second: float | 
 def let_one_through(partner: str, *, source: str) -> UUID | None:
     """Let one run go on although its partner is held: it finds out whether the partner is back.
 
-    It is the run that has waited longest of those that would go on but for this hold. While it
-    is about to ask, or asking, every caller is given the same one; if nobody takes it, or it has
-    ended, or waits for something else, the next one is chosen.
+    It is the run that has waited longest of those that would go on but for this hold, and whose
+    queue some worker reads. While it is about to ask, or asking, every caller is given the same
+    one; if it has ended, or something else stops it, or it waits for something else, the next one
+    is chosen.
 
     Returns:
         the run; None if the source does not hold the partner, or no run waits for it alone.
@@ -169,33 +166,47 @@ def _in_force(partner: str, source: str) -> QuerySet[Hold]:
 
 
 def _stopped_by_this_alone(held: Hold) -> Iterator[tuple[str, int, str]]:
-    """The steps of the partner that no other hold stops; those on single runs are not asked."""
+    """The steps of the partner that no other hold stops, in queues that are read.
+
+    Holds on single runs are not asked here.
+    """
     others = Hold.objects.filter(lifted_at=None).exclude(kind=HoldKind.RUN).exclude(pk=held.pk)
     names = frozenset(f"{kind}:{target}" for kind, target in others.values_list("kind", "target"))
+    unread = _unread()
     for saga in registry.all_sagas():
         for step in saga.steps.values():
-            if step.partner == held.target and not _stopped(names, saga, step):
+            queue = step.queue or default_queue()
+            stops = {f"saga:{saga.name}", f"queue:{queue}", f"partner:{step.partner}"}
+            free = names.isdisjoint(stops) and not unread(queue)
+            if step.partner == held.target and free:
                 yield saga.name, saga.version, step.name
 
 
-def _stopped(names: frozenset[str], saga: Definition, step: Step) -> bool:
-    queue = step.queue or default_queue()
-    return not names.isdisjoint({f"saga:{saga.name}", f"queue:{queue}", f"partner:{step.partner}"})
+def _unread() -> Callable[[str], bool]:
+    """Whether no worker reads a queue; where one has not said what it reads, nobody can tell."""
+    told = list(Worker.objects.filter(lease_until__gte=Now()).values_list("queues", flat=True))
+    if not told or not all(told):
+        return lambda queue: False
+    read = frozenset(queue for queues in told for queue in queues)
+    return lambda queue: queue not in read
 
 
 def _is_about_it(held: Hold, steps: list[tuple[str, int, str]]) -> bool:
-    """Whether the run that is let through asks the partner, or is about to."""
-    assert held.probe is not None
-    assert held.probed_at is not None
+    """Whether the run that is let through asks the partner, or is about to.
+
+    However long it takes until a worker has time for it: the next run would wait as long, and
+    each would be passed over just before its turn.
+    """
+    assert held.probe is not None, "only asked of a hold that lets one through"
     try:
         view = record.read(held.probe)
-    except UnknownRun:
+        saga = registry.pinned(view.saga, view.version, view.fingerprint)
+    except (UnknownRun, UnknownSaga):
         return False
     active = any(view.status in statuses for statuses in ACTIVE_RUNS.values())
     rows = [r for r in view.steps.values() if (view.saga, view.version, r.name) in steps]
     asks = any(row.status is StepStatus.IN_FLIGHT and not row.needs_worker for row in rows)
-    fresh = view.now is not None and view.now - held.probed_at < TAKEN_WITHIN
-    return active and (asks or (fresh and any(row.needs_worker for row in rows)))
+    return active and (asks or any(row.needs_worker for row in unheld(saga, view, rows)))
 
 
 def _let_through(held: Hold, run_id: UUID, by: str) -> None:
