@@ -1,6 +1,5 @@
 """What keeps a partner's bad day from becoming ours: policies around every call to a partner."""
 
-from integrations.resilience.conf import policies
 from integrations.resilience.stack import guarded
 
-__all__ = ["guarded", "policies"]
+__all__ = ["guarded"]

@@ -39,8 +39,8 @@ class Timeouts(_Policy):
     connect: float = Field(3.0, gt=0)
     """Seconds to reach the partner: room for one lost SYN, sent again after 1 s (RFC 6298)."""
     read: float = Field(10.0, gt=0)
-    """Seconds of silence between two bytes of an answer; resilience4j's and Polly's total is 1 and
-    30 s. A step has 10 s, so it is the partners of longer steps that it cuts short."""
+    """Seconds of silence between two bytes of an answer: twice what HTTPX waits by default. It cuts
+    short the calls of steps that have longer."""
     total: float = Field(30.0, gt=0)
     """Seconds for the whole call with its retry (Polly's default for a total timeout)."""
 
