@@ -10,6 +10,9 @@ from integrations.webhooks.work import work
 
 @shared_task(name=hint.TASK, acks_late=True, ignore_result=True)
 def handle_webhooks() -> None:
-    """Handle the webhook events that are due, for a while; then leave the worker to others."""
-    work()
+    """Handle the webhook events that are due, for a while; then let other tasks have the worker."""
+    work(_SLICE)
     hint.send_if_late()
+
+
+_SLICE = 2.0  # seconds

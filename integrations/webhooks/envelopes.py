@@ -77,10 +77,10 @@ def _dumped(document: Mapping[str, Any]) -> str:
 
 
 def _event(source: str, event_id: Any, kind: Any, body: str, at: datetime | None) -> Event:
-    for name, value, limit in (("id", event_id, _LONGEST_ID), ("kind", kind, _LONGEST_KIND)):
+    for name, value, limit in (("an id", event_id, _LONGEST_ID), ("a kind", kind, _LONGEST_KIND)):
         if not isinstance(value, str) or len(value) > limit or not _WORD.fullmatch(value):
             raise Malformed(
-                f"The event needs an {name} of 1 to {limit} printable characters without spaces."
+                f"The event needs {name} of 1 to {limit} printable characters without spaces."
             )
     return Event(source, event_id, kind, body, at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import traceback
 from pathlib import Path
@@ -25,7 +26,7 @@ _HOPELESS = (Unfit, Malformed, PayloadInvalid, KeyConflict)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def work(seconds: float = 20.0) -> int:
+def work(seconds: float = math.inf) -> int:
     """Handle what is due until nothing is, or time is up. Gives how many events were tried.
 
     Raises:

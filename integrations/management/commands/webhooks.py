@@ -114,7 +114,7 @@ def _handle_again(options: Options) -> str:
 
 
 def _work(options: Options) -> str:
-    return f"{work(seconds=float('inf')):,} handled."
+    return f"{work():,} handled."
 
 
 def _remove(options: Options) -> str:
