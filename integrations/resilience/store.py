@@ -73,14 +73,15 @@ class Shared:
             )
             raise Away from None
 
-    def close(self) -> None:
-        """Give its connections back."""
-        self._redis.close()
-
 
 def shared() -> Shared:
     """The Redis that the settings name."""
     return _shared(settings.REDIS_URL)
+
+
+def forget() -> None:
+    """Begin anew, with connections of one's own: for a process that was forked, and for tests."""
+    _shared.cache_clear()
 
 
 def name(key: str) -> str:
@@ -94,7 +95,7 @@ def _shared(url: str) -> Shared:
 
 
 # The client would see the fork itself, but not give up a lock that another thread held then.
-os.register_at_fork(after_in_child=_shared.cache_clear)
+os.register_at_fork(after_in_child=forget)
 
 
 def _evaluate(

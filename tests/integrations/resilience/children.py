@@ -96,6 +96,7 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 def main() -> None:
     """Do what each line says."""
+    store.PATIENCE = _PATIENCE
     print("ready", flush=True)
     for line in sys.stdin:
         print(_do(json.loads(line)), flush=True)

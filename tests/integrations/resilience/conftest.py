@@ -1,7 +1,7 @@
 """The policies as they come, with no state: each test says what differs."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,15 @@ def configure(_fresh_policies: None, monkeypatch: pytest.MonkeyPatch) -> Configu
 
     set_()
     return set_
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Redis that a busy machine makes slow is not taken for one that is away."""
+    monkeypatch.setattr(store, "PATIENCE", 10.0)
+    store.forget()
+    yield
+    store.forget()
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateR
     """A Redis of this test's own, which the policies use."""
     with private_redis(tmp_path) as server:
         monkeypatch.setattr(django_settings, "REDIS_URL", server.url())
+        monkeypatch.setattr(store, "PATIENCE", 0.25)
         yield server
-        store.shared().close()
 
 
 @pytest.fixture
