@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from celery import signals
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
@@ -12,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from integrations.conf import load
 from integrations.resilience.conf import EVERY, ResilienceSettings
-from sagas.operate.holding import partners
+from integrations.resilience.partners import known
 
 
 @register("integrations")
@@ -30,13 +31,26 @@ def check_resilience(
                 id="integrations.E001",
             )
         ]
-    unknown = sorted(said.keys() - partners() - {EVERY})
+    unknown = sorted(said.keys() - known() - {EVERY})
     return [
         Caution(
-            f"INTEGRATIONS_RESILIENCE sets policies of {name!r}, a partner that no step names.",
-            hint=f"Steps name: {', '.join(sorted(partners())) or 'none'}. If only other code calls "
-            "it, silence this check.",
+            f"INTEGRATIONS_RESILIENCE sets policies of {name!r}, which is no partner.",
+            hint=f"Partners are: {', '.join(sorted(known()))}; and {EVERY!r} is each of them.",
             id="integrations.W002",
         )
         for name in unknown
     ]
+
+
+@signals.worker_init.connect
+def refuse_bad_settings(**_: Any) -> None:
+    """Let no worker begin whose every call would fail.
+
+    Raises:
+        SystemExit: with what is wrong and how to mend it.
+    """
+    for message in check_resilience():
+        if message.is_serious():
+            raise SystemExit(
+                f"This worker does not start. {message.id}: {message.msg} {message.hint}"
+            )

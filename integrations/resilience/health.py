@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from integrations.resilience import state, store
 from integrations.resilience.conf import policies
+from integrations.resilience.partners import known
 from integrations.resilience.state import Standing, State
-from sagas.operate.holding import partners
 from sagas.signals import Health, PartnerHealth
 
 
 def tell(**_: object) -> list[PartnerHealth]:
     """The partners that were called lately or whose breaker has opened. For `partner_health`."""
-    names = partners()
+    names = known()
     try:
         found = state.standings(names | state.troubled())
     except store.Away:
         lost = "circuit breaker: its state cannot be reached, so calls pass"
         return [PartnerHealth(name, Health.UNKNOWN, lost) for name in sorted(names)]
-    known = (each for each in found if each.calls or each.generation)
-    return [PartnerHealth(each.partner, _health(each), words(each)) for each in known]
+    seen = (each for each in found if each.calls or each.generation)
+    return [PartnerHealth(each.partner, _health(each), words(each)) for each in seen]
 
 
 def words(standing: Standing) -> str:

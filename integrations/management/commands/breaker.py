@@ -8,13 +8,11 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from integrations.conf import load
 from integrations.resilience import health, state, store
-from integrations.resilience.conf import EVERY, ResilienceSettings
+from integrations.resilience.partners import known
 from sagas.management.operator import Shell
 from sagas.management.text import table
 from sagas.operate import audit
-from sagas.operate.holding import partners
 
 
 class Command(BaseCommand):
@@ -61,11 +59,11 @@ def _listed() -> str:
 
 
 def _forced(word: str, partner: str, reason: str) -> str:
-    known = _known()
-    if partner not in known:
-        near = get_close_matches(partner, known, n=1)
+    names = _known()
+    if partner not in names:
+        near = get_close_matches(partner, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise CommandError(f"No partner {partner!r}.{hint} Known: {', '.join(sorted(known))}.")
+        raise CommandError(f"No partner {partner!r}.{hint} Known: {', '.join(sorted(names))}.")
     if not (why := reason.strip()):
         raise CommandError("Say why: --reason is kept in the audit.")
     by = Shell().get_username()
@@ -86,6 +84,4 @@ def _forced(word: str, partner: str, reason: str) -> str:
 
 
 def _known() -> frozenset[str]:
-    """The partners that steps or settings name, and those that were in trouble."""
-    told = load(ResilienceSettings).resilience.keys() - {EVERY}
-    return partners() | told | state.troubled()
+    return known() | state.troubled()
