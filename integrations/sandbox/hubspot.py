@@ -43,13 +43,14 @@ _ASSOCIATION = record({"to": record({"id": TEXT}), "types": items(_TYPE)})
 
 def _about(kind: str) -> dict[str, About]:
     """What the operations on objects of a kind take and answer."""
-    values = {
+    values: dict[str, Any] = {
         "type": "object",
-        "properties": dict.fromkeys(sorted(_PROPERTIES[kind]), _FILLED),
+        "properties": dict.fromkeys(sorted(_PROPERTIES[kind]), TEXT),
         "additionalProperties": False,
         "minProperties": 1,
     }
-    new = {**values, "required": ["hs_timestamp"]} if kind == "notes" else values
+    timed = {"properties": {**values["properties"], "hs_timestamp": _FILLED}}
+    new = {**values, **timed, "required": ["hs_timestamp"]} if kind == "notes" else values
     return {
         "create": About(
             "Make an object.",
@@ -63,7 +64,11 @@ def _about(kind: str) -> dict[str, About]:
             record({}, {"idProperty": TEXT, "properties": TEXT}),
         ),
         "update": About(
-            "Set properties.", {200: _GIVEN}, record({"properties": values}), refuses=(409,)
+            "Set properties.",
+            {200: _GIVEN},
+            record({"properties": values}),
+            {"idProperty": TEXT},
+            refuses=(409,),
         ),
         "archive": About("Archive an object.", {204: None}),
     }
@@ -140,7 +145,7 @@ class HubSpot(Service):
         found = self._objects.get(unquote(request.object_id))
         if found is not None:
             return str(found.properties.get(REFERENCE, ""))
-        if request.params.get("idProperty") == REFERENCE:
+        if request.query.get("idProperty") == REFERENCE:
             return unquote(request.object_id)
         properties = request.params.get("properties")
         return str(properties.get(REFERENCE, "")) if isinstance(properties, Mapping) else ""
@@ -208,7 +213,7 @@ class HubSpot(Service):
         return Answer(204, {}, [self.effect(request, kind, found.id, undoes=found.effect)])
 
     def _one(self, request: Request) -> _Object:
-        value, name = unquote(request.object_id), request.params.get("idProperty")
+        value, name = unquote(request.object_id), request.query.get("idProperty")
         for found in self._living(_kind(request)):
             if (found.properties.get(name) if name else found.id) == value:
                 return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from integrations.sandbox.describe import FLAG, TEXT, About, items, record
+from integrations.sandbox.describe import FLAG, TEXT, About, items, only, record
 from integrations.sandbox.grants import Denied, Grants
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
@@ -27,10 +27,8 @@ _UPSERTED = record({"id": TEXT, "success": FLAG, "created": FLAG, "errors": item
 _UPSERT = About(
     "Make an opportunity, or change the one with this external id.",
     {200: _UPSERTED, 201: _UPSERTED},
-    {
-        **record(dict.fromkeys(_REQUIRED, _FILLED), {"Amount": {"type": "number"}}),
-        "additionalProperties": False,
-    },
+    # A new one needs three of them, which one request alone cannot tell.
+    only({}, {**dict.fromkeys(_REQUIRED, _FILLED), "Amount": {"type": "number"}}),
 )
 _FIND = About("Read an opportunity.", {200: record({"Id": TEXT, EXTERNAL_ID: TEXT})})
 _DELETE = About("Delete an opportunity.", {204: None})
@@ -127,12 +125,13 @@ class Salesforce(Service):
             message = f"No such column '{unknown[0]}' on sobject of type Opportunity"
             return self.error(400, "INVALID_FIELD", message)
         found = self._living(external_id)
+        needed = _REQUIRED if found is None else [n for n in _REQUIRED if n in fields]
+        if missing := [name for name in needed if not fields.get(name)]:
+            message = f"Required fields are missing: [{', '.join(missing)}]"
+            return self.error(400, "REQUIRED_FIELD_MISSING", message)
         if found is not None:
             found.fields = {**found.fields, **fields}
             return Answer(200, _upserted(found, created=False))
-        if missing := [name for name in _REQUIRED if not fields.get(name)]:
-            message = f"Required fields are missing: [{', '.join(missing)}]"
-            return self.error(400, "REQUIRED_FIELD_MISSING", message)
         effect = self.effect(request, "opportunity_created", f"006{new_id('')[1:16]}")
         found = _Record(effect.object_id, external_id, dict(fields), effect.seq)
         self._records[found.id] = found

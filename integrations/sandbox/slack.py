@@ -10,7 +10,12 @@ from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 PATH = "/services/T00SANDBOX/B00SANDBOX/"
 TOKEN = "sandboxsandboxsandbox"  # noqa: S105  # of this stand-in, which keeps none
 
-_POST = About("Post a message.", {200: TEXT}, record({"text": TEXT}), refuses=(403,))
+_POST = About(
+    "Post a message.",
+    {200: TEXT},
+    record({"text": {"type": "string", "minLength": 1}}),
+    refuses=(403,),
+)
 _WORDS = {"internal_error": "rollup_error", "rate_limit": "rate_limited"}
 
 

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from pact import Pact
 
+from integrations.http import pool
 from tests.contract.terms import Agreement, Partner
 
 CONSUMER = "integration-sagas"
@@ -58,7 +59,12 @@ def interaction(partner: Partner, agreement: Agreement) -> dict[str, Any]:
     for each in (agreement, *agreement.also):
         _tell(pact, each)
     with pact.serve("127.0.0.1") as server, patch.dict(os.environ, ENVIRONMENT):
-        agreement.use(str(server.url).rstrip("/"))
+        try:
+            agreement.use(str(server.url).rstrip("/"))
+        finally:
+            # The next server may get the same port, and this one's connections are dead then.
+            pool.client().close()
+            pool.client.cache_clear()
     with tempfile.TemporaryDirectory() as folder:
         pact.write_file(folder)
         (path,) = Path(folder).iterdir()

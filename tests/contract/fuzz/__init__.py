@@ -48,7 +48,7 @@ def configuration(
     examples: int,
     seed: int,
     *,
-    headers: Mapping[str, str] = {},
+    headers: Mapping[str, Mapping[str, str]],
     known: Mapping[str, Sequence[str | int]] = {},
     lenient: Mapping[str, Sequence[int]] = {},
 ) -> SchemathesisConfig:
@@ -57,7 +57,8 @@ def configuration(
     Args:
         examples: how many requests of each operation are made up, after those for each bound of
             each field.
-        headers: what every request brings, but for those that must be refused without it.
+        headers: by pattern of paths: what requests bring, but for those that must be refused
+            without it.
         known: by place (such as ``path.name``): values that mean something there, sent often.
         lenient: by operation: statuses that a request which fits the description may get too,
             because what it must fit depends on more than the description can say.
@@ -65,25 +66,26 @@ def configuration(
     return SchemathesisConfig.from_dict(
         {
             "seed": seed,
-            "headers": dict(headers),
             "dictionaries": {_name(place): {"values": v} for place, v in known.items()},
             "parameters": {
                 place: {"dictionary": _name(place), "probability": 0.7} for place in known
             },
-            "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
+            "generation": {
+                "max-examples": examples,
+                "database": "none",
+                "no-shrink": True,
+                "with-security-parameters": False,  # what is made up would give way to `headers`
+            },
             "operations": [
-                {
-                    "include-name": operation,
-                    "checks": {
-                        "positive_data_acceptance": {
-                            "expected-statuses": [*_ACCEPTANCE, *map(str, statuses)]
-                        }
-                    },
-                }
-                for operation, statuses in lenient.items()
+                *({"include-path-regex": p, "headers": dict(h)} for p, h in headers.items()),
+                *({"include-name": name, "checks": _accepting(s)} for name, s in lenient.items()),
             ],
         }
     )
+
+
+def _accepting(statuses: Sequence[int]) -> dict[str, object]:
+    return {"positive_data_acceptance": {"expected-statuses": [*_ACCEPTANCE, *map(str, statuses)]}}
 
 
 _ACCEPTANCE = ("2xx", "3xx", "401", "403", "404", "409", "429")

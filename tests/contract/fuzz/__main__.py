@@ -15,6 +15,7 @@ from pathlib import Path
 
 from schemathesis.schemas import BaseSchema
 
+from integrations.sandbox.process import running_sandbox
 from project.world import World, exit_on_sigterm
 from tests.contract.fuzz import fuzz
 
@@ -58,7 +59,18 @@ def _api(examples: int, seed: int) -> Iterator[BaseSchema]:
         yield our_api(world, examples, seed)
 
 
-_SUBJECTS = {"api": _api}
+@contextmanager
+def _sandbox(examples: int, seed: int) -> Iterator[BaseSchema]:
+    from tests.contract.fuzz.sandbox import sandbox
+
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as folder,
+        running_sandbox(Path(folder) / "ledger.sqlite3") as running,
+    ):
+        yield sandbox(running, examples, seed)
+
+
+_SUBJECTS = {"api": _api, "sandbox": _sandbox}
 
 
 if __name__ == "__main__":

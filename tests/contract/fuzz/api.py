@@ -39,7 +39,7 @@ def our_api(world: World, examples: int, seed: int) -> BaseSchema:
     config = configuration(
         examples,
         seed,
-        headers={"Authorization": f"Bearer {token}"},
+        headers={"^/api/": {"Authorization": f"Bearer {token}"}},
         known={
             "path.name": [order_fulfilment.name],
             "path.run_id": [str(_run()) for _ in range(_RUNS)],
