@@ -27,6 +27,7 @@ from tests.contract.terms import (
     from_state,
     path_of,
     reference,
+    shaped,
     text,
     whole,
 )
@@ -305,7 +306,11 @@ PARTNER = Partner(
                 "client_secret": from_state("secret-1", "client_secret"),
             },
             media=FORM,
-            answer={"access_token": text("token-2"), "expires_in": whole(1800)},
+            answer={
+                "access_token": text("token-2"),
+                "token_type": shaped("bearer", "^[Bb]earer$"),
+                "expires_in": whole(1800),
+            },
         ),
     ],
 )
