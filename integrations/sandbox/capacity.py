@@ -19,9 +19,7 @@ class Capacity:
 
     def __post_init__(self) -> None:
         if self.slots < 1 or self.seconds < 0:
-            raise ValueError(
-                "a service works on at least one request at once, in 0 s or more"
-            )
+            raise ValueError("a service works on at least one request at once, in 0 s or more")
 
 
 class Floor:
