@@ -9,8 +9,8 @@ from django.urls import reverse
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import accounts, analytics, hubspot, notifications, payments, slack
-from integrations.errors import PartnerRefused
 from integrations.hubspot import Person
+from integrations.sagas import contacts
 from integrations.sagas.outcomes import PARTNER_ERRORS
 from sagas.api import NotApplied, Redacted, Retry, Run, Saga, parallel, pivot, step
 
@@ -110,16 +110,8 @@ def delete_customer(run: Run[Registration]) -> None:
 @step(partner="hubspot", retry=Retry(attempts=5), timeout=10)
 def create_contact(run: Run[Registration]) -> hubspot.Contact:
     """Make the contact, or keep the one that has their address already."""
-    crm, who = hubspot.connector(), run.payload
-    try:
-        return crm.create_contact(
-            Person(email=who.email, firstname=who.name), run.business_key, timeout=run.remaining
-        )
-    except PartnerRefused:
-        there = crm.find_contact_by_email(who.email, timeout=run.remaining)
-        if there is None:
-            raise
-        return there
+    person = Person(email=run.payload.email, firstname=run.payload.name)
+    return contacts.keep(person, run.business_key, timeout=run.remaining)
 
 
 @create_contact.verify
@@ -135,10 +127,7 @@ def find_contact(run: Run[Registration]) -> hubspot.Contact | NotApplied:
 @create_contact.compensate(timeout=10, tolerates_nothing=True)
 def archive_contact(run: Run[Registration]) -> None:
     """Archive the contact that we made, and never one that was there before."""
-    crm = hubspot.connector()
-    made = crm.find_contact(run.business_key, timeout=run.remaining)
-    if made:
-        crm.archive_contact(made.id, timeout=run.remaining)
+    contacts.archive_made(run.business_key, timeout=run.remaining)
 
 
 # Let them in: from here on they are registered.

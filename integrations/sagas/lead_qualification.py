@@ -11,10 +11,10 @@ from django.urls import reverse
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import hubspot, salesforce, slack
-from integrations.errors import PartnerRefused
 from integrations.hubspot import Person
 from integrations.leads.models import Lead, Stage
 from integrations.leads.score import Score, score
+from integrations.sagas import contacts
 from integrations.sagas.outcomes import PARTNER_ERRORS
 from integrations.salesforce import Deal
 from sagas.api import NotApplied, Redacted, Retry, Run, Saga, pivot, step
@@ -90,15 +90,9 @@ def score_lead(run: Run[Inquiry]) -> Score:
 @step(partner="hubspot", retry=Retry(attempts=5), timeout=10)
 def create_contact(run: Run[Inquiry]) -> hubspot.Contact:
     """Make the contact, or take the one that has their address already."""
-    crm, who = hubspot.connector(), run.payload
+    who = run.payload
     person = Person(who.email, who.name, company=who.company)
-    try:
-        return crm.create_contact(person, run.business_key, timeout=run.remaining)
-    except PartnerRefused:
-        there = crm.find_contact_by_email(who.email, timeout=run.remaining)
-        if there is None:
-            raise
-        return there
+    return contacts.keep(person, run.business_key, timeout=run.remaining)
 
 
 @create_contact.verify
@@ -111,10 +105,7 @@ def find_contact(run: Run[Inquiry]) -> hubspot.Contact | NotApplied:
 @create_contact.compensate(timeout=10, tolerates_nothing=True)
 def archive_contact(run: Run[Inquiry]) -> None:
     """Archive the contact that this run made, and never one that was there before."""
-    crm = hubspot.connector()
-    made = crm.find_contact(run.business_key, timeout=run.remaining)
-    if made:
-        crm.archive_contact(made.id, timeout=run.remaining)
+    contacts.archive_made(run.business_key, timeout=run.remaining)
 
 
 # Either an opportunity for the sales people, or a note that reminds them to come back.
