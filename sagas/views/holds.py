@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from sagas import models
 from sagas.models import HoldKind
 from sagas.operate.access import Right, require
+from sagas.operate.bulk import SLOWEST
 from sagas.operate.hold import hold, in_force, lift
 from sagas.views.quota import spend
 
@@ -35,7 +36,7 @@ class LiftRequest(Schema):
     model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=1000)
-    per_second: float | None = Field(None, gt=0, le=10_000, description="null: the setting's")
+    per_second: float | None = Field(None, ge=SLOWEST, le=10_000, description="null: the setting's")
 
 
 class HoldState(Schema):

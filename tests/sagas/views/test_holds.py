@@ -71,3 +71,12 @@ def test_nobody_places_a_hold_in_the_name_of_an_automatism(caller: Caller) -> No
     answer = caller.post("/api/holds", {**QUEUE, "source": "circuit-breaker"})
     assert answer.status_code == 400
     assert not Hold.objects.exists()
+
+
+@pytest.mark.parametrize("pace", [0, -1, 5e-324, 10_001])
+def test_a_pace_that_no_drain_could_keep_is_refused(caller: Caller, pace: float) -> None:
+    placed = caller.post("/api/holds", QUEUE).json()
+    lift = {"reason": "back", "per_second": pace}
+    answer = caller.post(f"/api/holds/{placed['id']}/lift", lift)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "asked.per_second")
+    assert Hold.objects.get().lifted_at is None
