@@ -22,13 +22,14 @@ SUPERUSER = "root"
 def make_people() -> None:
     """Make the groups and everybody in them, and the superuser, all with the same password.
 
-    The groups come from a migration, and a test that flushes the tables takes them away.
+    The groups come from migrations, and a test that flushes the tables takes them away.
     """
     from django.apps import apps
     from django.contrib.auth.hashers import MD5PasswordHasher
     from django.contrib.auth.models import Group, User
 
     import_module("sagas.migrations.0005_audit").make_groups(apps, None)
+    import_module("integrations.migrations.0003_operators").give(apps, None)
     secret = MD5PasswordHasher().encode(PASSWORD, "salt")  # slow ones are not what we test
     for name, group in PEOPLE.items():
         person = User.objects.create(username=name, password=secret, is_staff=True)
