@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from sagas.define import registry
@@ -12,14 +13,20 @@ from sagas.states import StepStatus
 
 logger = logging.getLogger("sagas.overview")
 
+_WORST_FIRST = (Health.DOWN, Health.DEGRADED, Health.UNKNOWN, Health.OK)
+
 
 def partners(at: Standing) -> list[PartnerHealth]:
-    """Every partner that steps name or somebody tells of, by name.
+    """Every partner that steps name or somebody tells of, once; those that do worst come first.
 
+    Of what several say of one partner the worst counts, and all their words are kept.
     A receiver of ``partner_health`` that raises leaves its partners unknown.
     """
-    told = [*_told(), *_seen(at)]
-    return sorted(told, key=lambda partner: partner.name)
+    told: dict[str, list[PartnerHealth]] = defaultdict(list)
+    for each in (*_told(), *_seen(at)):
+        told[each.name].append(each)
+    together = (_together(name, said) for name, said in told.items())
+    return sorted(together, key=lambda partner: (_badness(partner), partner.name))
 
 
 def _told() -> Iterator[PartnerHealth]:
@@ -38,6 +45,15 @@ def _each(answer: object) -> Iterator[PartnerHealth]:
 
 def _name(receiver: object) -> str:
     return str(getattr(receiver, "__module__", "") or type(receiver).__name__)
+
+
+def _together(name: str, said: list[PartnerHealth]) -> PartnerHealth:
+    worst = min(said, key=_badness)
+    return PartnerHealth(name, worst.state, "; ".join(each.detail for each in said if each.detail))
+
+
+def _badness(partner: PartnerHealth) -> int:
+    return _WORST_FIRST.index(partner.state)
 
 
 def _seen(at: Standing) -> Iterator[PartnerHealth]:

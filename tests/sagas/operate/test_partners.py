@@ -62,3 +62,19 @@ def test_a_receiver_that_raises_is_shown_as_unknown_and_breaks_nothing() -> None
         (unknown,) = (p for p in partners(NONE) if p.state is Health.UNKNOWN)
     assert unknown.name == __name__
     assert "secret" not in unknown.detail
+
+
+def test_a_partner_is_listed_once_as_the_worst_that_is_said_of_it(
+    known: Callable[[Definition], Definition],
+) -> None:
+    known(flow([simple("a", partner="bank"), simple("b", partner="post")]))
+    said = [
+        PartnerHealth("bank", Health.OK, "answers"),
+        PartnerHealth("post", Health.DOWN, "the breaker is open"),
+    ]
+    with told(lambda: said):
+        found = [p for p in partners(NONE) if p.name in ("bank", "post")]
+    assert found == [
+        PartnerHealth("post", Health.DOWN, "the breaker is open; steps: 0 retrying, 0 unknown"),
+        PartnerHealth("bank", Health.OK, "answers; steps: 0 retrying, 0 unknown"),
+    ]
