@@ -60,13 +60,17 @@ class Outcome:
         ]
 
     def _shares(self, look: Look, before: float) -> dict[str, float]:
+        # Where as many messages wait as there are processes, none of these is free.
         return {
             "the machine's CPU": look.machine,
             "the web server's interpreter (one core)": look.cores["web"],
             f"the web server's {THREADS} threads": (
                 under_way(self.requests, before, look.at) / THREADS
             ),
-            "the worker processes": look.in_flight / (PROCESSES * len(WORKER_GROUPS)),
+            **{
+                f"the worker processes of {group!r}": min(1.0, waiting / PROCESSES)
+                for group, waiting in look.waiting.items()
+            },
             "Redis (one core)": look.cores.get("redis", 0.0),
             "PostgreSQL's connections": look.connections,
         }
@@ -91,7 +95,7 @@ def run(asked: Options, folder: Path) -> Outcome:
                 "partners": [sandbox.pid],
                 **{name: [pid] for name, pid in place.engines().items()},
             }
-            return _loaded(asked, folder, address, token, environment["DATABASE_URL"], roots)
+            return _loaded(asked, folder, address, token, environment, roots)
 
 
 def _token(world: World) -> str:
@@ -105,7 +109,7 @@ def _loaded(
     folder: Path,
     address: str,
     token: str,
-    database: str,
+    environment: Mapping[str, str],
     roots: Mapping[str, list[int]],
 ) -> Outcome:
     records = folder / "requests.jsonl"
@@ -126,7 +130,7 @@ def _loaded(
         text=True,
     ) as process:
         try:
-            with Watch(database, {**roots, "users": [process.pid]}) as watch:
+            with Watch(environment, {**roots, "users": [process.pid]}) as watch:
                 _, said = process.communicate(timeout=asked.seconds + 60)
         finally:
             process.kill()
@@ -134,7 +138,7 @@ def _loaded(
     if process.returncode or not requests:
         raise Failed(f"no request was made; the users' process said: {said.strip()[-2000:]}")
     ended = max(request.ended for request in requests)
-    drained, runs = _finished(database, ended)
+    drained, runs = _finished(environment["DATABASE_URL"], ended)
     return Outcome(requests, watch.looks, began, runs, drained)
 
 
