@@ -18,15 +18,12 @@ once a minute the database is asked what is still held.
 
 from __future__ import annotations
 
-import logging
 import time
 
 from integrations.resilience import state, store
 from integrations.resilience.conf import policies
 from integrations.resilience.state import Standing, State
 from sagas.api import held_partners, hold_partner, last_lift, let_one_through, lift_partner
-
-logger = logging.getLogger("integrations.resilience")
 
 SOURCE = "circuit-breaker"
 FORGOTTEN_AFTER = 60.0

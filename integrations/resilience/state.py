@@ -58,7 +58,7 @@ def troubled() -> frozenset[str]:
     Raises store.Away.
     """
     found = store.shared().do(lambda redis: redis.smembers(store.name(TROUBLED)))
-    return frozenset(found)
+    return frozenset(map(str, found))
 
 
 def standings(partners: Iterable[str]) -> list[Standing]:

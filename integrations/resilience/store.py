@@ -6,15 +6,17 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger("integrations.resilience")
 
@@ -58,7 +60,7 @@ class Shared:
         """Run a script. Raises Away."""
         return self.do(lambda redis: _evaluate(redis, hash_, text, keys, arguments))
 
-    def do(self, ask: Any) -> Any:
+    def do(self, ask: Callable[[Redis], Answer]) -> Answer:
         """What `ask` makes of the client. Raises Away."""
         if time.monotonic() < self._asked_again_at:
             raise Away
