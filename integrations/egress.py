@@ -47,7 +47,11 @@ def public(address: Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or _translated(address)
         if inner is not None:
             return public(inner)
-    return address.is_global and not address.is_multicast
+        if address.is_site_local:
+            return False
+    # Whether it is reserved must be asked, too: of most such networks Python says that they are
+    # global, among them an old way to write IPv4 as IPv6 (::127.0.0.1).
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 @cache

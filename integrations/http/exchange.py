@@ -105,15 +105,15 @@ def _honest(call: Call) -> Iterator[None]:
         httpcore2.ConnectError,
         httpcore2.ConnectTimeout,
         httpcore2.PoolTimeout,
-        httpcore2.LocalProtocolError,
     ) as error:
         raise call.unavailable(f"nothing was sent ({_name(error)})") from error
-    except (
-        httpcore2.NetworkError,
-        httpcore2.TimeoutException,
-        httpcore2.ProtocolError,
-    ) as error:
+    except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
         raise call.unknown(f"no valid answer came back ({_name(error)})") from error
+    # Their words quote what was to be sent, or what came: a header's secret, somebody's data.
+    except httpcore2.LocalProtocolError as error:
+        raise call.unavailable(f"nothing was sent ({type(error).__name__})") from None
+    except httpcore2.ProtocolError as error:
+        raise call.unknown(f"no valid answer came back ({type(error).__name__})") from None
 
 
 def _name(error: Exception) -> str:

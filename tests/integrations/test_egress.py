@@ -56,6 +56,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         "::ffff:169.254.169.254",
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "240.0.0.1",  # reserved, and in use within some networks
+        "fec0::1",  # site-local
+        "5f00::1",
     ],
 )
 def test_what_only_this_network_reaches_is_not_public(address: str) -> None:

@@ -2,8 +2,10 @@ import gzip
 import json
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +44,11 @@ def kinds(sandbox: RunningSandbox, reference: str) -> list[str]:
     return [effect.kind for effect in sandbox.ledger.effects(reference)]
 
 
+def told(error: BaseException) -> str:
+    """What a log says of an error, with what led to it."""
+    return "".join(traceback.format_exception(error))
+
+
 def test_an_answer_is_returned_whatever_its_status() -> None:
     with answering(response(b"{}", "418 I'm a teapot", "X-Pot: 1")) as address:
         reply = send(write(), "POST", address)
@@ -58,6 +65,26 @@ def test_where_nobody_listens_nothing_was_sent() -> None:
 def test_where_no_name_resolves_nothing_was_sent() -> None:
     with pytest.raises(PartnerUnavailable, match="nothing was sent"):
         send(write(), "POST", "http://no-such-host.invalid/")
+
+
+def test_a_header_that_cannot_be_sent_is_not_told_to_anybody() -> None:
+    secret = uuid4().hex
+    with (
+        answering(response(b"")) as address,
+        pytest.raises(PartnerUnavailable, match="nothing was sent") as raised,
+    ):
+        send(write(), "POST", address, headers={"Authorization": f"Bearer {secret}\n"})
+    assert secret not in told(raised.value)
+
+
+def test_an_answer_that_is_none_is_not_told_to_anybody() -> None:
+    customer = f"{uuid4().hex}@example.com"
+    with (
+        answering(f"HTTP/1.1 {customer}\r\n\r\n".encode()) as address,
+        pytest.raises(PartnerUnknown, match="no valid answer") as raised,
+    ):
+        send(write(), "POST", address)
+    assert customer not in told(raised.value)
 
 
 def test_where_connecting_takes_too_long_nothing_was_sent() -> None:
