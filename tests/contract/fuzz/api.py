@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,15 +13,24 @@ from django.contrib.auth.models import User
 from schemathesis.core.failures import Failure
 from schemathesis.schemas import BaseSchema
 
+from integrations import inventory, notifications, payments, shipping
+from integrations.errors import PartnerRefused
+from integrations.inventory.fake import FakeInventory
+from integrations.notifications.fake import FakeNotifications
+from integrations.payments.fake import FakePayments
 from integrations.sagas.order_fulfilment import Order, order_fulfilment
+from integrations.shipping.fake import FakeShipping
 from project.world import World
 from sagas.api import start
-from sagas.models import HoldKind
+from sagas.models import HoldKind, Run
 from sagas.operate.catalogue import VERBS
 from sagas.operate.token import issue
+from sagas.states import RunStatus
+from sagas.testing.post import Post
 from tests.contract.fuzz import configuration
 
-_RUNS = 60
+_RUNS = 40
+_STUCK = 20
 _START = "POST /api/sagas/{name}/runs"
 _MUST_FIT_THE_SAGA = {
     _START: [400],  # the payload
@@ -42,7 +52,7 @@ def our_api(world: World, examples: int, seed: int) -> BaseSchema:
         headers={"^/api/": {"Authorization": f"Bearer {token}"}},
         known={
             "path.name": [order_fulfilment.name],
-            "path.run_id": [str(_run()) for _ in range(_RUNS)],
+            "path.run_id": [*_stuck(world.var / "post"), *(_run() for _ in range(_RUNS))],
             "body.step": list(order_fulfilment.steps),
             "body.verb": list(VERBS),
             "body.kind": list(HoldKind),
@@ -84,9 +94,28 @@ def filter_failure(
     return response.status_code != 414 and "contains a NUL character" not in response.text
 
 
-def _run() -> object:
+def _run() -> str:
     order = _order()
-    return start(order_fulfilment, order, key=f"order:{order.order_id}").id
+    return str(start(order_fulfilment, order, key=f"order:{order.order_id}").id)
+
+
+def _stuck(messages: Path) -> list[str]:
+    """Runs that need a person: their orders are paid, and no courier goes to the address."""
+    carrier = FakeShipping()
+    for _ in range(_STUCK):
+        carrier.fail_next("book_courier", PartnerRefused)
+    with (
+        payments.use(FakePayments()),
+        inventory.use(FakeInventory()),
+        shipping.use(carrier),
+        notifications.use(FakeNotifications()),
+        Post(messages).open() as post,
+    ):
+        runs = [_run() for _ in range(_STUCK)]
+        while post.deliver():
+            pass
+    assert not Run.objects.filter(pk__in=runs).exclude(status=RunStatus.NEEDS_ATTENTION).exists()
+    return runs
 
 
 def _order() -> Order:
