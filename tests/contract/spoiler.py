@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 Spoil = Callable[[int, Any], tuple[int, Any]]
-"""Takes the status and the JSON body of an answer, and gives what is answered instead."""
+"""Takes the status and the body, JSON or text, of an answer, and gives what is answered instead."""
 
 
 @contextmanager
@@ -25,11 +25,12 @@ def spoiled(address: str, spoil: Spoil) -> Iterator[str]:
             headers = {n: v for n, v in self.headers.items() if n.lower() != "host"}
             url = f"{address}{self.path}"
             answer = httpx2.request(self.command, url, headers=headers, content=body, timeout=10)
-            status, told = spoil(answer.status_code, answer.json())
+            is_json = answer.headers["Content-Type"] == "application/json"
+            status, told = spoil(answer.status_code, answer.json() if is_json else answer.text)
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "application/json" if is_json else "text/html")
             self.end_headers()
-            self.wfile.write(json.dumps(told).encode())
+            self.wfile.write((json.dumps(told) if is_json else told).encode())
 
         do_POST = do_DELETE = do_GET  # noqa: N815  # http.server calls them so
 

@@ -63,6 +63,7 @@ def _with(name: str, value: object) -> Spoil:
         ("inventory", lambda status, body: (status + 1, body), "expected 201 but was 202"),
         ("payments", _without("amount_received"), "missing the following keys: amount_received"),
         ("payments", _with("status", "processing"), "$.status -> Expected 'processing'"),
+        ("slack", lambda status, body: (status, body.replace("ok", "no")), "is not equal to"),
     ],
 )
 def test_a_partner_that_breaks_the_pact_is_told_what_it_broke(
@@ -82,3 +83,9 @@ def test_a_client_that_asks_for_something_else_breaks_the_pact() -> None:
     changed = replace(reserving, body={**reserving.body, "warehouse": "north"})
     with pytest.raises(MismatchesError, match="warehouse"):
         interaction(partner, changed)
+
+
+def test_what_the_type_of_a_text_is_called_breaks_no_pact(sandbox: RunningSandbox) -> None:
+    with spoiled(sandbox.address, lambda status, body: (status, body)) as address:
+        verdict = verify(PARTNERS["slack"], address, sandbox)
+    assert verdict.kept, verdict.words
