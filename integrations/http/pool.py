@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore2
@@ -22,8 +23,12 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 @cache
 def client() -> httpx2.Client:
-    """This process's client. Use it within `until` only."""
-    return httpx2.Client(transport=Transport())
+    """This process's client. Use it within `until` only.
+
+    It keeps no cookies: calls of different accounts, and of all threads, share it.
+    """
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx2.Client(transport=Transport(), cookies=none)
 
 
 # A connection shared across a fork would mix two processes' answers.
@@ -96,7 +101,7 @@ def _clipped(timeout: float | None, expired: type[Exception]) -> float:
 
 class _BoundedBackend(httpcore2.SyncBackend):
     def connect_tcp(
-        self, host: str, port: int, *args: Any, **kwargs: Any
+        self, host: str, port: int, timeout: float | None = None, **kwargs: Any
     ) -> httpcore2.NetworkStream:
         try:
             addresses = egress.resolved(host, port)
@@ -104,8 +109,14 @@ class _BoundedBackend(httpcore2.SyncBackend):
             raise httpcore2.ConnectError(str(error)) from error
         for address in addresses[:-1]:
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return _BoundedStream(super().connect_tcp(address, port, *args, **kwargs))
-        return _BoundedStream(super().connect_tcp(addresses[-1], port, *args, **kwargs))
+                return self._connected(address, port, timeout, **kwargs)
+        return self._connected(addresses[-1], port, timeout, **kwargs)
+
+    def _connected(
+        self, address: str, port: int, timeout: float | None, **kwargs: Any
+    ) -> httpcore2.NetworkStream:
+        within = _clipped(timeout, httpcore2.ConnectTimeout)
+        return _BoundedStream(super().connect_tcp(address, port, within, **kwargs))
 
 
 class _BoundedStream(httpcore2.NetworkStream):

@@ -14,6 +14,7 @@ from integrations import egress
 from integrations.call import Call
 from integrations.conf import NotificationsSettings
 from integrations.errors import PartnerError
+from integrations.resilience import deadline
 
 
 class BoundedBackend(EmailBackend):
@@ -79,10 +80,14 @@ class _Bounded(smtplib.SMTP):
         # smtplib's own hook for where the connection comes from; over TLS it wraps this one.
         error: OSError | None = None
         for address in egress.resolved(host, port):
+            connect, _ = deadline.limits(self._call)
             try:
-                return socket.create_connection((address, port), timeout)
+                connected = socket.create_connection((address, port), connect)
             except OSError as failed:
                 error = failed
+                continue
+            connected.settimeout(max(self._call.remaining, 0.001))
+            return connected
         raise error or OSError("the mail server has no address")
 
     def getreply(self) -> tuple[int, bytes]:

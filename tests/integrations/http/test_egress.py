@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import httpcore2
 import pytest
 
 from integrations import egress
 from integrations.call import Call
 from integrations.errors import PartnerUnavailable
-from integrations.http import send
+from integrations.http import pool, send
 from tests.integrations.http.raw import answering, response
 
 
@@ -73,3 +74,18 @@ def test_of_several_addresses_the_next_is_tried_when_one_does_not_answer(
         port = address.rpartition(":")[2]
         monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.9", "127.0.0.1"])
         assert send(read(), "GET", f"http://two.example:{port}/").status == 200
+
+
+def test_no_further_address_is_tried_once_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def connect(_: object, host: str, *__: object, **___: object) -> None:
+        tried.append(host)
+        pool._deadline.set(0.0)  # so long did it take
+        raise httpcore2.ConnectTimeout
+
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect)
+    monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.8", "127.0.0.9"])
+    with pytest.raises(PartnerUnavailable, match="nothing was sent"):
+        send(read(), "GET", "http://two.example/")
+    assert tried == ["127.0.0.8"]

@@ -4,6 +4,7 @@ import sys
 from integrations.call import Call
 from integrations.http import pool, send
 from integrations.sandbox.process import RunningSandbox
+from tests.integrations.http.raw import answering, response
 
 # A parent and its forked child ask at the same time; each must get its own answers.
 FORK = """
@@ -54,3 +55,13 @@ def test_connections_are_kept_for_the_next_call(sandbox: RunningSandbox) -> None
     assert isinstance(transport, pool.Transport)
     (connection,) = transport.connections
     assert "Request Count: 3" in connection
+
+
+def test_no_cookie_of_one_call_goes_with_another() -> None:
+    seen: list[bytes] = []
+    answer = response(b"{}", "200 OK", "Set-Cookie: session=first-account; Path=/")
+    with answering(answer, seen=seen) as address:
+        for _ in range(2):
+            send(Call.within(5, "inventory", "find", writes=False), "GET", address)
+    assert len(seen) == 2
+    assert b"cookie" not in seen[1].lower()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from integrations import egress
 from integrations.conf import NotificationsSettings
 from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
 from integrations.notifications.client import MailNotifications, connect
@@ -157,6 +158,24 @@ def test_a_server_that_no_call_may_reach_is_not_connected_to() -> None:
             send(MailNotifications(settings))
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    client: MailNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTEGRATIONS_RESILIENCE", '{"notifications": {"timeouts": {"connect": 1}}}')
+    monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.9", "127.0.0.1"])
+    # A listener whose queue is full lets no further connection through.
+    with socket.socket() as full:
+        full.bind(("127.0.0.9", NotificationsSettings().smtp_port))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        assert send(client)
+        for one in waiting:
+            one.close()
 
 
 def test_over_tls_the_first_word_is_a_handshake_for_that_host() -> None:
