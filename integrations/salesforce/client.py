@@ -89,6 +89,9 @@ _LIMIT, _LOCKED = "REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"
 """Codes of the statuses 403 and 400 that do not mean no for ever: the calls of 24 hours are spent;
 somebody else is writing the same rows."""
 
+_TAKEN = "DUPLICATE_VALUE"
+"""Of status 400: an earlier call with our external id, given up but still at work, was quicker."""
+
 PAUSE = 900.0
 """Seconds until another try when the calls are spent; some come back as the 24 hours move on."""
 
@@ -97,6 +100,8 @@ def _failure(call: Call, reply: http.Reply) -> PartnerError:
     code = _code(reply)
     if code == _LIMIT:
         return call.unavailable(f"answered {reply.status} {code}", PAUSE)
+    if code == _TAKEN:
+        return call.unknown(f"answered {reply.status} {code}")
     if code == _LOCKED:
         return call.unavailable(f"answered {reply.status} {code}")
     if 300 <= reply.status < 400:

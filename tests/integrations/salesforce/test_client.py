@@ -33,6 +33,7 @@ def create_at(status: str, body: object) -> None:
     [
         ("400 Bad Request", "REQUIRED_FIELD_MISSING", PartnerRefused),
         ("400 Bad Request", "UNABLE_TO_LOCK_ROW", PartnerUnavailable),
+        ("400 Bad Request", "DUPLICATE_VALUE", PartnerUnknown),
         ("403 Forbidden", "INSUFFICIENT_ACCESS", PartnerRefused),
         ("403 Forbidden", "REQUEST_LIMIT_EXCEEDED", PartnerUnavailable),
         ("404 Not Found", "NOT_FOUND", PartnerRefused),
