@@ -101,7 +101,7 @@ def _clipped(timeout: float | None, expired: type[Exception]) -> float:
 
 class _BoundedBackend(httpcore2.SyncBackend):
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, **kwargs: Any
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
     ) -> httpcore2.NetworkStream:
         try:
             addresses = egress.resolved(host, port)
@@ -109,14 +109,14 @@ class _BoundedBackend(httpcore2.SyncBackend):
             raise httpcore2.ConnectError(str(error)) from error
         for address in addresses[:-1]:
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return self._connected(address, port, timeout, **kwargs)
-        return self._connected(addresses[-1], port, timeout, **kwargs)
+                return self._connected(address, port, timeout, *args, **kwargs)
+        return self._connected(addresses[-1], port, timeout, *args, **kwargs)
 
     def _connected(
-        self, address: str, port: int, timeout: float | None, **kwargs: Any
+        self, address: str, port: int, timeout: float | None, *args: Any, **kwargs: Any
     ) -> httpcore2.NetworkStream:
         within = _clipped(timeout, httpcore2.ConnectTimeout)
-        return _BoundedStream(super().connect_tcp(address, port, within, **kwargs))
+        return _BoundedStream(super().connect_tcp(address, port, within, *args, **kwargs))
 
 
 class _BoundedStream(httpcore2.NetworkStream):
