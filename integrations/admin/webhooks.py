@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -11,12 +12,13 @@ from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.models import PartnerObject, WebhookEvent
 from integrations.webhooks.models import EventStatus
-from integrations.webhooks.replay import RIGHT, replay
+from integrations.webhooks.replay import AGAIN, RIGHT, replay
 from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, pretty, sees_all
 from sagas.admin.shown import line
@@ -40,7 +42,7 @@ class ReplayForm(ActionForm):
 class WebhookEventAdmin(HistoryAdmin):
     """Events, the newest first; the filter "dead" lists the dead letters."""
 
-    list_display = ("name", "source", "kind", "received", "state", "attempts", "because")
+    list_display = ("name", "state", "because", "source", "kind", "attempts", "received")
     list_display_links = ("name",)
     list_filter = ("status", "source")
     large = ("body",)
@@ -48,12 +50,15 @@ class WebhookEventAdmin(HistoryAdmin):
     search_help_text = "an event's whole id"
     ordering = ("-id",)
     fields = (
-        *("source", "event_id", "kind", "state", "note", "attempts", "due", "occurred_at"),
-        *("received_at", "finished_at", "document"),
+        *("source", "event_id", "kind", "state", "note", "coming", "attempts", "due"),
+        *("occurred", "received", "finished", "document"),
     )
     readonly_fields = fields
     actions: Any = ("handle_again",)
     action_form = ReplayForm
+
+    class Media:
+        css: ClassVar = {"all": ("integrations/admin.css",)}
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(RIGHT)
@@ -81,11 +86,19 @@ class WebhookEventAdmin(HistoryAdmin):
 
     @admin.display(description="event", ordering="event_id")
     def name(self, event: WebhookEvent) -> str:
-        return line(event.event_id, 40)
+        return line(event.event_id, 24)
 
     @admin.display(description="received (UTC)", ordering="id")
     def received(self, event: WebhookEvent) -> str:
         return moment(event.received_at)
+
+    @admin.display(description="occurred (UTC, by the source's clock)")
+    def occurred(self, event: WebhookEvent) -> str:
+        return moment(event.occurred_at) if event.occurred_at else "the source does not say"
+
+    @admin.display(description="finished (UTC)")
+    def finished(self, event: WebhookEvent) -> str:
+        return moment(event.finished_at) if event.finished_at else "not yet"
 
     @admin.display(description="state", ordering="status")
     def state(self, event: WebhookEvent) -> str:
@@ -94,6 +107,17 @@ class WebhookEventAdmin(HistoryAdmin):
     @admin.display(description="note")
     def because(self, event: WebhookEvent) -> SafeString:
         return format_html("<bdi>{}</bdi>", line(event.note))
+
+    @admin.display(description="what next")
+    def coming(self, event: WebhookEvent) -> SafeString | str:
+        if event.status not in AGAIN:
+            return "a worker handles it" if event.status == EventStatus.RECEIVED else "nothing"
+        alone = f"{reverse('admin:integrations_webhookevent_changelist')}?{_query(event)}"
+        return format_html(
+            '<span class="next">It stays until a person decides. When the reason is gone, '
+            '<a href="{}">choose it in the list</a>, then <em>Handle again</em>.</span>',
+            alone,
+        )
 
     @admin.display(description="next try")
     def due(self, event: WebhookEvent) -> str:
@@ -124,6 +148,10 @@ class PartnerObjectAdmin(HistoryAdmin):
     @admin.display(description="state")
     def document(self, known: PartnerObject) -> SafeString:
         return pretty(reveal.loose(known.state, reveal=sees_all(known)))
+
+
+def _query(event: WebhookEvent) -> str:
+    return urlencode({"q": event.event_id, "source": event.source})
 
 
 def _parsed(body: str) -> Any:

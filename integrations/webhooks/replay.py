@@ -16,8 +16,8 @@ from sagas.operate.verb import because
 
 RIGHT = "integrations.replay_webhookevent"
 MOST = 1000  #: events at once
-
-_AGAIN = (EventStatus.DEAD, EventStatus.IGNORED)
+AGAIN = (EventStatus.DEAD, EventStatus.IGNORED)
+"""What can be handled again."""
 
 
 class Operator(Protocol):
@@ -46,7 +46,7 @@ def replay(ids: Sequence[int], *, by: Operator, reason: str) -> int:
     if len(ids) > MOST:
         raise ValueError(f"{len(ids):,} events are too many: {MOST:,} at once.")
     with transaction.atomic():
-        rows = WebhookEvent.objects.select_for_update().filter(pk__in=ids, status__in=_AGAIN)
+        rows = WebhookEvent.objects.select_for_update().filter(pk__in=ids, status__in=AGAIN)
         again = [(row.pk, str(row)) for row in rows.order_by("pk").only("source", "event_id")]
         if again:
             _revive([number for number, _ in again])

@@ -1,4 +1,5 @@
-"""A delivery, which stops where its payload is wrong, and a booking, which waits for a payment.
+"""A delivery, which stops where its payload is wrong, a booking, which waits for a payment, and a
+parcel, whose courier is never asked.
 
 An address "nowhere..." is refused after the pivot until it is in the file that ATLAS names.
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from integrations.errors import NotAsked
+from integrations.sagas.outcomes import PARTNER_ERRORS
 from sagas.api import Refused, Retry, Run, Saga, Unknown, parallel, pivot, step, wait_for
 
 
@@ -87,6 +90,11 @@ def issue(run: Run[Booking]) -> str:
     return f"ticket for {run.payload.seat}"
 
 
+@step(partner="courier", harmless=True)
+def fetch(run: Run[Delivery]) -> None:
+    raise NotAsked("courier", "fetch", "its circuit breaker is open", retry_after=3600)
+
+
 delivery = Saga(
     "delivery",
     payload=Delivery,
@@ -97,3 +105,4 @@ booking = Saga(
     payload=Booking,
     steps=[hold, wait_for("paid", timeout=timedelta(days=3)), issue],
 )
+parcel = Saga("parcel", payload=Delivery, errors=PARTNER_ERRORS, steps=[fetch])

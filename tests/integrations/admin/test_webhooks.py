@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -87,6 +89,17 @@ def test_a_dead_letter_is_handled_again_from_the_list(client: Client) -> None:
     assert row.status == "received"
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.verb, entry.reason) == ("olga", "replay", "it is mended")
+
+
+def test_a_dead_letters_page_leads_to_where_it_is_handled_again(admin_client: Client) -> None:
+    row, other = kept(), kept("evt_2")
+    work()
+    found = re.search(r'href="([^"]+\?q=evt_1[^"]*)"', admin_client.get(page(row)).content.decode())
+    assert found is not None
+    listed = admin_client.get(unescape(found[1])).content.decode()
+    assert page(row) in listed
+    assert page(other) not in listed
+    assert "handle_again" in listed
 
 
 def test_without_a_reason_or_the_right_nothing_happens(client: Client) -> None:
