@@ -61,13 +61,13 @@ def lift_hold(options: Options) -> str:
 def list_holds(options: Options) -> str:
     """The holds that are in force."""
     heads = ("HOLD", "WHAT", "SINCE (UTC)", "BY", "LETS THROUGH", "BECAUSE")
-    return table(heads, [_row(placed) for placed in in_force()])
+    return table(heads, [_row(placed) for placed in in_force()], width=None)
 
 
 def list_requests(options: Options) -> str:
     """What waits for a second person."""
     rows = [(a.pk, a.verb, a.run, a.asked_by, a.reason) for a in pending()]
-    return table(("REQUEST", "VERB", "RUN", "ASKED BY", "BECAUSE"), rows)
+    return table(("REQUEST", "VERB", "RUN", "ASKED BY", "BECAUSE"), rows, width=None)
 
 
 def _row(placed: Hold) -> tuple[object, ...]:

@@ -31,12 +31,18 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(width, 10)) or [""]
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell; the last one is cut at the edge of the page."""
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], *, width: int | None = WIDTH
+) -> str:
+    """Columns as wide as their widest cell; the last one is cut at the edge of the page.
+
+    Without a `width` nothing is cut: for a last column that people have to read to its end.
+    """
     cells = [list(heads), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(_line(row, widths) for row in cells)
+    lines = (_line(row, widths) for row in cells)
+    return "\n".join(lines if width is None else (cut(line, width) for line in lines))
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return cut("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip(), WIDTH)
+    return "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()

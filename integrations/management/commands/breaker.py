@@ -55,7 +55,7 @@ def _listed() -> str:
         )
         for each in found
     ]
-    return table(heads, rows)
+    return table(heads, rows, width=None)
 
 
 def _forced(word: str, partner: str, reason: str) -> str:

@@ -66,10 +66,9 @@ def _prune(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 2**63:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not (text.isdecimal() and 0 < int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 # --- words ---------------------------------------------------------------------------------
@@ -98,7 +97,8 @@ def _list_dead(options: Options) -> str:
         (r.pk, f"{r.received_at:%Y-%m-%d %H:%M:%S}", r.source, r.kind, r.event_id, r.note)
         for r in rows.defer("body")
     ]
-    return table(("ID", "RECEIVED (UTC)", "SOURCE", "KIND", "EVENT", "WHY"), cells)
+    heads = ("ID", "RECEIVED (UTC)", "SOURCE", "KIND", "EVENT", "WHY")
+    return table(heads, cells, width=None)
 
 
 def _handle_again(options: Options) -> str:

@@ -74,6 +74,15 @@ def test_an_empty_refresh_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     assert not Token.objects.exists()
 
 
+def test_a_token_for_a_partner_that_nobody_knows_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("the-token\n"))
+    with pytest.raises(CommandError, match="Did you mean 'hubspot'"):
+        run("authorize", "hubpsot", "our-id")
+    assert not Token.objects.exists()
+
+
 def test_without_keys_it_says_which_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(CommandError, match=VARIABLE):

@@ -27,6 +27,13 @@ def test_wrapping_breaks_what_has_no_space() -> None:
     assert wrapped("", 10) == [""]
 
 
+def test_a_table_without_a_width_keeps_its_last_column_whole() -> None:
+    reason = "its circuit breaker is open " * 5
+    assert table(("WHAT", "BECAUSE"), [("partner", reason.strip())], width=None).endswith(
+        f"partner  {reason.strip()}"
+    )
+
+
 def test_a_table_is_aligned_and_fits_the_page() -> None:
     lines = table(("NAME", "N"), [("a", 1), ("longer", "x" * 200)]).splitlines()
     assert lines[:2] == ["NAME    N", "a       1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from difflib import get_close_matches
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -13,6 +14,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from integrations.oauth import store
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import Unreadable, newest_key
+from integrations.resilience.partners import known
 
 _PATIENCE = 30.0
 
@@ -71,6 +73,10 @@ def _renew(token: Token, newest: str) -> bool:
 
 def _authorize(options: dict[str, Any]) -> str:
     partner, client_id = options["partner"], options["client_id"]
+    if partner not in (names := known()):
+        near = get_close_matches(partner, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise CommandError(f"No partner {partner!r}.{hint} Known: {', '.join(sorted(names))}.")
     asked = sys.stdin.isatty()
     refresh = (getpass.getpass("Refresh token: ") if asked else sys.stdin.readline()).strip()
     if not refresh:
