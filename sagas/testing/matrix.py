@@ -29,6 +29,7 @@ from sagas.define.plan import probing
 from sagas.define.saga import Definition
 from sagas.define.step import Action, Step
 from sagas.define.view import StepView
+from sagas.operate.signal import send_signal
 from sagas.run import points, recover
 from sagas.run import step as performing
 from sagas.run.start import start
@@ -87,6 +88,7 @@ def crash_matrix(
     *,
     results: Mapping[str, Any] | None = None,
     refuse: str | None = None,
+    signals: Mapping[str, Any] | None = None,
     live: bool = False,
 ) -> Report:
     """Kill the engine at K1 to K5 and K7 of every step in both directions.
@@ -97,17 +99,20 @@ def crash_matrix(
         results: what the stand-ins answer, by step; needed where a step declares a result.
         refuse: the step whose refusal turns the run back; by default the pivot, or else the
             last step.
+        signals: what steps that wait find: the signals' payloads by name, sent as the run starts
+            under its business key. A run that waits for another one never comes to rest, which
+            is a violation.
         live: call the steps' real code instead of stand-ins, and write the ledger after it.
 
     Returns:
         a report; assert that ``report.violations`` is empty.
     """
-    report = Report(saga.name)
+    report, told = Report(saga.name), signals or {}
     refused = refuse or (saga.pivot.name if saga.pivot else list(saga.steps)[-1])
     for story in (None, refused):
-        for point in _points(saga, payload, results or {}, story, live):
+        for point in _points(saga, payload, results or {}, told, story, live):
             case = Case(*point, story)
-            found = _crash(saga, payload, results or {}, case, live)
+            found = _crash(saga, payload, results or {}, told, case, live)
             report.cases.append(case)
             report.violations += [f"{case}: {problem}" for problem in found]
     report.violations += _rolled_back(saga, payload)
@@ -115,7 +120,12 @@ def crash_matrix(
 
 
 def _points(
-    saga: Definition, payload: Any, results: Mapping[str, Any], refused: str | None, live: bool
+    saga: Definition,
+    payload: Any,
+    results: Mapping[str, Any],
+    signals: Mapping[str, Any],
+    refused: str | None,
+    live: bool,
 ) -> list[Point]:
     """Every point that a run without crashes passes: each will be a case."""
     passed: dict[Point, None] = {}
@@ -124,18 +134,21 @@ def _points(
         passed[point, step, direction] = None
 
     with _world(saga, results, refused, live) as (post, _ledger), _reaching(note):
-        start(saga, payload, key=str(uuid4()))
-        while post.deliver():
-            pass
+        _live(saga, payload, signals, str(uuid4()), post)
     return list(passed)
 
 
 def _crash(
-    saga: Definition, payload: Any, results: Mapping[str, Any], case: Case, live: bool
+    saga: Definition,
+    payload: Any,
+    results: Mapping[str, Any],
+    signals: Mapping[str, Any],
+    case: Case,
+    live: bool,
 ) -> list[str]:
     key = str(uuid4())
     with _world(saga, results, case.refused, live) as (post, ledger):
-        if not _killed(lambda: _live(saga, payload, key, post), case):
+        if not _killed(lambda: _live(saga, payload, signals, key, post), case):
             return ["the crash did not happen"]
         for _ in range(_ROUNDS):
             while post.deliver(copies=2):
@@ -146,9 +159,11 @@ def _crash(
         return audit(saga, key, ledger, lost_calls=1 if case.point in ("K2", "K3") else 0)
 
 
-def _live(saga: Definition, payload: Any, key: str, post: Post) -> None:
+def _live(saga: Definition, payload: Any, signals: Mapping[str, Any], key: str, post: Post) -> None:
     with transaction.atomic():
         start(saga, payload, key=key)
+        for name, told in signals.items():
+            send_signal(name, key, told)
     while post.deliver():
         pass
 
