@@ -72,8 +72,9 @@ class Breaker(_Policy):
     """Share of slow calls that opens (resilience4j: 100%, so that one quick answer forbids it)."""
     cooldown: float = Field(5.0, gt=0)
     """Seconds from opening to the first probe (Hystrix and Polly: 5) ..."""
-    longest: float = Field(60.0, gt=0)
-    """... doubled with each probe that fails, up to this (resilience4j: 60)."""
+    longest: float = Field(30.0, gt=0)
+    """... doubled with each probe that fails, up to this (Envoy ejects a host for 30; resilience4j
+    waits 60). A probe is one call of all workers, so that to recover late costs more than it."""
 
     @model_validator(mode="after")
     def _grows(self) -> Breaker:
