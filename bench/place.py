@@ -101,9 +101,10 @@ class Place:
             connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
     def _forget_keys(self) -> None:
-        with Redis.from_url(self._environment["BROKER_URL"]) as client:
-            for key in client.scan_iter(f"{self._name}:*", count=1000):
-                client.delete(key)
+        for name in ("BROKER_URL", "REDIS_URL"):
+            with Redis.from_url(self._environment[name]) as client:
+                for key in client.scan_iter(f"{self._name}:*", count=1000):
+                    client.delete(key)
 
 
 def _refuse_other_brokers(url: str) -> None:
