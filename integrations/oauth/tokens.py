@@ -17,8 +17,11 @@ from integrations.oauth.sealing import Unreadable
 
 logger = logging.getLogger("integrations.oauth")
 
-AGAIN = 1.0
-"""Seconds until another try when somebody else was renewing the token for too long."""
+WAIT = 2.0
+"""Seconds to wait for somebody else who is renewing the token: a token endpoint that hangs must not
+hold all workers ..."""
+AGAIN = 5.0
+"""... and seconds until another try, if that was too short."""
 PATIENCE = 300.0
 """Seconds until another try when a person is needed first."""
 
@@ -53,7 +56,8 @@ class Tokens:
         client = self._client
         failure: Exception | None = None
         try:
-            with store.locked(client.partner, client.client_id, call.remaining) as token:
+            patience = min(call.remaining, WAIT)
+            with store.locked(client.partner, client.client_id, patience) as token:
                 if not token.is_fresh or token.generation == generation:
                     try:
                         token = self._ask(call, token)
