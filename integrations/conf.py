@@ -41,16 +41,29 @@ Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
 
 
 class EnvironmentSettings(BaseSettings):
-    """Settings that `load` reads."""
+    """Settings that `load` reads. Variables that are there but empty count as missing."""
 
     # Inputs stay out of error messages: one of them may be a key with a typing slip.
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
 
 def _webhook(url: SecretStr) -> SecretStr:
     if not re.fullmatch(r"https?://[^/?#\s]+/[!-~]+", url.get_secret_value()):
         raise ValueError("is no address of the form https://host/path")
     return url
+
+
+def _sendable(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError(
+            "must be visible ASCII without spaces or line breaks, since it is sent in a header"
+        )
+    return secret
+
+
+HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
 class HttpSettings(EnvironmentSettings):
@@ -99,7 +112,7 @@ class PaymentsSettings(EnvironmentSettings):
     """The payment partner: Stripe unless an address says otherwise."""
 
     payments_api_base: Address = Field(default="https://api.stripe.com", validate_default=True)
-    payments_api_key: SecretStr = Field(min_length=1)
+    payments_api_key: HeaderSecret
 
 
 class InventorySettings(EnvironmentSettings):
@@ -134,8 +147,6 @@ Secrets = Annotated[
 
 class WebhooksSettings(EnvironmentSettings):
     """The secrets of those who call us, several while one is being replaced: old,new."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     webhooks_payments_secrets: Secrets = ()
     webhooks_hubspot_secrets: Secrets = ()
@@ -186,17 +197,11 @@ def _secure(url: AnyHttpUrl) -> str:
 SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
 
 
-class _OAuthSettings(EnvironmentSettings):
-    """Variables that are there but empty count as missing."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True)
-
-
-class HubSpotSettings(_OAuthSettings):
+class HubSpotSettings(EnvironmentSettings):
     """The CRM for contacts and notes: either a private app's token, or a public app's client."""
 
     hubspot_url: SecureAddress = Field(default="https://api.hubapi.com", validate_default=True)
-    hubspot_access_token: SecretStr | None = None
+    hubspot_access_token: HeaderSecret | None = None
     hubspot_client_id: str | None = None
     hubspot_client_secret: SecretStr | None = None
 
@@ -211,7 +216,7 @@ class HubSpotSettings(_OAuthSettings):
         return self
 
 
-class SalesforceSettings(_OAuthSettings):
+class SalesforceSettings(EnvironmentSettings):
     """The CRM for opportunities."""
 
     salesforce_url: SecureAddress

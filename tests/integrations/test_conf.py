@@ -37,6 +37,16 @@ def test_a_wrong_setting_is_named_but_its_value_is_not(monkeypatch: pytest.Monke
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("key", ["", "sk_live_1\n", "sk_live_1 ", "sk_líve_1"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_KEY", key)
+    with pytest.raises(ImproperlyConfigured, match="PAYMENTS_API_KEY: .*visible ASCII") as caught:
+        load(PaymentsSettings)
+    assert "sk_l" not in str(caught.value)
+
+
 def test_a_key_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_KEY", "sk_live_secret")
     monkeypatch.setenv("INTEGRATIONS_SMTP_HOST", "mail.example.com")
