@@ -2,8 +2,8 @@
 
 A token bucket, kept as the one number that GCRA needs: the theoretical arrival time of the next
 call (ITU-T I.371; the form for APIs is that of Redis-Cell). Who finds no token is told when to come
-back by a virtual queue that moves on by one call's time for each, so that they come one by one. A
-saga waits for that as a row with a due time; no worker sleeps.
+back by a virtual queue that moves on by nearly one call's time for each, so that they come one by
+one. A saga waits for that as a row with a due time; no worker sleeps.
 
 A 429 shuts the bucket for all workers until its Retry-After is over (RFC 6585, RFC 9110).
 

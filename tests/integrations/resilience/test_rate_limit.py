@@ -53,7 +53,7 @@ def test_a_token_comes_back_with_time(configure: Configure, redis: Redis) -> Non
 def test_those_who_wait_are_given_a_moment_each(configure: Configure, redis: Redis) -> None:
     configure(rate={"per_second": 0.1, "burst": 1})
     gate(write(), well)
-    assert given(redis) == pytest.approx([10] * 4)
+    assert given(redis) == pytest.approx([9] * 4)  # a little less than a token takes to come
 
 
 def test_a_failed_call_cost_its_token(configure: Configure) -> None:
@@ -108,7 +108,7 @@ def test_after_a_429_callers_of_a_partner_without_a_limit_come_back_one_by_one(
     redis: Redis,
 ) -> None:
     limited(retry_after=100)
-    assert given(redis) == pytest.approx([1 / 50] * 4, rel=0.001)
+    assert given(redis) == pytest.approx([0.9 / 50] * 4, rel=0.001)
 
 
 def given(redis: Redis) -> list[float]:
