@@ -37,12 +37,12 @@ def test_a_wrong_setting_is_named_but_its_value_is_not(monkeypatch: pytest.Monke
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("key", ["", "sk_live_1\n", "sk_live_1 ", "sk_líve_1"])
+@pytest.mark.parametrize("key", ["sk_live_1\n", "sk_live_1 ", "sk_líve_1"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INTEGRATIONS_PAYMENTS_API_KEY", key)
-    with pytest.raises(ImproperlyConfigured, match="PAYMENTS_API_KEY: .*visible ASCII") as caught:
+    with pytest.raises(ImproperlyConfigured, match=r"PAYMENTS_API_KEY: .*visible") as caught:
         load(PaymentsSettings)
     assert "sk_l" not in str(caught.value)
 
