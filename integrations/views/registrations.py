@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from integrations import accounts, hubspot, notifications, payments
 from integrations.forms import RegistrationForm
 from integrations.sagas.customer_registration import customer_registration, key_of
+from integrations.views.needed import needs
 from integrations.views.watching import changed, watched
 from integrations.views.wording import REGISTRATION
 from sagas.api import KeyConflict, start
@@ -20,6 +22,7 @@ from sagas.models import Run
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(accounts, payments, hubspot, notifications)
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Show the form; take a filled-in one, start its saga and lead to its page.
 

@@ -65,8 +65,9 @@ class Site:
 
 @contextmanager
 def opened(var: Path, environment: Mapping[str, str]) -> Iterator[Site]:
-    """A site with one worker for all queues, closed at the end."""
+    """A site with stand-ins for the partners and one worker for all queues, closed at the end."""
     with World(var, {**environment, "ATLAS": str(var / "atlas")}) as world:
+        world.partners()
         address = world.web(0)
         world.workers({"worker": _QUEUES})
         yield Site(address, world)

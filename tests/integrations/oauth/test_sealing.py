@@ -59,7 +59,7 @@ def test_what_was_changed_in_the_database_is_not_opened() -> None:
 @pytest.mark.parametrize(
     ("listed", "complaint"),
     [
-        ("", "at least 1"),
+        ("", "Field required"),
         ("secret", "key 1 of 1 is not 32 bytes"),
         (f"{OLD},pasted-by-mistake", "key 2 of 2 is not 32 bytes"),
         (f"{OLD},{OLD}", "listed twice"),

@@ -295,7 +295,7 @@ def test_partners_errors_mean_what_they_say() -> None:
         errors = lead_qualification.errors_of(step)
         assert errors.wait is NotAsked
         assert errors.refused is PartnerRefused
-        assert errors.retry is PartnerUnavailable
+        assert errors.meaning(PartnerUnavailable) is RetryLater
         assert errors.unknown is PartnerUnknown
 
 

@@ -218,7 +218,7 @@ def test_partners_errors_mean_what_they_say() -> None:
     for step in STEPS:
         errors = order_fulfilment.errors_of(step)
         assert errors.refused is PartnerRefused
-        assert errors.retry is PartnerUnavailable
+        assert errors.meaning(PartnerUnavailable) is RetryLater
         assert errors.unknown is PartnerUnknown
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -13,8 +14,17 @@ from integrations.views.progress import progress_of
 from integrations.views.wording import LEAD
 from sagas.models import Run, Step
 from sagas.states import Direction, RunStatus, StepStatus
+from tests.integrations.sagas.leads import fake_crms
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def partners() -> Iterator[None]:
+    """Each is set up."""
+    with fake_crms():
+        yield
+
 
 ENTRIES = {
     "name": "Ann Lee",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -11,9 +12,17 @@ from django.urls import reverse
 from integrations.sagas.customer_registration import Registration, customer_registration, key_of
 from sagas.models import Run
 from sagas.operate.access import Right
+from tests.integrations.sagas.rig import fake_partners
 from tests.sagas.views.callers import make_caller
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def partners() -> Iterator[None]:
+    """Each is set up."""
+    with fake_partners():
+        yield
 
 
 def sent(**changes: str) -> dict[str, str]:
