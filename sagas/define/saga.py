@@ -121,7 +121,7 @@ class Definition:
                 return self.payload.model_validate_json(payload, by_name=by_name)
             return self.payload.model_validate(payload, by_name=by_name)
         except ValidationError as error:
-            raise PayloadInvalid(f"saga {self.name!r}", _problems(error)) from None
+            raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
 
     def plain(self, payload: BaseModel) -> dict[str, Any]:
         """A payload as it is stored: by the names of its fields, without what is computed.
@@ -140,7 +140,15 @@ class Definition:
         try:
             return self.payload.model_validate_json(document, by_alias=False, by_name=True)
         except ValidationError as error:
-            raise PayloadInvalid(f"saga {self.name!r}", _problems(error)) from None
+            raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
+
+
+def problems(error: ValidationError) -> list[dict[str, str]]:
+    """What is wrong with which field, without what was given: it may be personal."""
+    return [
+        {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
+        for item in error.errors(include_input=False, include_url=False)
+    ]
 
 
 def walk(nodes: Sequence[Node]) -> Iterator[Step]:
@@ -171,10 +179,3 @@ def _with_kind(node: Node, passed: bool) -> Node:
     if passed:
         return replace(node, kind=Kind.RETRIABLE)
     return replace(node, kind=Kind.HARMLESS if node.harmless else Kind.COMPENSATABLE)
-
-
-def _problems(error: ValidationError) -> list[dict[str, str]]:
-    return [
-        {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
-        for item in error.errors(include_input=False, include_url=False)
-    ]

@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django.db import transaction
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sagas import record, transitions
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.draft import Draft, Happening
 from sagas.define.plan import Worker
-from sagas.define.saga import Definition
+from sagas.define.saga import Definition, problems
 from sagas.define.step import Step
 from sagas.define.view import RunView
 from sagas.errors import ApprovalNeeded, PayloadInvalid, UnknownSaga, VerbRefused
@@ -196,9 +196,11 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
         return None
     try:
         return encode(stored(step, value), conf().MAX_DOCUMENT_BYTES)
+    except ValidationError as error:
+        wrong = [{**p, "field": f"result.{p['field']}".rstrip(".")} for p in problems(error)]
     except ValueError as error:
-        problem = {"field": "result", "message": str(error)}
-        raise PayloadInvalid(f"the result of step {name!r}", [problem]) from None
+        wrong = [{"field": "result", "message": str(error)}]
+    raise PayloadInvalid(f"the result of step {name!r}", wrong)
 
 
 def _drafted(verb: Verb, view: RunView) -> tuple[Definition | None, Draft]:

@@ -13,15 +13,19 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.test import override_settings
 from django.utils import timezone
+from pydantic import BaseModel
 
 from sagas import record
 from sagas.api import Retry as Budget
 from sagas.api import cancel, compensate, mark, resolve, retry, skip, start
+from sagas.define.context import Run as Context
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
+from sagas.define.saga import Definition
+from sagas.define.step import step
 from sagas.errors import PayloadInvalid, UnknownSaga, VerbRefused
 from sagas.models import AuditEntry, Event, Run, Scope
 from sagas.operate.retry import Retry
-from sagas.operate.verb import fits
+from sagas.operate.verb import document, fits
 from sagas.run.recover import sweep
 from sagas.testing.post import Post
 from tests.sagas.flows import Payload, flow, fork, pivot
@@ -212,6 +216,25 @@ def test_a_substitute_must_fit_what_the_step_declares(known: Known, actor: Actor
     with pytest.raises(PayloadInvalid, match="the result of step 'b'"):
         skip(run_id, "b", result={"bad": "\x00"}, **WHY)
     assert status(run_id) == "needs_attention"
+
+
+class Charge(BaseModel):
+    amount: int
+
+
+@step(harmless=True)
+def charge(run: Context[Charge]) -> Charge:
+    raise NotImplementedError
+
+
+def test_what_does_not_fit_is_told_by_its_field_and_not_quoted() -> None:
+    typed = Definition("typed", payload=Charge, steps=[charge])
+    with pytest.raises(PayloadInvalid) as caught:
+        document(typed, "charge", {"amount": "ann@example.com"})
+    (problem,) = caught.value.problems
+    assert problem["field"] == "result.amount"
+    assert "integer" in problem["message"]
+    assert "ann@example.com" not in str(caught.value)
 
 
 # --- compensate and resolve ----------------------------------------------------------------
