@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from redis import Redis
+
 from project.engines import Engines
 from project.supervisor import Supervisor
 
@@ -46,6 +48,7 @@ def main() -> None:
             }
             with _server() as address:
                 _measure(address, asked.rounds, asked.calls)
+            _forget_keys()
         finally:
             engines.stop()
 
@@ -83,6 +86,13 @@ def _server() -> Iterator[str]:
             yield child.stdout.readline().strip()
         finally:
             child.kill()
+
+
+def _forget_keys() -> None:
+    """Leave nothing behind in a Redis that others use too."""
+    with Redis.from_url(os.environ["REDIS_URL"]) as client:
+        for key in client.scan_iter(f"{os.environ['REDIS_PREFIX']}*"):
+            client.delete(key)
 
 
 def _measure(address: str, rounds: int, calls: int) -> None:
