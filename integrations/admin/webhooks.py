@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from integrations.models import PartnerObject, WebhookEvent
 from integrations.webhooks.models import EventStatus
 from integrations.webhooks.replay import AGAIN, RIGHT, replay
+from integrations.webhooks.sources import SOURCES
 from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, pretty, sees_all
 from sagas.admin.shown import line
@@ -125,7 +126,9 @@ class WebhookEventAdmin(HistoryAdmin):
 
     @admin.display(description="body")
     def document(self, event: WebhookEvent) -> SafeString:
-        return pretty(reveal.loose(_parsed(event.body), reveal=sees_all(event)))
+        source = SOURCES.get(event.source)
+        personal = source.personal if source else ()
+        return pretty(reveal.loose(_parsed(event.body), reveal=sees_all(event), more=personal))
 
 
 @admin.register(PartnerObject)

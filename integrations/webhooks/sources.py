@@ -22,11 +22,13 @@ class Source:
         name: the last word of its endpoint's address.
         scheme: how it signs.
         read: makes events of a request that is verified.
+        personal: fields of its events that tell of people, beside those in ``SAGAS["REDACT"]``.
     """
 
     name: str
     scheme: Scheme
     read: Callable[[str, Received], list[Event]]
+    personal: tuple[str, ...] = ()
 
     @property
     def setting(self) -> str:
@@ -53,10 +55,10 @@ SOURCES = {
     source.name: source
     for source in (
         Source("payments", stripe, envelopes.stripe),
-        Source("hubspot", hubspot, envelopes.hubspot),
+        Source("hubspot", hubspot, envelopes.hubspot, personal=("propertyValue",)),
         Source("github", github, envelopes.github),
         Source("shipping", standard, envelopes.standard),
-        Source("leads", standard, envelopes.standard),
+        Source("leads", standard, envelopes.standard, personal=("name",)),
     )
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, Union, get_type_hints
 
@@ -65,9 +65,13 @@ def told(given: Mapping[str, Any], saga_name: str, step: str, *, reveal: bool) -
     return shown
 
 
-def loose(document: Any, *, reveal: bool) -> Any:
-    """What has no schema, such as a signal's payload: redacted by the names of its fields."""
-    return document if reveal else redact(document, conf().REDACT)
+def loose(document: Any, *, reveal: bool, more: Collection[str] = ()) -> Any:
+    """What has no schema, such as a signal's payload: redacted by the names of its fields.
+
+    Args:
+        more: names beside those in ``SAGAS["REDACT"]``.
+    """
+    return document if reveal else redact(document, (*conf().REDACT, *more))
 
 
 def definition(run: Run) -> Definition | None:

@@ -66,6 +66,23 @@ def test_what_was_sent_is_escaped_and_redacted(client: Client) -> None:
     assert "evt_1" not in listed.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("hubspot", {"propertyName": "lastname", "propertyValue": "Okonkwo"}),
+        ("leads", {"data": {"name": "Okonkwo", "company": "Lee Ltd"}}),
+    ],
+)
+def test_what_a_source_tells_of_people_is_redacted(
+    source: str, told: dict[str, Any], client: Client
+) -> None:
+    inbox.keep([Event(source, "evt_1", "contact.propertyChange", json.dumps(told))])
+    staff(client, "view_webhookevent")
+    shown = client.get(page(WebhookEvent.objects.get())).content.decode()
+    assert "lastname" in shown or "Lee Ltd" in shown
+    assert "Okonkwo" not in shown
+
+
 def test_who_may_reveal_sees_what_was_sent(client: Client) -> None:
     row = kept()
     staff(client, "view_webhookevent", "reveal_run")
