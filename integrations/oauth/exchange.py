@@ -14,6 +14,10 @@ from pydantic import SecretStr
 from integrations import http
 from integrations.call import Call
 
+PAUSE = 30.0
+"""Seconds until another try when even a new token was refused: each try costs the token endpoint a
+request, and steps that wait for the same partner may be many."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Access:
@@ -74,5 +78,5 @@ def send(
         newer = source.renewed(call, access)
         reply = reply if newer.generation == access.generation else ask(newer)
     if reply.status == 401:
-        raise call.unavailable("answered 401: it takes our access token no more")
+        raise call.unavailable("answered 401: it takes our access token no more", PAUSE)
     return reply

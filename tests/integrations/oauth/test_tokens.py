@@ -18,6 +18,7 @@ from django.utils import timezone
 from integrations.call import Call
 from integrations.errors import NotAsked, PartnerUnavailable
 from integrations.oauth import store
+from integrations.oauth.exchange import PAUSE
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import VARIABLE
 from integrations.sandbox.process import RunningSandbox
@@ -100,8 +101,9 @@ def test_a_refused_token_that_somebody_has_renewed_is_not_renewed_again(
 
 def test_a_token_that_is_refused_twice_is_no_answer_of_the_partner(salesforce: Account) -> None:
     salesforce.sandbox.set_tokens("salesforce", lifetime=0.0)
-    with pytest.raises(PartnerUnavailable, match="takes our access token no more"):
+    with pytest.raises(PartnerUnavailable, match="takes our access token no more") as raised:
         salesforce.ask()
+    assert raised.value.retry_after == PAUSE
     assert salesforce.asked == 2
 
 
