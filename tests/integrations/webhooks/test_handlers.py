@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -28,6 +30,27 @@ def test_every_schema_is_one_and_belongs_to_a_source_and_a_handler() -> None:
         assert file.parent.name in SOURCES
         assert json.dumps(schema) in used, f"{file} is nobody's"
     assert len(files) == len(used)
+
+
+def test_no_pattern_of_a_schema_takes_longer_than_its_text() -> None:
+    """A text is matched before its length is known to be wrong, and strangers may have written it.
+
+    With two repetitions without bounds the time grows with the square of its length: minutes for
+    the largest body.
+    """
+    patterns = [p for f in SCHEMAS.rglob("*.json") for p in _patterns(json.loads(f.read_text()))]
+    assert len(patterns) > 5
+    assert [p for p in patterns if len(re.findall(r"(?<!\\)[+*]|,\}", p)) > 1] == []
+
+
+def _patterns(schema: object) -> Iterator[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _patterns(each)
+    elif isinstance(schema, dict):
+        if isinstance(pattern := schema.get("pattern"), str):
+            yield pattern
+        yield from _patterns(list(schema.values()))
 
 
 def test_handlers_are_known_as_soon_as_the_application_has_started() -> None:
