@@ -118,12 +118,18 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
             for batch in seen.batches
         ],
         "partners": [
-            {"of": p, "name": text(p.name), "detail": text(p.detail), "glyph": _GLYPHS[p.state]}
-            for p in seen.partners
+            {
+                "of": partner,
+                "name": text(partner.name),
+                "detail": text(partner.detail, _DETAIL),
+                "glyph": _GLYPHS[partner.state],
+            }
+            for partner in seen.partners
         ],
     }
 
 
+_DETAIL = 200  # characters: why a partner is down must be read to its end
 _UNFINISHED = [
     *(RunStatus.NEEDS_ATTENTION.value, RunStatus.PENDING.value),
     *(RunStatus.RUNNING.value, RunStatus.COMPENSATING.value),

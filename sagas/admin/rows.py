@@ -90,7 +90,7 @@ def _row(run: Any) -> Row:
     )
 
 
-def text(given: str) -> Text:
-    """What strangers wrote, fit for a cell of a table."""
-    short = line(given)
+def text(given: str, most: int = 80) -> Text:
+    """What strangers wrote, fit for a cell of a table: at most so many characters of it."""
+    short = line(given, most)
     return Text(short, "" if short == given else cleaned(given, _HOVER))

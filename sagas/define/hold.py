@@ -23,8 +23,13 @@ def covering(view: RunView, step: Step, default_queue: str) -> frozenset[str]:
 
 def names(view: RunView, step: Step, default_queue: str) -> frozenset[str]:
     """Every hold that would stop a step of a run, whether or not it is in force."""
-    found = {f"run:{view.id}", f"saga:{view.saga}", f"queue:{step.queue or default_queue}"}
-    return frozenset(found if step.partner is None else {*found, f"partner:{step.partner}"})
+    return frozenset({f"run:{view.id}", f"saga:{view.saga}", *of_step(step, default_queue)})
+
+
+def of_step(step: Step, default_queue: str) -> frozenset[str]:
+    """Those of them that would stop it in every run."""
+    queue = f"queue:{step.queue or default_queue}"
+    return frozenset({queue} if step.partner is None else {queue, f"partner:{step.partner}"})
 
 
 def reach(

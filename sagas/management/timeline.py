@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sagas.define import registry
+from sagas.errors import UnknownSaga
 from sagas.management.text import WIDTH, cut, duration, printable, wrapped
 from sagas.models import Event, Run
+from sagas.operate import held
 from sagas.operate.look import Expected, Next, Sight, look
 from sagas.states import Direction, StepStatus
 
@@ -23,7 +27,8 @@ def timeline(run_id: UUID) -> str:
     """
     sight = look(run_id)
     events = list(Event.objects.filter(run_id=run_id))
-    return "\n".join([*_title(sight.run), "", *_happened(sight.run, events), "", *_next(sight)])
+    happened = _happened(sight.run, events)
+    return "\n".join([*_title(sight.run), "", *happened, "", *_holds(sight), *_next(sight)])
 
 
 def as_data(run_id: UUID) -> dict[str, Any]:
@@ -167,6 +172,21 @@ def _words(status: str) -> str:
 
 
 # --- what happens next ---------------------------------------------------------------------
+
+
+def _holds(sight: Sight) -> Iterator[str]:
+    """What keeps a run from going on, and what lets it through."""
+    run = sight.run
+    if run.finished_at is not None:
+        return
+    saga = None
+    with suppress(UnknownSaga):
+        saga = registry.get(run.saga, run.version)
+    for hold in held.over(run, sight.steps, saga):
+        word = "Let through" if hold.probe == run.pk else "Held"
+        placed = f"by {hold.placer} since {_clock(hold.placed_at)}"
+        told = printable(f"{word}: {hold.kind} {hold.target}, {placed}: {hold.reason}")
+        yield from wrapped(told, WIDTH)
 
 
 def _next(sight: Sight) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which runs wait under the holds that are in force, as a condition on the list of runs."""
+"""Which runs wait under the holds that are in force, and which holds a run waits under."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 
 from sagas.define import registry
-from sagas.define.hold import reach
+from sagas.define.hold import of_step, reach
+from sagas.define.saga import Definition
 from sagas.models import Hold, HoldKind, Run, Step
 from sagas.operate.access import Holder, Right, scope
 from sagas.run.queues import default_queue
@@ -33,6 +34,8 @@ from sagas.states import TERMINAL_RUNS, StepStatus
 OPEN_STEPS = frozenset(
     {StepStatus.READY, StepStatus.IN_FLIGHT, StepStatus.WAITING, StepStatus.UNKNOWN}
 )
+_TO_COME = OPEN_STEPS - {StepStatus.IN_FLIGHT}
+_MOST = 200
 #: Runs that are not over.
 UNFINISHED = ~Q(status__in=sorted(status.value for status in TERMINAL_RUNS))
 
@@ -40,6 +43,21 @@ UNFINISHED = ~Q(status__in=sorted(status.value for status in TERMINAL_RUNS))
 def held(rows: QuerySet[Run]) -> QuerySet[Run]:
     """Those runs that are not over and that a hold covers."""
     return rows.filter(UNFINISHED).filter(covered(Hold.objects.filter(lifted_at=None)))
+
+
+def over(run: Run, steps: Iterable[Step], saga: Definition | None) -> list[Hold]:
+    """The holds in force that cover a run or a step whose turn it is, at most 200.
+
+    One that lets just this run through is among them. Without the definition of its saga only
+    those on the run and on the saga are known.
+    """
+    its_own = Q(kind=HoldKind.RUN, target=str(run.pk)) | Q(kind=HoldKind.SAGA, target=run.saga)
+    rows = Hold.objects.filter(its_own | Q(kind__in=_OF_STEPS), lifted_at=None)
+    names = {f"run:{run.pk}", f"saga:{run.saga}"}
+    for step in steps:
+        if saga is not None and step.status in _TO_COME and step.name in saga.steps:
+            names |= of_step(saga.steps[step.name], default_queue())
+    return [row for row in rows.order_by("id")[:_MOST] if f"{row.kind}:{row.target}" in names]
 
 
 def visible_holds(by: Holder) -> QuerySet[Hold]:

@@ -13,8 +13,10 @@ from sagas.admin.run_page.words import age, clock, until, words
 from sagas.admin.shown import shown
 from sagas.admin.when import address
 from sagas.define import plan
-from sagas.models import Approval, Hold, Step
+from sagas.define.hold import covering
+from sagas.models import Approval, Hold, HoldKind, Step
 from sagas.operate.look import Expected, Next
+from sagas.run.queues import default_queue
 from sagas.states import ACTIVE_RUNS, Direction, Halt
 
 _MOST = 20
@@ -83,6 +85,8 @@ def _passed(hold: Hold) -> SafeString:
 def _expected(facts: Facts, one: Expected) -> SafeString:
     name, back = shown(one.step, 80), one.direction == Direction.BACKWARD
     when, undone = _when(facts, one.at), "undone" if back else "done"
+    if one.what in _STOPPABLE and _stopped(facts, one):
+        return format_html("{} goes on once nothing holds it any more.", name)
     match one.what:
         case Next.ANSWER:
             return _under_way(facts, one)
@@ -101,6 +105,16 @@ def _expected(facts: Facts, one: Expected) -> SafeString:
             return _not_asked(facts, one, when)
         case Next.PERSON:
             return SafeString("Nothing, until a person decides.")
+
+
+def _stopped(facts: Facts, one: Expected) -> bool:
+    """Whether a hold that is told stops this step."""
+    if facts.saga is None:
+        return any(hold.kind in (HoldKind.RUN, HoldKind.SAGA) for hold in facts.holds)
+    return bool(covering(facts.view, facts.saga.steps[one.step], default_queue()))
+
+
+_STOPPABLE = frozenset({Next.TRY, Next.RETRY, Next.FIND_OUT, Next.TIME, Next.PARTNER})
 
 
 def _under_way(facts: Facts, one: Expected) -> SafeString:

@@ -8,28 +8,25 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
-from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
+from django.db.models import Case, F, Func, IntegerField, JSONField, When
 from django.db.models.functions import Left, Now
 from django.http import HttpRequest
 
 from sagas.admin.reveal import reveals
 from sagas.define import registry
-from sagas.define.hold import covering
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.models import Approval, Event, Hold, Run, Step
-from sagas.models.operators import HoldKind
+from sagas.operate import held
 from sagas.operate.access import visible
 from sagas.operate.approval import pending
 from sagas.operate.look import Sight
-from sagas.run.queues import default_queue
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
 MANY = 1000  #: runs of the same error group are counted up to here
 EVENTS = 1000  #: the newest ones, of which attempts are made
 _SMALL = 16_384  # bytes of a result, as it is stored, that are read for the page
 _LONGEST = 10_000  # characters of an error; the engine writes no longer ones
-_HOLDS = 200
 _ASKED = 20
 _LARGE = ("payload", "amended", "attention")
 
@@ -84,9 +81,9 @@ def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
     saga = None if gone else registry.get(run.saga, run.version)
     now: datetime = (steps[0] if steps else run).now  # type: ignore[union-attr]  # annotated
     over = run.finished_at is not None
-    held = [] if over else _holds(run, steps, saga)
-    holds = [hold for hold in held if hold.probe != run.id]
-    passes = [hold for hold in held if hold.probe == run.id]
+    found = [] if over else held.over(run, steps, saga)
+    holds = [hold for hold in found if hold.probe != run.id]
+    passes = [hold for hold in found if hold.probe == run.id]
     asked = [] if over else list(pending(run.id)[:_ASKED])
     reveal = reveals(request, run.saga)
     return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal, asked, passes)
@@ -170,31 +167,3 @@ def _alike(request: HttpRequest, run: Run) -> int:
         return 0
     others = Run.objects.filter(error_group=run.error_group, status=RunStatus.NEEDS_ATTENTION)
     return visible(request.user, others.exclude(pk=run.pk).order_by())[:MANY].count()
-
-
-# --- holds ---------------------------------------------------------------------------------
-
-
-def _holds(run: Run, steps: Sequence[Step], saga: Definition | None) -> list[Hold]:
-    its_own = Q(kind=HoldKind.RUN, target=str(run.id)) | Q(kind=HoldKind.SAGA, target=run.saga)
-    shared = Q(kind__in=(HoldKind.QUEUE, HoldKind.PARTNER))
-    rows = list(Hold.objects.filter(its_own | shared, lifted_at=None).order_by("id")[:_HOLDS])
-    if not rows:
-        return []
-    covered = _covered(run, steps, saga, frozenset(f"{row.kind}:{row.target}" for row in rows))
-    return [row for row in rows if f"{row.kind}:{row.target}" in covered]
-
-
-def _covered(
-    run: Run, steps: Sequence[Step], saga: Definition | None, held: frozenset[str]
-) -> frozenset[str]:
-    view = view_of(run, steps, run.created_at)
-    view.holds = held
-    covered = held & {f"run:{run.id}", f"saga:{run.saga}"}
-    for step in steps:
-        if saga is not None and step.status in _NEXT:
-            covered |= covering(view, saga.steps[step.name], default_queue())
-    return covered
-
-
-_NEXT = frozenset({StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING})

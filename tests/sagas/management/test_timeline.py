@@ -19,12 +19,14 @@ from sagas.api import (
     Unknown,
     UnknownRun,
     cancel,
+    hold,
     step,
     wait_for,
 )
 from sagas.define import registry
 from sagas.define.outcome import NotAsked
 from sagas.define.saga import Node
+from sagas.management.operator import Shell
 from sagas.management.text import WIDTH
 from sagas.management.timeline import as_data, timeline
 from sagas.models import Event, Step
@@ -211,6 +213,17 @@ def test_a_run_costs_two_statements() -> None:
     with counted() as statements:
         timeline(run_id)
     assert len(statements) == 2
+
+
+def test_what_holds_a_run_is_told_before_what_happens_next() -> None:
+    run_id = run_of(wait_for("paid", timeout=timedelta(days=3)), "b")
+    hold("saga", "flow", by=Shell(), reason="the bank is down")
+    lines = timeline(run_id).splitlines()
+    (told,) = (
+        number for number, line in enumerate(lines) if line.startswith("Held: saga flow, by")
+    )
+    assert "the bank is down" in " ".join(lines[told : told + 2])
+    assert any(line.startswith("Next: ") for line in lines[told:])
 
 
 def test_the_data_say_the_same() -> None:

@@ -114,6 +114,18 @@ def test_a_hold_is_told_first_with_its_reason_and_explains_why_nothing_is_taken(
     ]
 
 
+@pytest.mark.parametrize("status", ["ready", "unknown", "waiting"])
+def test_a_step_that_is_held_is_not_said_to_go_on_by_itself(status: str) -> None:
+    code = flow([simple("charge", partner="bank")])
+    hold = Hold(kind="partner", target="bank", placed_by="ann", placed_at=NOW, reason="down")
+    charge = step(status, due_at=after(-600), error="NotAsked")
+    assert told(charge, holds=(hold,), code=code)[1:] == [
+        "charge goes on once nothing holds it any more."
+    ]
+    other = Hold(kind="partner", target="post", placed_by="ann", placed_at=NOW, reason="down")
+    assert "once nothing holds it" not in told(charge, holds=(other,), code=code)[1]
+
+
 def test_so_is_one_of_an_automatism_and_one_that_lets_the_run_through() -> None:
     values: dict[str, Any] = {"kind": "partner", "target": "bank", "source": "circuit-breaker"}
     hold = Hold(**values, placed_at=NOW, probed_at=NOW, reason="open")
