@@ -84,6 +84,9 @@ class Environment(BaseSettings):
     redis_prefix: str = "sagas:"
     """Before every key in Redis, so that several applications, or tests, can share one."""
 
+    default_from_email: str = "webmaster@localhost"
+    """Who mails to customers come from: an address, or a name with one."""
+
     sentry_dsn: SecretStr | None = None
 
     sagas: dict[str, Any] = {}

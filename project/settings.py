@@ -142,6 +142,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else
 # Sagas
 SAGAS = ENV.sagas
 
+DEFAULT_FROM_EMAIL = ENV.default_from_email
+
 BROKER_URL = wiring.address(
     ENV.broker_url, f"redis+socket://{environment.VAR}/redis/not-running.socket"
 )

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
+from integrations import conf
+from integrations.conf import PREFIX, EnvironmentSettings
 from project.celery import app
 from project.queues import WORKER_GROUPS
-from sagas.conf import conf
+from sagas.conf import conf as engine
 from sagas.define import registry
 from sagas.define.plan import time_limit
 from sagas.states import Direction
@@ -46,6 +48,19 @@ def test_no_secret_has_a_default(secret: str) -> None:
     assert f"${{{secret}:-" not in text
 
 
+def test_every_setting_of_a_partner_that_has_no_sound_default_can_be_given() -> None:
+    given = set(COMPOSE["x-environment"])
+    kinds = [kind for kind in vars(conf).values() if isinstance(kind, type)]
+    of_partners = [k for k in kinds if issubclass(k, EnvironmentSettings)]
+    names = {f"{PREFIX}{field.upper()}" for kind in of_partners for field in kind.model_fields}
+    vendors = {name for name in names if name.endswith(("_URL", "_BASE")) and name not in given}
+    assert names - given == vendors, "a deployment cannot set it"
+    assert f"{PREFIX}RESILIENCE" in given
+    for field in {name.removeprefix(PREFIX).lower() for name in vendors}:
+        (default,) = (k.model_fields[field].default for k in of_partners if field in k.model_fields)
+        assert str(default).startswith("https://"), f"{field} has no vendor's address"
+
+
 def test_redis_evicts_nothing_and_keeps_its_log() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     assert "--maxmemory-policy noeviction" in command
@@ -67,7 +82,7 @@ def test_a_worker_is_given_the_time_that_its_longest_step_takes_to_stop() -> Non
         for direction in Direction
     )
     # It finishes what it can, hands back the rest, and a step that hangs is ended.
-    needed = app.conf.worker_soft_shutdown_timeout + longest + conf().GRACE_SECONDS
+    needed = app.conf.worker_soft_shutdown_timeout + longest + engine().GRACE_SECONDS
     for name in WORKER_GROUPS:
         worker = SERVICES[f"worker-{name}"]
         assert float(worker["stop_grace_period"].removesuffix("s")) > needed
