@@ -17,6 +17,7 @@ from integrations.errors import PartnerError
 from integrations.oauth.exchange import Source, send
 from integrations.schemas import Answer, Identifier
 
+_TAKEN = ("DUPLICATE_LOCAL_ID", "EMAIL_EXISTS")
 _LATER = ("QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS_TRY_LATER")
 
 
@@ -44,7 +45,8 @@ class FirebaseAccounts:
             )
         wanted = {"localId": reference, "email": email, "displayName": name, "disabled": True}
         reply = self._ask(call, "", wanted)
-        if _code(reply) == "DUPLICATE_LOCAL_ID":
+        if _code(reply) in _TAKEN:
+            # Perhaps by an earlier call of ours, whose answer was lost or that came after it.
             there = self._look_up(replace(call, writes=False), reference)
             if there is not None and there.email.lower() == email.lower():
                 return there.account()

@@ -53,6 +53,9 @@ class GoogleAnalytics:
             headers={"Content-Type": "application/json"},
             content=json.dumps(body).encode(),
         )
+        if reply.status == 503:
+            # A proxy says so even after it has passed an event on, and nobody can be asked.
+            raise call.unknown("answered 503")
         if not 200 <= reply.status < 300:
             raise call.failure(reply.status, reply.headers)
         return reply

@@ -103,6 +103,17 @@ def _taken() -> Mapping[str, str]:
     return {**_there(), "reference": f"customer:{uuid4().hex}"}
 
 
+_NOBODY = Agreement(
+    "a search for an account that is not there",
+    "there is no such account",
+    "POST",
+    _path(":lookup"),
+    _finds_nothing,
+    headers=BEARER,
+    body={"localId": [reference()]},
+    answer={},
+)
+
 PARTNER = Partner(
     name="accounts",
     address_variable="INTEGRATIONS_ACCOUNTS_URL",
@@ -133,6 +144,7 @@ PARTNER = Partner(
             headers=BEARER,
             body=_WANTED,
             answer={"error": {"message": "EMAIL_EXISTS"}},
+            also=(_NOBODY,),
         ),
         Agreement(
             "an account to enable",
@@ -175,15 +187,6 @@ PARTNER = Partner(
             body={"localId": [reference()]},
             answer={"users": [{"localId": text(REFERENCE), "disabled": True}]},
         ),
-        Agreement(
-            "a search for an account that is not there",
-            "there is no such account",
-            "POST",
-            _path(":lookup"),
-            _finds_nothing,
-            headers=BEARER,
-            body={"localId": [reference()]},
-            answer={},
-        ),
+        _NOBODY,
     ],
 )

@@ -54,6 +54,7 @@ def test_the_secret_is_in_no_error_of_a_partner_that_is_away(
         ("413 Content Too Large", PartnerRefused),
         ("429 Too Many Requests", PartnerUnavailable),
         ("500 Internal Server Error", PartnerUnknown),
+        ("503 Service Unavailable", PartnerUnknown),
     ],
 )
 def test_a_failure_means_what_its_status_says(status: str, meaning: type[PartnerError]) -> None:

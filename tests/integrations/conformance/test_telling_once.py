@@ -49,7 +49,7 @@ def test_what_is_told_once_is_there_once(case: Case) -> None:
 
 
 def test_a_partner_that_turns_us_away_heard_nothing_and_may_hear_it_later(case: Case) -> None:
-    case.rig.fault(case.telling.tell, "unavailable-503")
+    case.rig.fault(case.telling.tell, "rate-limit-429")
     with pytest.raises(PartnerUnavailable) as caught:
         case.tell()
     assert caught.value.retry_after is None

@@ -29,6 +29,7 @@ def against(address: str) -> SlackWebhook:
         ("410 Gone", b"channel_is_archived", PartnerRefused, "answered 410 channel_is_archived"),
         ("429 Too Many Requests", b"rate_limited", PartnerUnavailable, "answered 429 rate_limited"),
         ("500 Internal Server Error", b"rollup_error", PartnerUnknown, "answered 500 rollup_error"),
+        ("503 Service Unavailable", b"upstream connect error", PartnerUnknown, "answered 503"),
         ("502 Bad Gateway", b"<html>jane</html>", PartnerUnknown, "answered 502"),
         ("200 OK", b"<html>jane</html>", PartnerUnknown, "answered 200 and not ok"),
         ("200 OK", b'{"ok": true}', PartnerUnknown, "answered 200 and not ok"),
