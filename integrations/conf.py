@@ -29,6 +29,18 @@ def _address(url: AnyHttpUrl) -> str:
 
 Address = Annotated[AnyHttpUrl, AfterValidator(_address)]
 
+_HERE = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _secure(url: AnyHttpUrl) -> str:
+    """An address that secrets may be sent to: encrypted, or on this machine."""
+    if url.scheme != "https" and url.host not in _HERE:
+        raise ValueError("must start with https://, since secrets are sent there")
+    return _address(url)
+
+
+SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
+
 
 def _names(listed: object) -> object:
     """Names with commas between them, as a set of lower-case ones."""
@@ -50,7 +62,8 @@ class EnvironmentSettings(BaseSettings):
 
 
 def _webhook(url: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"https?://[^/?#\s]+/[!-~]+", url.get_secret_value()):
+    address = re.fullmatch(r"(https?)://([^/?#\s:]+|\[::1\])(:\d+)?/[!-~]+", url.get_secret_value())
+    if address is None or (address[1] == "http" and address[2] not in _HERE):
         raise ValueError("is no address of the form https://host/path")
     return url
 
@@ -111,7 +124,9 @@ class EncryptionSettings(EnvironmentSettings):
 class PaymentsSettings(EnvironmentSettings):
     """The payment partner: Stripe unless an address says otherwise."""
 
-    payments_api_base: Address = Field(default="https://api.stripe.com", validate_default=True)
+    payments_api_base: SecureAddress = Field(
+        default="https://api.stripe.com", validate_default=True
+    )
     payments_api_key: HeaderSecret
 
 
@@ -162,10 +177,10 @@ class AccountsSettings(EnvironmentSettings):
 
     accounts_credentials: Path
     """The service account's key: the JSON file that the console of Google Cloud makes."""
-    accounts_url: Address = Field(
+    accounts_url: SecureAddress = Field(
         default="https://identitytoolkit.googleapis.com", validate_default=True
     )
-    accounts_token_url: Address = Field(
+    accounts_token_url: SecureAddress = Field(
         default="https://oauth2.googleapis.com/token", validate_default=True
     )
 
@@ -173,7 +188,7 @@ class AccountsSettings(EnvironmentSettings):
 class AnalyticsSettings(EnvironmentSettings):
     """Google Analytics 4, which counts what customers do."""
 
-    analytics_url: Address = Field(
+    analytics_url: SecureAddress = Field(
         default="https://www.google-analytics.com", validate_default=True
     )
     analytics_measurement_id: str = Field(pattern=r"^G-[A-Z0-9]{4,20}$")
@@ -185,16 +200,6 @@ class SlackSettings(EnvironmentSettings):
 
     slack_webhook_url: Annotated[SecretStr, AfterValidator(_webhook)]
     """The whole address is a secret: whoever knows it can write into the channel."""
-
-
-def _secure(url: AnyHttpUrl) -> str:
-    """An address that tokens may be sent to: encrypted, or on this machine."""
-    if url.scheme != "https" and url.host not in ("127.0.0.1", "localhost", "[::1]"):
-        raise ValueError("must start with https://, since secrets are sent there")
-    return _address(url)
-
-
-SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
 
 
 class HubSpotSettings(EnvironmentSettings):

@@ -2,10 +2,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from integrations.conf import (
+    AccountsSettings,
     AnalyticsSettings,
+    EnvironmentSettings,
+    HubSpotSettings,
     InventorySettings,
     NotificationsSettings,
     PaymentsSettings,
+    SalesforceSettings,
     SlackSettings,
     load,
 )
@@ -63,7 +67,8 @@ def test_mail_is_encrypted_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "address", ["", "hush", "ftp://host/hush", "https://hush", "https://h/hu sh"]
+    "address",
+    ["", "hush", "ftp://host/hush", "http://host/hush", "https://hush", "https://h/hu sh"],
 )
 def test_a_webhook_that_is_no_address_is_refused_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, address: str
@@ -86,3 +91,22 @@ def test_a_measurement_id_of_the_old_analytics_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setenv("INTEGRATIONS_ANALYTICS_API_SECRET", "hush")
     with pytest.raises(ImproperlyConfigured, match="INTEGRATIONS_ANALYTICS_MEASUREMENT_ID"):
         load(AnalyticsSettings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [
+        (PaymentsSettings, "PAYMENTS_API_BASE"),
+        (AccountsSettings, "ACCOUNTS_URL"),
+        (AccountsSettings, "ACCOUNTS_TOKEN_URL"),
+        (AnalyticsSettings, "ANALYTICS_URL"),
+        (HubSpotSettings, "HUBSPOT_URL"),
+        (SalesforceSettings, "SALESFORCE_URL"),
+    ],
+)
+def test_no_secret_is_sent_to_another_machine_unencrypted(
+    monkeypatch: pytest.MonkeyPatch, settings: type[EnvironmentSettings], variable: str
+) -> None:
+    monkeypatch.setenv(f"INTEGRATIONS_{variable}", "http://api.example.com")
+    with pytest.raises(ImproperlyConfigured, match=rf"{variable}: .*must start with https://"):
+        load(settings)
