@@ -9,8 +9,8 @@ from bench.partners.claims import Claim, Findings
 from bench.partners.stage import Stage
 
 #: What the partner allows. Runs that wait come back when a worker's sweep finds them due: a burst
-#: of what falls due in a second uses the limit up.
-PER_SECOND, BURST = 50, 50
+#: of what falls due between two sweeps, here half a second, uses the limit up.
+PER_SECOND, BURST = 50, 25
 #: What is set, a little less: of calls that pass evenly some are longer under way than others.
 _SET = {"per_second": 0.96 * PER_SECOND, "burst": round(0.96 * BURST)}
 PROCESSES = 4
