@@ -68,6 +68,7 @@ def _rest(minutes: int) -> tuple[int, float]:
     from sagas.operate.batch_run import resend_lapsed
     from sagas.run import heartbeat
     from sagas.run.recover import sweep
+    from sagas.signals import swept
 
     counted, real = 0, db.execute
 
@@ -82,6 +83,7 @@ def _rest(minutes: int) -> tuple[int, float]:
         began = time.perf_counter()
         for _ in range(round(minutes * 60 / conf().SWEEP_SECONDS)):
             sweep()
+            swept.send_robust(sender=None)  # others' turn: the inbox, and the breakers
         for _ in range(round(minutes * 60 / (conf().LEASE_SECONDS / 4))):
             heartbeat.beat()
         for _ in range(round(minutes * 60 / (conf().LEASE_SECONDS / 3))):
