@@ -18,12 +18,12 @@ def tell(**_: object) -> list[PartnerHealth]:
         lost = "circuit breaker: its state cannot be reached, so calls pass"
         return [PartnerHealth(name, Health.UNKNOWN, lost) for name in sorted(names)]
     seen = (each for each in found if each.calls or each.generation)
-    return [PartnerHealth(each.partner, _health(each), words(each)) for each in seen]
+    return [PartnerHealth(each.partner, _health(each), _line(each)) for each in seen]
 
 
 def words(standing: Standing) -> str:
-    """How a breaker stands, in a line."""
-    said = [f"circuit breaker: {standing.state}, generation {standing.generation}"]
+    """Why a breaker stands as it does, and what comes next; "" if nobody said."""
+    said = []
     if standing.state is State.CLOSED:
         said.append(f"{standing.failed} of {standing.calls} calls failed, {standing.slow} slow")
     elif standing.why:
@@ -35,8 +35,14 @@ def words(standing: Standing) -> str:
     return ", ".join(said)
 
 
+def _line(standing: Standing) -> str:
+    return ", ".join(filter(None, (f"circuit breaker: {standing.state}", words(standing))))
+
+
 def _health(standing: Standing) -> Health:
     if standing.state is not State.CLOSED:
         return Health.DOWN
-    suspicious = policies(standing.partner).breaker.failure_rate / 2
-    return Health.DEGRADED if standing.failure_rate >= suspicious else Health.OK
+    settings = policies(standing.partner).breaker
+    told = standing.calls >= settings.minimum / 2  # one failure among a few calls tells nothing
+    bad = standing.failure_rate >= settings.failure_rate / 2
+    return Health.DEGRADED if told and bad else Health.OK

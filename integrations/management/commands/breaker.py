@@ -51,7 +51,7 @@ def _listed() -> str:
             each.state,
             each.generation,
             f"{each.since:%Y-%m-%d %H:%M:%S}" if each.since else "",
-            health.words(each).partition(", generation ")[2].partition(", ")[2],
+            health.words(each),
         )
         for each in found
     ]
