@@ -50,7 +50,7 @@ def lead_page(request: HttpRequest, lead_id: UUID) -> HttpResponse:
         "page_url": reverse("shop:lead", args=[lead_id]),
         "progress_url": reverse("shop:lead-progress", args=[lead_id]),
     }
-    return watched(request, _run_of(lead_id), LEAD, "integrations/lead.html", context)
+    return watched(request, _run_of(lead_id), LEAD, "integrations/watched.html", context)
 
 
 @require_safe

@@ -51,7 +51,7 @@ def registration_page(request: HttpRequest, registration_id: UUID) -> HttpRespon
         "progress_url": reverse("shop:registration-progress", args=[registration_id]),
     }
     run = _run_of(registration_id)
-    return watched(request, run, REGISTRATION, "integrations/registration.html", context)
+    return watched(request, run, REGISTRATION, "integrations/watched.html", context)
 
 
 @require_safe
