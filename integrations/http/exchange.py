@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,20 @@ def parse(call: Call, reply: Reply) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise call.unknown(f"answered {reply.status} with JSON that is no object")
     return value
+
+
+def word(reply: Reply, *path: str | int) -> str:
+    """The word at a place in the JSON of an error's body, such as its code; "" if there is none.
+
+    Never a sentence: partners' sentences quote what somebody typed.
+    """
+    try:
+        found = jsonlib.loads(reply.body)
+        for place in path:
+            found = found[place]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return ""
+    return found if isinstance(found, str) and re.fullmatch(r"\w{1,60}", found, re.ASCII) else ""
 
 
 def _exchange(

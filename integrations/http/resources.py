@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from integrations.call import Call
-from integrations.http.exchange import Reply, parse, send
+from integrations.http.exchange import Reply, parse, send, word
 
 
 def make(call: Call, url: str, fields: Mapping[str, object], *, key: str) -> dict[str, Any]:
@@ -45,14 +44,5 @@ def _headers(key: str) -> dict[str, str]:
 
 def _accepted(call: Call, reply: Reply) -> dict[str, Any]:
     if not 200 <= reply.status < 300:
-        raise call.failure(reply.status, reply.headers, _error_code(reply))
+        raise call.failure(reply.status, reply.headers, word(reply, "error", "code"))
     return parse(call, reply)
-
-
-def _error_code(reply: Reply) -> str:
-    """The short code in an error body of the form {"error": {"code": …}}, if there is one."""
-    try:
-        code = json.loads(reply.body)["error"]["code"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return ""
-    return code if isinstance(code, str) and re.fullmatch(r"\w{1,60}", code, re.ASCII) else ""

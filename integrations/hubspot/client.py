@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -148,8 +147,8 @@ _LOCKED, _MIGRATING = 423, 477
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
     if reply.status in (_LOCKED, _MIGRATING):
-        return call.failure(503, reply.headers, _category(reply))
-    return call.failure(reply.status, reply.headers, _category(reply))
+        return call.failure(503, reply.headers, http.word(reply, "category"))
+    return call.failure(reply.status, reply.headers, http.word(reply, "category"))
 
 
 def _is_taken(reply: http.Reply) -> bool:
@@ -157,13 +156,3 @@ def _is_taken(reply: http.Reply) -> bool:
     return reply.status == 409 or (
         reply.status == 400 and b"CONFLICTING_UNIQUE_VALUE" in reply.body
     )
-
-
-def _category(reply: http.Reply) -> str:
-    """HubSpot's word for the kind of error; its message may quote personal data."""
-    try:
-        category = json.loads(reply.body)["category"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return ""
-    fit = isinstance(category, str) and re.fullmatch(r"\w{1,60}", category, re.ASCII)
-    return category if fit else ""

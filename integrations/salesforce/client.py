@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +96,8 @@ PAUSE = 900.0
 
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
-    code = _code(reply)
+    # Its message may quote data.
+    code = http.word(reply, 0, "errorCode")
     if code == _LIMIT:
         return call.unavailable(f"answered {reply.status} {code}", PAUSE)
     if code == _TAKEN:
@@ -107,12 +107,3 @@ def _failure(call: Call, reply: http.Reply) -> PartnerError:
     if 300 <= reply.status < 400:
         return call.refused(f"answered {reply.status}: several have this external id")
     return call.failure(reply.status, reply.headers, code)
-
-
-def _code(reply: http.Reply) -> str:
-    """The code in an error body of the form [{"errorCode": …}]; its message may quote data."""
-    try:
-        code = json.loads(reply.body)[0]["errorCode"]
-    except (ValueError, RecursionError, LookupError, TypeError):
-        return ""
-    return code if isinstance(code, str) and re.fullmatch(r"\w{1,60}", code, re.ASCII) else ""

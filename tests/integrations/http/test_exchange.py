@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from integrations.call import Call
 from integrations.errors import NotAsked, PartnerUnavailable, PartnerUnknown
-from integrations.http import Reply, parse, send
+from integrations.http import Reply, parse, send, word
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
 
@@ -279,3 +279,25 @@ def test_a_partner_is_told_how_long_we_wait_where_it_is_one_of_ours() -> None:
 
 def say(monkeypatch: pytest.MonkeyPatch, **policies: dict[str, float]) -> None:
     monkeypatch.setenv("INTEGRATIONS_RESILIENCE", json.dumps({"*": policies}))
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"error": {"code": "out_of_stock"}}', "out_of_stock"),
+        (b'{"error": {"code": "jane@example.com is unknown"}}', ""),
+        (b'{"error": {"code": 7}}', ""),
+        (b'{"error": "out_of_stock"}', ""),
+        (b'["error"]', ""),
+        (b"\xff", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_of_an_errors_body_only_a_word_is_taken(body: bytes, found: str) -> None:
+    assert word(Reply(400, {}, body), "error", "code") == found
+
+
+def test_a_word_may_stand_in_a_list() -> None:
+    reply = Reply(400, {}, b'[{"errorCode": "DUPLICATE_VALUE"}]')
+    assert word(reply, 0, "errorCode") == "DUPLICATE_VALUE"
+    assert word(reply, 1, "errorCode") == ""
