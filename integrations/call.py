@@ -40,6 +40,7 @@ class Call:
         keyed: whether the partner makes of the same key one effect, so that it may be repeated.
         critical: whether a customer waits for it or money hangs on it; the rest makes room.
         credential: a short name of the account that the partner counts it on; never a secret.
+        once: whether a repeat does it twice, and nobody can be asked whether it happened.
     """
 
     partner: str
@@ -49,6 +50,7 @@ class Call:
     keyed: bool = False
     critical: bool = True
     credential: str = ""
+    once: bool = False
 
     @classmethod
     def within(
@@ -61,10 +63,11 @@ class Call:
         keyed: bool = False,
         critical: bool = True,
         credential: str = "",
+        once: bool = False,
     ) -> Call:
         """A call that must end `timeout` seconds from now."""
         deadline = time.monotonic() + timeout
-        return cls(partner, operation, deadline, writes, keyed, critical, credential)
+        return cls(partner, operation, deadline, writes, keyed, critical, credential, once)
 
     @property
     def remaining(self) -> float:
@@ -101,6 +104,9 @@ class Call:
         detail = f"answered {status} {reason}".rstrip()
         if status == 429:
             return OverLimit(self.partner, self.operation, detail, retry_after(headers))
+        if status == 503 and self.once:
+            # A proxy says so even after it has passed the request on.
+            return self.unknown(detail)
         if status in TRY_LATER:
             return self.unavailable(detail, retry_after(headers))
         if KEY_IN_USE in reason:

@@ -25,7 +25,7 @@ class GoogleAnalytics:
         self._settings = settings
 
     def record(self, event: str, params: Params, reference: str, *, timeout: float) -> None:
-        call = Call.within(timeout, "analytics", "record", critical=False)
+        call = Call.within(timeout, "analytics", "record", critical=False, once=True)
         if wrong := problems(event, params, reference):
             raise call.refused("would be dropped without a word: " + "; ".join(wrong))
         # Whatever it thinks of the event, it answers 204 and no body.
@@ -53,9 +53,6 @@ class GoogleAnalytics:
             headers={"Content-Type": "application/json"},
             content=json.dumps(body).encode(),
         )
-        if reply.status == 503:
-            # A proxy says so even after it has passed an event on, and nobody can be asked.
-            raise call.unknown("answered 503")
         if not 200 <= reply.status < 300:
             raise call.failure(reply.status, reply.headers)
         return reply

@@ -97,3 +97,10 @@ def test_an_answer_that_does_not_fit_is_no_answer(wrong: dict[str, object]) -> N
 
 def test_only_declared_fields_are_kept() -> None:
     assert WRITE.shape(Thing, {"id": "a", "email": "a@example.com"}) == Thing(id="a")
+
+
+def test_a_503_leaves_open_what_would_be_done_twice_and_cannot_be_asked_about() -> None:
+    told = Call.within(10, "slack", "post", once=True)
+    assert isinstance(told.failure(503, {}), PartnerUnknown)
+    assert isinstance(told.failure(429, {}), PartnerUnavailable)
+    assert isinstance(WRITE.failure(503, {}), PartnerUnavailable)
