@@ -44,9 +44,11 @@ SecureAddress = Annotated[AnyHttpUrl, AfterValidator(_secure)]
 
 def _names(listed: object) -> object:
     """Names with commas between them, as a set of lower-case ones."""
-    if isinstance(listed, str):
-        return {name.strip().lower() for name in listed.split(",") if name.strip()}
-    return listed
+    return set(_parts(listed.lower())) if isinstance(listed, str) else listed
+
+
+def _parts(listed: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in listed.split(",") if part.strip())
 
 
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
@@ -88,9 +90,7 @@ class HttpSettings(EnvironmentSettings):
 
 def _keys(listed: object) -> object:
     """Keys with commas between them, as a tuple."""
-    if isinstance(listed, str):
-        return tuple(key.strip() for key in listed.split(",") if key.strip())
-    return listed
+    return _parts(listed) if isinstance(listed, str) else listed
 
 
 def _fernet(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from sagas.define import registry
+from sagas.operate import holding
 from sagas.operate.standing import Standing
 from sagas.signals import Health, PartnerHealth, partner_health
 from sagas.states import StepStatus
@@ -58,9 +58,7 @@ def _badness(partner: PartnerHealth) -> int:
 
 def _seen(at: Standing) -> Iterator[PartnerHealth]:
     """What the engine's own steps say, of the active runs that were looked at."""
-    sagas = registry.all_sagas()
-    names = {step.partner for saga in sagas for step in saga.steps.values() if step.partner}
-    for name in sorted(names):
+    for name in sorted(holding.partners()):
         groups = [g for g in at.groups if g.definition is not None and g.definition.partner == name]
         retrying = sum(g.count for g in groups if g.status is StepStatus.READY and g.tried)
         unknown = sum(g.count for g in groups if g.status is StepStatus.UNKNOWN)
