@@ -191,6 +191,8 @@ def test_engines_left_by_a_crash_of_all_their_keepers_are_ended_and_replaced(
         write(json.loads(read_line(starter)))
         guards = psutil.Process(starter.pid).children()
         left = pids_under(tmp_path)
+        for guard in guards:
+            guard.suspend()  # else the first to hear that its owner is gone stops its engine
         for pid in (starter.pid, *(guard.pid for guard in guards)):
             kill(pid)
         until(lambda: running(tmp_path) == {}, "the keepers are gone")
