@@ -23,4 +23,5 @@ USER app
 ENV ENVIRONMENT=production
 EXPOSE 8000
 CMD ["gunicorn", "project.wsgi", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", \
-     "--no-control-socket", "--worker-tmp-dir=/dev/shm", "--access-logfile=-"]
+     "--no-control-socket", "--worker-tmp-dir=/dev/shm", "--access-logfile=-", \
+     "--logger-class=project.access.AccessLogger"]

@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(firstword $(shell cksum requirements-dev.txt))
 WORKERS ?= auto
 
-.PHONY: install demo run test check format bench screenshots lock
+.PHONY: install demo run test test-alone check format bench proof screenshots lock
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ run: install
 test: check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
+# Each test module in a process of its own, which finds what passes only after others.
+test-alone: install
+	$(BIN)/python -m tests.alone
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,6 +41,10 @@ format: install
 bench: install
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.resilience
+
+# The full sizes of what the tests show small, within hours: make proof, or NAMES="chaos-redis model".
+proof: install
+	$(BIN)/python -m bench.proof $(NAMES)
 
 # The pictures in docs/images, of sample runs in a world of their own. Needs Chromium.
 screenshots: install

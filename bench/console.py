@@ -35,9 +35,9 @@ _PAGES = {
     "list, stuck": f"{_LIST}?status=stuck",
     "list, step": f"{_LIST}?step=capture_payment",
     "list, step and saga": f"{_LIST}?step=capture_payment&saga=payout",
-    "list, error group": f"{_LIST}?error_group=charge:+card+c+refused+with+%23",
+    "list, error group": f"{_LIST}?error_group=charge:+card+c+refused+with+%E2%80%A6",
     "list, error group and attention": (
-        f"{_LIST}?error_group=charge:+card+c+refused+with+%23&status=needs_attention"
+        f"{_LIST}?error_group=charge:+card+c+refused+with+%E2%80%A6&status=needs_attention"
     ),
     "list, frequent tag": f"{_LIST}?tag=priority",
     "list, rare tag": f"{_LIST}?tag=launch",

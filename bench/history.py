@@ -23,7 +23,7 @@ SELECT
     THEN ARRAY['launch'] ELSE '{}' END,
   status, 1, 5, '', CASE status WHEN 'needs_attention' THEN 'charge: refused' ELSE '' END,
   CASE WHEN status IN ('needs_attention', 'compensated')
-    THEN 'charge: card ' || chr(97 + n %% 23) || ' refused with #' ELSE '' END,
+    THEN 'charge: card ' || chr(97 + n %% 23) || ' refused with …' ELSE '' END,
   CASE WHEN status = 'needs_attention' AND n %% 3 = 0 THEN 'ann' ELSE '' END,
   at, CASE WHEN status <> 'pending' THEN at + interval '10 ms' END,
   CASE WHEN status IN ('succeeded', 'compensated', 'resolved')

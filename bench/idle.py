@@ -67,10 +67,11 @@ def _rest(minutes: int) -> tuple[int, float]:
     from sagas.conf import conf
     from sagas.operate.batch_run import resend_lapsed
     from sagas.run import heartbeat
-    from sagas.run.recover import sweep
+    from sagas.run.recover import Sweep
     from sagas.signals import swept
 
     counted, real = 0, db.execute
+    sweep = Sweep()
 
     def counting(sql: str, params: object = ()) -> object:
         nonlocal counted

@@ -122,10 +122,11 @@ def _time(ask: Callable[[str, float], None], address: str, seconds: float, count
 
 
 def _bare(address: str, seconds: float) -> None:
+    from integrations import egress
     from integrations.http import pool
 
     with (
-        pool.until(time.monotonic() + 10),
+        egress.until(time.monotonic() + 10),
         pool.client().stream("GET", f"{address}/{seconds}", timeout=10) as answer,
     ):
         b"".join(answer.iter_raw())

@@ -17,11 +17,16 @@ from integrations.errors import (
     PartnerRefused,
     PartnerUnavailable,
     PartnerUnknown,
+    QuotaSpent,
 )
 
 MAX_RETRY_AFTER = 3600.0
-"""Seconds of a partner's Retry-After that are believed."""
-KEY_IN_USE = "idempotency_key_in_use"
+"""Seconds of a partner's Retry-After that are believed ..."""
+MAX_QUOTA = 24 * 3600.0
+"""... and of a spent quota: one that lasts longer is told again."""
+KEY_USED = frozenset({"idempotency_key_in_use", "idempotency_key_reused"})
+"""Codes that prove a use of our key: by a request that is at work, or by one with other parameters,
+as before a deployment. Whatever that one did may be there, or may yet come."""
 TRY_LATER = frozenset({408, 425, 429, 503})
 """Statuses of which the same request may succeed later, since nothing happened."""
 
@@ -91,6 +96,14 @@ class Call:
     def unavailable(self, detail: str, retry_after: float | None = None) -> PartnerError:
         return PartnerUnavailable(self.partner, self.operation, detail, retry_after)
 
+    def over_limit(self, detail: str, retry_after: float | None = None) -> PartnerError:
+        return OverLimit(self.partner, self.operation, detail, retry_after)
+
+    def quota_spent(self, detail: str, headers: Mapping[str, str], guess: float) -> PartnerError:
+        """What we may ask for is used up until its Retry-After, else for `guess` seconds."""
+        told = retry_after(headers, MAX_QUOTA)
+        return QuotaSpent(self.partner, self.operation, detail, guess if told is None else told)
+
     def shape(self, model: type[Model], data: object) -> Model:
         """`data` as a `model`; an answer that does not fit is as good as none."""
         try:
@@ -103,29 +116,38 @@ class Call:
         """The error that an answer of `status` means; `reason` is the partner's own code for it."""
         detail = f"answered {status} {reason}".rstrip()
         if status == 429:
-            return OverLimit(self.partner, self.operation, detail, retry_after(headers))
+            return self.over_limit(detail, retry_after(headers, MAX_QUOTA))
         if status == 503 and self.once:
             # A proxy says so even after it has passed the request on.
             return self.unknown(detail)
         if status in TRY_LATER:
             return self.unavailable(detail, retry_after(headers))
-        if KEY_IN_USE in reason:
-            # An earlier call with this key is still at work: it may yet take effect.
+        if reason in KEY_USED:
             return self.unknown(detail)
         return self.refused(detail) if 400 <= status < 500 else self.unknown(detail)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, capped; None without a sensible one."""
-    text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+", text):
-        return min(float(text), MAX_RETRY_AFTER)
-    until = _seconds_since_epoch(text)
-    if until is None:
-        return None
+def retry_after(headers: Mapping[str, str], most: float = MAX_RETRY_AFTER) -> float | None:
+    """Seconds that a Retry-After header asks for, at most `most`; None without a sensible one.
+
+    Of several values, as proxies add them, the longest.
+    """
     # Counted on the partner's own clock where it shows one.
     now = _seconds_since_epoch(headers.get("date", "")) or time.time()
-    return min(max(until - now, 0.0), MAX_RETRY_AFTER)
+    values = _VALUE.findall(headers.get("retry-after", ""))
+    asked = [seconds for value in values if (seconds := _asked(value.strip(), now)) is not None]
+    return min(max(asked), most) if asked else None
+
+
+_VALUE = re.compile(r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,)?[^,]+")
+
+
+def _asked(value: str, now: float) -> float | None:
+    """Seconds, whole as RFC 9110 has them or not, or a date."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value, re.ASCII):
+        return float(value)
+    until = _seconds_since_epoch(value)
+    return None if until is None else max(until - now, 0.0)
 
 
 def _seconds_since_epoch(date: str) -> float | None:

@@ -81,11 +81,27 @@ def _sendable(secret: SecretStr) -> SecretStr:
 HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
-class HttpSettings(EnvironmentSettings):
-    """What holds for every partner that speaks HTTP."""
+def _without_dots(hosts: frozenset[str]) -> frozenset[str]:
+    return frozenset(host.removesuffix(".") for host in hosts)
 
-    private_hosts: Names = frozenset()
-    """Hosts, as addresses name them, that may be inside our own network or on this machine."""
+
+def _proxy(url: SecretStr) -> SecretStr:
+    # Neither the address nor an error quotes it: it may hold a password.
+    address = r"http://([^/?#\s@]+@)?([^/?#\s@:\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?"
+    found = re.fullmatch(address, url.get_secret_value())
+    if found is None or not 0 < int(found[3]) < 65536:
+        raise ValueError("is no address of the form http://host:port or http://user:pass@host:port")
+    return url
+
+
+class EgressSettings(EnvironmentSettings):
+    """Where calls to partners may go, and which way."""
+
+    private_hosts: Annotated[Names, AfterValidator(_without_dots)] = frozenset()
+    """Hosts, as addresses name them, that may be inside our own network or on this machine. They
+    are called directly."""
+    egress_proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = None
+    """The proxy by which all others are called: http://host:port."""
 
 
 def _keys(listed: object) -> object:

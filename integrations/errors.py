@@ -50,5 +50,13 @@ class NotAsked(PartnerUnavailable):
     """
 
 
+class QuotaSpent(NotAsked):
+    """We asked, and what we may ask for in some hours or days is used up: nothing happened.
+
+    The partner is well, and is held until there is more: no attempt, either. Only if it could not
+    be held `retry_after` says when.
+    """
+
+
 class PartnerUnknown(PartnerError):
     """It may or may not have happened: ask the partner, or repeat with the same idempotency key."""

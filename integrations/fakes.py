@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from integrations.effects import Effect, Problem, audit
-from integrations.errors import PartnerError, PartnerRefused, PartnerUnavailable
+from integrations.errors import PartnerError, PartnerRefused, PartnerUnavailable, PartnerUnknown
 
 Result = TypeVar("Result")
 
@@ -98,7 +98,8 @@ class Fake:
             self._answers[key] = known
         request, result = known
         if request != (operation, asked):
-            raise self.refusal(operation, "this key was first used for another request")
+            why = "this key was first used for another request"
+            raise PartnerUnknown(self.partner, operation, why)
         return result
 
     def _outcome(self, do: Callable[[], object]) -> object:
@@ -118,13 +119,18 @@ class Fake:
         return failure.error(self.partner, failure.operation, detail)
 
     def _happened(
-        self, kind: str, object_id: str, key: str, reference: str, undoes: int | None = None
+        self,
+        kind: str,
+        object_id: str,
+        key: str,
+        reference: str,
+        undoes: int | None = None,
+        amount: int | None = None,
     ) -> int:
-        """Record an effect and return its number."""
+        """Record an effect, of money with its amount, and return its number."""
+        about = (self.partner, kind, object_id, key, reference, undoes)
         number = len(self.effects) + 1
-        self.effects.append(
-            Effect(self.partner, kind, object_id, key, reference, undoes, number, time.time())
-        )
+        self.effects.append(Effect(*about, number, time.time(), amount))
         return number
 
     def _new_id(self, prefix: str) -> str:
@@ -152,8 +158,10 @@ class HoldingFake(Fake):
         super().__init__()
         self._held: dict[str, Held] = {}
 
-    def _hold(self, kind: str, answer: Any, key: str, reference: str) -> Any:
-        effect = self._happened(kind, answer.id, key, reference)
+    def _hold(
+        self, kind: str, answer: Any, key: str, reference: str, amount: int | None = None
+    ) -> Any:
+        effect = self._happened(kind, answer.id, key, reference, amount=amount)
         self._held[answer.id] = Held(answer, key, reference, effect)
         return answer
 

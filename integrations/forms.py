@@ -6,9 +6,10 @@ from typing import Any, Self
 from uuid import uuid4
 
 from django import forms
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from integrations.models import CATALOGUE, CURRENCY, Order, price
+from integrations.catalogue import CATALOGUE, CURRENCY, price
+from integrations.models import Order
 from integrations.sagas.customer_registration import Registration
 from integrations.sagas.lead_qualification import Inquiry
 
@@ -23,13 +24,28 @@ TEST_CARDS = (
 
 
 class PayloadForm(forms.Form):
-    """A form that starts a saga, whose payload judges it; sent twice, it starts one run."""
+    """A form that starts a saga, whose `payload` judges it; sent twice, it starts one run."""
 
     submission = forms.UUIDField(
         widget=forms.HiddenInput,
         initial=uuid4,
         error_messages=dict.fromkeys(("required", "invalid"), "Please load this page anew."),
     )
+
+    payload: BaseModel
+
+    def clean(self) -> dict[str, Any]:
+        """Build the saga's payload, and let it judge."""
+        if not self.errors:
+            try:
+                self.payload = self.build(self.cleaned_data)
+            except ValidationError as refused:
+                self._take_over(refused)
+        return self.cleaned_data
+
+    def build(self, data: dict[str, Any]) -> BaseModel:
+        """Return the payload that the entries make. Raises pydantic.ValidationError."""
+        raise NotImplementedError
 
     def again(self) -> Self:
         """The same entries, as a new form that starts anew."""
@@ -64,22 +80,15 @@ class OrderForm(PayloadForm):
 
     order: Order
 
-    def clean(self) -> dict[str, Any]:
-        """Build the order, and let the saga's payload judge it."""
-        data = self.cleaned_data
-        if self.errors:
-            return data
-        amount = CATALOGUE[data["sku"]].price * data["quantity"]
+    def build(self, data: dict[str, Any]) -> BaseModel:
+        """Make the order, and its payload."""
+        amount = CATALOGUE[data["sku"]].cost(data["quantity"])
         self.order = Order(**data, amount=amount, currency=CURRENCY)
-        try:
-            self.order.payload()
-        except ValidationError as refused:
-            self._take_over(refused)
-        return data
+        return self.order.payload()
 
 
 class RegistrationForm(PayloadForm):
-    """What somebody fills in to sign up. `registration` is the saga's payload, once it is valid."""
+    """What somebody fills in to sign up."""
 
     name = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = forms.EmailField(
@@ -88,24 +97,15 @@ class RegistrationForm(PayloadForm):
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
 
-    registration: Registration
-
-    def clean(self) -> dict[str, Any]:
-        """Build the saga's payload, and let it judge."""
-        data = self.cleaned_data
-        if self.errors:
-            return data
-        try:
-            self.registration = Registration(
-                registration_id=data["submission"], name=data["name"], email=data["email"]
-            )
-        except ValidationError as refused:
-            self._take_over(refused)
-        return data
+    def build(self, data: dict[str, Any]) -> BaseModel:
+        """Make the registration; its number is the form's."""
+        return Registration(
+            registration_id=data["submission"], name=data["name"], email=data["email"]
+        )
 
 
 class InquiryForm(PayloadForm):
-    """What somebody fills in to get an offer. `inquiry` is the saga's payload, once it is valid."""
+    """What somebody fills in to get an offer."""
 
     name = forms.CharField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = forms.EmailField(
@@ -123,16 +123,6 @@ class InquiryForm(PayloadForm):
         label=f"Budget in {CURRENCY.upper()}", min_value=0, max_value=1_000_000_000, initial=0
     )
 
-    inquiry: Inquiry
-
-    def clean(self) -> dict[str, Any]:
-        """Build the saga's payload, and let it judge."""
-        data = self.cleaned_data
-        if self.errors:
-            return data
-        told = {name: data[name] for name in Inquiry.model_fields}
-        try:
-            self.inquiry = Inquiry(**told)
-        except ValidationError as refused:
-            self._take_over(refused)
-        return data
+    def build(self, data: dict[str, Any]) -> BaseModel:
+        """Make the inquiry."""
+        return Inquiry(**{name: data[name] for name in Inquiry.model_fields})

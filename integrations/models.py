@@ -1,8 +1,7 @@
-"""The shop: what it sells, and what was ordered. How an order fares is its run's to say."""
+"""The shop's orders. How an order fares is its run's to say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -10,33 +9,13 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Concat, Now
 
+from integrations.catalogue import CATALOGUE, price
 from integrations.sagas import order_fulfilment
 from integrations.webhooks.models import PartnerObject as PartnerObject  # Django looks here
 from integrations.webhooks.models import WebhookEvent as WebhookEvent
 from sagas.models import Run
 
-CURRENCY = "eur"
 SAGA = order_fulfilment.order_fulfilment.name
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """Something for sale. How many there are is the warehouse's to say."""
-
-    sku: str
-    name: str
-    price: int  # in the smallest unit of CURRENCY
-
-
-CATALOGUE = {
-    product.sku: product
-    for product in (
-        Product("kettle", "Kettle, enamelled", 4900),
-        Product("teapot", "Teapot for two", 3200),
-        Product("mug", "Mug, stoneware", 1450),
-        Product("tray", "Tray, ash wood (rarely in stock)", 2800),
-    )
-}
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -115,11 +94,6 @@ class Order(models.Model):
 def key_of(order_id: UUID) -> str:
     """The business key of the run of the order with that id."""
     return f"{_PREFIX}{order_id}"
-
-
-def price(amount: int, currency: str = CURRENCY) -> str:
-    """An amount of the smallest unit as people write it."""
-    return f"{amount // 100}.{amount % 100:02d} {currency.upper()}"
 
 
 _PREFIX = "order:"

@@ -9,21 +9,17 @@ app_name = "shop"
 urlpatterns = [
     path("", orders.shop, name="shop"),
     path("orders/", orders.orders, name="orders"),
-    path("orders/<uuid:order_id>/", orders.order_page, name="order"),
-    path("orders/<uuid:order_id>/progress", orders.progress, name="progress"),
+    path("orders/<uuid:number>/", orders.PAGES.page, name="order"),
+    path("orders/<uuid:number>/progress", orders.PAGES.progress, name="order-progress"),
     path("sign-up/", registrations.sign_up, name="sign-up"),
+    path("registrations/<uuid:number>/", registrations.PAGES.page, name="registration"),
     path(
-        "registrations/<uuid:registration_id>/",
-        registrations.registration_page,
-        name="registration",
-    ),
-    path(
-        "registrations/<uuid:registration_id>/progress",
-        registrations.progress,
+        "registrations/<uuid:number>/progress",
+        registrations.PAGES.progress,
         name="registration-progress",
     ),
     path("offers/", leads.ask, name="offer"),
-    path("leads/<uuid:lead_id>/", leads.lead_page, name="lead"),
-    path("leads/<uuid:lead_id>/progress", leads.progress, name="lead-progress"),
+    path("leads/<uuid:number>/", leads.PAGES.page, name="lead"),
+    path("leads/<uuid:number>/progress", leads.PAGES.progress, name="lead-progress"),
     path("webhooks/<str:source>", webhooks.receive, name="webhook"),
 ]

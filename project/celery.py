@@ -4,12 +4,14 @@ import os
 from typing import Any
 
 from celery import Celery
-from kombu import Exchange, Queue
+from celery.app.amqp import AMQP
+from kombu import Connection, Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 from django.conf import settings
 
+from project.environment import is_sentinel
 from project.queues import DEFAULT_QUEUE, WORKER_GROUPS
 
 _COMMON: dict[str, Any] = {
@@ -29,7 +31,7 @@ _COMMON: dict[str, Any] = {
     "worker_prefetch_multiplier": 1,
     "worker_hijack_root_logger": False,
     "worker_cancel_long_running_tasks_on_connection_loss": False,  # it would kill steps
-    "worker_soft_shutdown_timeout": 10.0,
+    "worker_soft_shutdown_timeout": 40.0,  # no less than the longest step: check sagas.E118
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_channel_error_retry": True,
@@ -88,11 +90,14 @@ _BRIEF_REDIS = {
 _BRIEF_RABBITMQ = {"read_timeout": 2, "write_timeout": 2}
 
 
-def _settings(broker: str) -> dict[str, Any]:
+def _settings(broker: str, master: str = "") -> dict[str, Any]:
     rabbitmq = _is_rabbitmq(broker)
+    kind = _RABBITMQ if rabbitmq else _REDIS
+    named = {"master_name": master} if is_sentinel(broker) else {}
     return {
         **_COMMON,
-        **(_RABBITMQ if rabbitmq else _REDIS),
+        **kind,
+        "broker_transport_options": {**kind["broker_transport_options"], **named},
         "broker_url": broker,
         "task_queues": [
             _queue(name, rabbitmq) for group in WORKER_GROUPS.values() for name in group
@@ -110,8 +115,38 @@ def _is_rabbitmq(broker: str) -> bool:
     return broker.startswith("amqp")
 
 
-app = Celery("project")
-app.conf.update(_settings(settings.BROKER_URL))
+_CALM_SECONDS = 4.0
+
+
+class PromptConnection(Connection):
+    """A connection whose next try comes soon, however long the broker was away.
+
+    Kombu waits two seconds longer after each try, up to thirty. So workers would stay away for half
+    a minute after an outage of the broker that is over. No setting changes that.
+    """
+
+    def ensure_connection(  # type: ignore[override]
+        self,
+        errback: Any = None,
+        max_retries: int | None = None,
+        interval_start: float = 1.0,
+        interval_step: float = 1.0,
+        interval_max: float = _CALM_SECONDS,
+        **options: Any,
+    ) -> Any:
+        """As kombu's, with other defaults."""
+        pauses: Any = (interval_start, interval_step, interval_max)
+        return super().ensure_connection(errback, max_retries, *pauses, **options)  # type: ignore[arg-type]
+
+
+class PromptAMQP(AMQP):
+    """What makes Celery's connections."""
+
+    Connection = PromptConnection
+
+
+app = Celery("project", amqp=PromptAMQP)
+app.conf.update(_settings(settings.BROKER_URL, settings.BROKER_MASTER_NAME))
 app.autodiscover_tasks()
 app.steps["worker"].add("sagas.worker:Sweeper")  # by name: models cannot be imported yet
 

@@ -46,7 +46,17 @@ def _postgres(url: SecretStr) -> SecretStr:
 
 
 def _broker(url: SecretStr) -> SecretStr:
-    return _with_scheme(url, "redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
+    schemes = ("redis://", "rediss://", "redis+socket://", "sentinel://", "amqp://", "amqps://")
+    _with_scheme(url, *schemes)
+    if is_sentinel(url.get_secret_value()):  # every Sentinel has an address of its own
+        for address in url.get_secret_value().split(";"):
+            _with_scheme(SecretStr(address), "sentinel://")
+    return url
+
+
+def is_sentinel(address: str) -> bool:
+    """Whether a broker's address names Redis Sentinels, which know where the master is."""
+    return address.startswith("sentinel://")
 
 
 def _redis(url: SecretStr) -> SecretStr:
@@ -73,6 +83,9 @@ class Environment(BaseSettings):
     """In production nothing has a default that would be unsafe there."""
 
     secret_key: SecretStr = SecretStr(DEVELOPMENT_KEY)
+    secret_key_fallbacks: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)] = []
+    """Former keys, with commas: what they signed, such as sessions, still holds."""
+
     debug: bool = False
     allowed_hosts: Names = ["localhost", "127.0.0.1", "[::1]"]
     csrf_trusted_origins: Names = []
@@ -80,6 +93,9 @@ class Environment(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(_postgres)] | None = None
     broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
+    broker_master_name: str = ""
+    """What the Sentinels call the master, where BROKER_URL names Sentinels."""
+
     redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
     redis_prefix: str = "sagas:"
     """Before every key in Redis, so that several applications, or tests, can share one."""
@@ -93,14 +109,26 @@ class Environment(BaseSettings):
     """The engine's own settings as JSON, such as {"LEASE_SECONDS": 10}; see sagas/conf.py."""
 
     @model_validator(mode="after")
+    def _master_is_named(self) -> Environment:
+        address = self.broker_url.get_secret_value() if self.broker_url else ""
+        if is_sentinel(address) and not self.broker_master_name:
+            raise ValueError("BROKER_MASTER_NAME must be set beside a BROKER_URL of Sentinels")
+        return self
+
+    @model_validator(mode="after")
     def _production_is_safe(self) -> Environment:
         if self.environment == "production" and (reasons := list(self._unsafe())):
-            raise ValueError(";\n    ".join(reasons))
+            raise ValueError("ENVIRONMENT=production: " + ";\n    ".join(reasons))
         return self
 
     def _unsafe(self) -> Iterator[str]:
         if _guessable(self.secret_key.get_secret_value()):
             yield "SECRET_KEY must be set to a random text of 50 characters or more"
+        if any(_guessable(key.get_secret_value()) for key in self.secret_key_fallbacks):
+            yield (
+                "SECRET_KEY_FALLBACKS: each must be a random text of 50 characters or more, "
+                "without commas"
+            )
         if self.debug:
             yield "DEBUG must be off"
         if "allowed_hosts" not in self.model_fields_set or "*" in self.allowed_hosts:
@@ -141,4 +169,4 @@ def _complaint(error: ValidationError) -> str:
 
 
 def _where(place: tuple[int | str, ...]) -> str:
-    return f"{str(place[0]).upper()}: " if place else "ENVIRONMENT=production: "
+    return f"{str(place[0]).upper()}: " if place else ""

@@ -21,6 +21,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = ENV.environment == "production"
 
 SECRET_KEY = ENV.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in ENV.secret_key_fallbacks]
 DEBUG = ENV.debug
 ALLOWED_HOSTS = ENV.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
@@ -52,6 +53,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "sagas.operate.people.KnowsRequest",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -72,7 +74,8 @@ TEMPLATES = [
 ]
 
 # Data
-DATABASES = {"default": wiring.database(ENV.database_url)}
+POOLED = ENV.sagas.get("PREPARED_STATEMENTS") is False  # by a pooler in transaction mode
+DATABASES = {"default": wiring.database(ENV.database_url, pooled=POOLED)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = wiring.address(ENV.redis_url, f"unix://{environment.VAR}/redis/not-running.socket")
 REDIS_PREFIX = ENV.redis_prefix
@@ -83,6 +86,7 @@ CACHES = {
         "KEY_PREFIX": REDIS_PREFIX,
         # It holds quotas only, and requests wait for it: one that is silent is done without.
         "OPTIONS": {
+            "serializer": "sagas.cache.JSONSerializer",  # a pickle would run what Redis says
             "socket_timeout": 1,
             "socket_connect_timeout": 1,
             "retry": Retry(NoBackoff(), 0),
@@ -147,6 +151,7 @@ DEFAULT_FROM_EMAIL = ENV.default_from_email
 BROKER_URL = wiring.address(
     ENV.broker_url, f"redis+socket://{environment.VAR}/redis/not-running.socket"
 )
+BROKER_MASTER_NAME = ENV.broker_master_name
 
 # Logs: plain lines; what tasks return or carry is not among them.
 LOGGING = {

@@ -8,8 +8,12 @@ from pydantic import SecretStr
 _KEPT = {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True}
 
 
-def database(url: SecretStr | None) -> dict[str, Any]:
-    """Django's description of the database at `url`; parameters of the address become options."""
+def database(url: SecretStr | None, *, pooled: bool = False) -> dict[str, Any]:
+    """Django's description of the database at `url`; parameters of the address become options.
+
+    Args:
+        pooled: it is reached through a pooler in transaction mode, where sessions keep nothing.
+    """
     if url is None:
         return {"ENGINE": "project.engines.absent.postgresql", "NAME": "absent"}
     named = conninfo_to_dict(url.get_secret_value())
@@ -21,6 +25,7 @@ def database(url: SecretStr | None) -> dict[str, Any]:
         "HOST": named.pop("host", ""),
         "PORT": str(named.pop("port", "")),
         "OPTIONS": named,
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
         **_KEPT,
     }
 

@@ -5,14 +5,18 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-# libpq reads it: no request waits for ever on a lock or a slow query.
-os.environ.setdefault(
-    "PGOPTIONS",
-    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-)
 
 application = get_wsgi_application()
 
-from project.celery import app, publish_briefly  # noqa: E402  needs the settings' module named above
+# These need the settings' module named above.
+from django.conf import settings  # noqa: E402
 
+from project.celery import app, publish_briefly  # noqa: E402
+
+if not settings.POOLED:  # a pooler refuses them: there they belong to the role in the database
+    # libpq reads it: no request waits for ever on a lock or a slow query.
+    os.environ.setdefault(
+        "PGOPTIONS",
+        "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    )
 publish_briefly(app)

@@ -10,7 +10,7 @@ from celery import Signature
 from sagas import record
 from sagas.define import registry
 from sagas.define.backoff import Retry
-from sagas.define.context import Run
+from sagas.define.context import ReceivedSignal, Run
 from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown, Wait
 from sagas.define.redact import Redacted
 from sagas.define.saga import Definition, parallel, pivot
@@ -22,6 +22,7 @@ from sagas.errors import (
     KeyConflict,
     PayloadInvalid,
     SagaError,
+    StartRefused,
     StepTimeout,
     UnknownRun,
     UnknownSaga,
@@ -40,7 +41,9 @@ from sagas.operate.cancel import cancel
 from sagas.operate.compensate import compensate
 from sagas.operate.hold import hold, lift
 from sagas.operate.mark import mark
+from sagas.operate.migrate import migrate
 from sagas.operate.pause import pause, resume
+from sagas.operate.reading import HistoryEvent, RunInfo, StepInfo, get_run
 from sagas.operate.resolve import resolve
 from sagas.operate.restart import restart
 from sagas.operate.retry import retry
@@ -48,26 +51,31 @@ from sagas.operate.signal import send_signal
 from sagas.operate.skip import skip
 from sagas.run.canvas import canvas
 from sagas.run.recover import claimable
-from sagas.run.start import Started, start
+from sagas.run.start import Started, astart, start
 
 __all__ = [
     "ApprovalNeeded",
     "CancelRefused",
     "DefinitionError",
     "Errors",
+    "HistoryEvent",
     "KeyConflict",
     "Lift",
     "NotApplied",
     "PayloadInvalid",
+    "ReceivedSignal",
     "Redacted",
     "Refused",
     "Retry",
     "RetryLater",
     "Run",
+    "RunInfo",
     "Saga",
     "SagaError",
+    "StartRefused",
     "Started",
     "Step",
+    "StepInfo",
     "StepTimeout",
     "Unknown",
     "UnknownRun",
@@ -75,8 +83,10 @@ __all__ = [
     "VerbRefused",
     "Wait",
     "assign",
+    "astart",
     "cancel",
     "compensate",
+    "get_run",
     "held_partners",
     "hold",
     "hold_partner",
@@ -85,6 +95,7 @@ __all__ = [
     "lift",
     "lift_partner",
     "mark",
+    "migrate",
     "parallel",
     "pause",
     "pivot",

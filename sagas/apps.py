@@ -18,8 +18,10 @@ class SagasConfig(AppConfig):
 
     def ready(self) -> None:
         from sagas import checks
+        from sagas.operate import people
 
         del checks  # registers itself
+        people.connect()
         autodiscover()
 
 

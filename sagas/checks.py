@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import pickle
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from celery import current_app, signals
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS, BaseCache, InvalidCacheBackendError, caches
+from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.plan import time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Step
-from sagas.operate.catalogue import VERBS
+from sagas.operate.catalogue import RULES
+from sagas.pooler import loses_prepared_statements
 from sagas.run.queues import routed_queues
+from sagas.run.snapshots import holders
 from sagas.states import Direction
 
 logger = logging.getLogger("sagas.checks")
@@ -42,52 +49,142 @@ def check_sagas(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> lis
         conf()
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="See sagas.conf.Conf for its names.", id="sagas.E100")]
-    return [*_queues(), *_limits(), *_redelivery(), *_celery(), *_database(), *_four_eyes()]
+    return [
+        *_queues(),
+        *_limits(),
+        *_shutdown(),
+        *_redelivery(),
+        *_celery(),
+        *_cache(),
+        *_database(),
+        *_four_eyes(),
+    ]
 
 
 @register("sagas", deploy=True)
 def check_broker(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
     """What the broker itself must be set to. It is asked, so only at a deployment.
 
-    Every worker asks it too when it starts, and ends if there is an error.
+    Every worker asks it too when it starts, and logs what it finds.
     """
+    return [*_unverified(), *_eviction()]
+
+
+@register("sagas", deploy=True)
+def check_snapshots(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """What holds an old snapshot. The database is asked, so only at a deployment."""
     try:
-        policy = _eviction_policy()
-    except Exception as error:  # whatever the broker's client raises
+        found = holders()
+    except DatabaseError as error:
         return [
             Caution(
-                f"The broker does not answer ({type(error).__name__}), so its settings were not "
-                "checked.",
-                hint="Start it, or mend its address; runs are accepted meanwhile, and sent later.",
-                id="sagas.W108",
+                f"The database does not answer ({type(error).__name__}), so nobody looked for old "
+                "snapshots.",
+                hint="Start it, or mend its address.",
+                id="sagas.W119",
             )
         ]
-    if policy in (None, "noeviction"):
-        return []
     return [
-        Error(
-            f"The broker's Redis has maxmemory-policy {policy}: once its memory is full, it drops "
-            "messages that nobody has read.",
-            hint="redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf. "
-            "Give a cache that must evict a Redis of its own.",
-            id="sagas.E107",
+        Caution(
+            f"An old snapshot is held by {holder}. Until it ends PostgreSQL cannot remove dead "
+            "rows, so queries get slower.",
+            hint=f"{holder.end} ends it. Set idle_in_transaction_session_timeout, or "
+            "transaction_timeout, so that none is forgotten.",
+            id="sagas.W117",
         )
+        for holder in found
     ]
+
+
+@register("sagas", deploy=True)
+def check_pooler(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """What a pooler between us and PostgreSQL would break. It is tried, so only at a deployment."""
+    if conf().PREPARED_STATEMENTS:
+        return list(_lost_statements())
+    return list(_server_side_cursors())
 
 
 @signals.worker_init.connect
 @signals.worker_ready.connect  # by then a broker that was away answers
-def refuse_unfit_broker(**_: Any) -> None:
-    """Let no worker read from a broker that loses messages.
+def log_unfit_broker(**_: Any) -> None:
+    """Say in a worker's log what is wrong with its broker; it works all the same."""
+    _log(check_broker())
 
-    Raises:
-        SystemExit: with what is wrong and how to mend it.
-    """
-    for message in check_broker():
-        text = f"{message.id}: {message.msg} {message.hint}"
-        if message.is_serious():
-            raise SystemExit(f"This worker does not start. {text}")
-        logger.warning("%s", text)
+
+@signals.worker_init.connect
+def log_unfit_pooler(**_: Any) -> None:
+    """Say in a worker's log what a pooler breaks: it shows as errors now and then, under load."""
+    _log(check_pooler())
+
+
+def _log(messages: Sequence[CheckMessage]) -> None:
+    for message in messages:
+        level = logging.ERROR if message.is_serious() else logging.WARNING
+        logger.log(level, "%s: %s %s", message.id, message.msg, message.hint)
+
+
+def _lost_statements() -> Iterator[CheckMessage]:
+    try:
+        lost = loses_prepared_statements()
+    except Exception as error:  # the database is away: other checks and every query say so
+        logger.info("The database does not say whether it keeps statements: %s.", error)
+        return
+    if lost:
+        yield Error(
+            "Between us and PostgreSQL is a pooler in transaction mode that loses prepared "
+            "statements, so that steps and starts fail now and then.",
+            hint="Set SAGAS['PREPARED_STATEMENTS'] = False; or use PgBouncer 1.21 or newer with "
+            "max_prepared_statements, or its session mode.",
+            id="sagas.E121",
+        )
+
+
+def _server_side_cursors() -> Iterator[CheckMessage]:
+    """Who prepares nothing has a pooler, and there Django's cursors are lost too."""
+    if not settings.DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):
+        yield Caution(
+            "SAGAS['PREPARED_STATEMENTS'] is off, but Django still uses server-side cursors, which "
+            "a pooler in transaction mode loses: exports would fail.",
+            hint="Set DATABASES['default']['DISABLE_SERVER_SIDE_CURSORS'] = True.",
+            id="sagas.W122",
+        )
+
+
+def _unverified() -> Iterator[CheckMessage]:
+    with current_app.connection_for_read() as broker:
+        options = broker.ssl if isinstance(broker.ssl, Mapping) else {}
+    demanded = options.get("ssl_cert_reqs", options.get("cert_reqs"))
+    if demanded in (ssl.CERT_NONE, "none", "CERT_NONE"):
+        yield Caution(
+            "The broker's certificate is not verified, so whoever is between may read and write "
+            "messages: Celery does not verify rediss:// unless it is told to.",
+            hint="Add ?ssl_cert_reqs=required to the broker's address, and &ssl_ca_certs=PATH for "
+            "an authority of your own; or set ssl_cert_reqs in CELERY_BROKER_USE_SSL.",
+            id="sagas.W120",
+        )
+
+
+def _eviction() -> Iterator[CheckMessage]:
+    """A queue has no time to live, so volatile-* policies leave it alone as noeviction does."""
+    try:
+        policy = _eviction_policy()
+    except Exception as error:  # whatever the broker's client raises
+        yield Caution(
+            f"The broker does not answer ({type(error).__name__}), so its settings were not "
+            "checked.",
+            hint="Start it, or mend its address; runs are accepted meanwhile, and sent later.",
+            id="sagas.W108",
+        )
+        return
+    if policy is not None and policy.startswith("allkeys-"):
+        yield Caution(
+            f"The broker's Redis has maxmemory-policy {policy}: once its memory is full, it drops "
+            "messages that nobody has read. Those of runs are sent again, which takes time; those "
+            "of other tasks are lost.",
+            hint="redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf. "
+            "Give a cache that must evict a Redis of its own.",
+            id="sagas.W107",
+        )
 
 
 def _queues() -> Iterator[CheckMessage]:
@@ -119,6 +216,23 @@ def _limits() -> Iterator[CheckMessage]:
                     "SAGAS['CARRY_SECONDS'].",
                     id="sagas.E102",
                 )
+
+
+def _shutdown() -> Iterator[CheckMessage]:
+    """A soft shutdown ends what it does not wait for; a warm one waits for the step at hand."""
+    soft = current_app.conf.worker_soft_shutdown_timeout or 0.0
+    longest = max(_all_steps(), key=lambda each: _own(each[1]), default=None)
+    if longest is None or not 0 < soft < (seconds := _own(longest[1])):
+        return
+    yield Error(
+        f"Saga {longest[0].name!r}: step {longest[1].name!r} may take {seconds:g} s, but a worker "
+        f"that is told to stop ends it after {soft:g} s: at each deployment it may be called "
+        "twice.",
+        hint=f"Set CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT to {seconds:g} or more, and what ends the "
+        "worker's process (stop_grace_period, terminationGracePeriodSeconds) above that; or lower "
+        "the step's timeout.",
+        id="sagas.E118",
+    )
 
 
 def _redelivery() -> Iterator[CheckMessage]:
@@ -180,6 +294,35 @@ def _celery() -> Iterator[CheckMessage]:
         )
 
 
+def _cache() -> Iterator[CheckMessage]:
+    """The API counts in the default cache, and the console reads the lengths of queues from it."""
+    try:
+        cache = caches[DEFAULT_CACHE_ALIAS]
+    except InvalidCacheBackendError:  # whoever uses the cache says so
+        return
+    if _unpickles(cache):
+        yield Caution(
+            "The default cache keeps pickles on a server: whoever can write to it runs code in "
+            "every process that reads the cache, as the console does.",
+            hint="If all that your project keeps there has a JSON form, set "
+            "CACHES['default']['OPTIONS']['serializer'] = 'sagas.cache.JSONSerializer' for "
+            "Django's Redis cache, or the like for another. Else let nobody but the project reach "
+            "the server.",
+            id="sagas.W123",
+        )
+
+
+def _unpickles(cache: BaseCache) -> bool:
+    """Whether it runs what its server says. A backend that is not known is not accused."""
+    if isinstance(cache, BaseMemcachedCache):
+        return "serde" not in settings.CACHES[DEFAULT_CACHE_ALIAS].get("OPTIONS", {})
+    client: Any = getattr(cache, "client", None) or getattr(cache, "_cache", None)
+    try:  # django-redis' client, or Django's
+        return bool(client._serializer.loads(pickle.dumps("pickled")) == "pickled")
+    except Exception:  # it has no serializer, or one that reads no pickles
+        return False
+
+
 def _database() -> Iterator[CheckMessage]:
     engine = settings.DATABASES["default"]["ENGINE"]
     if "postgresql" not in engine:
@@ -201,10 +344,10 @@ def _four_eyes() -> Iterator[CheckMessage]:
                 id="sagas.E111",
             )
         for verb in verbs:
-            if verb not in VERBS:
+            if verb not in RULES:
                 yield Error(
                     f"SAGAS['FOUR_EYES'][{saga!r}] names the verb {verb!r}, which does not exist.",
-                    hint=f"Verbs are: {', '.join(VERBS)}.",
+                    hint=f"It may name: {', '.join(RULES)}.",
                     id="sagas.E112",
                 )
 
@@ -217,8 +360,12 @@ def _all_steps() -> Iterator[tuple[Definition, Step]]:
 
 def _longest(step: Step) -> float:
     """Seconds that a worker may hold the message of this step."""
-    own = max(time_limit(step, direction) for direction in Direction) + conf().GRACE_SECONDS
-    return max(own, conf().CARRY_SECONDS)  # it may carry further steps, up to the same end
+    return max(_own(step), conf().CARRY_SECONDS)  # it may carry further ones, up to the same end
+
+
+def _own(step: Step) -> float:
+    """Seconds that one attempt of this step may take, in either direction."""
+    return max(time_limit(step, direction) for direction in Direction) + conf().GRACE_SECONDS
 
 
 def _broker_kind() -> str:

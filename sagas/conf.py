@@ -47,6 +47,9 @@ class Conf(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    #: Whether the engine's statements are prepared once for each connection. False behind a pooler
+    #: in transaction mode that does not keep them, such as PgBouncer before 1.21.
+    PREPARED_STATEMENTS: bool = True
     #: How long a claim lives unless its worker renews it.
     LEASE_SECONDS: float = Field(30, gt=0)
     #: Pause between two looks of a worker's sweep at what is due.
@@ -59,8 +62,8 @@ class Conf(BaseModel):
     CARRY_SECONDS: float = Field(240, gt=0)
     #: From a step's soft time limit (an exception) to its hard one (the process ends).
     GRACE_SECONDS: float = Field(5, gt=0)
-    #: How long a deployment may take. A worker leaves a younger run whose definition it does not
-    #: know to other workers; an older one needs attention.
+    #: How long a deployment may take. A worker leaves a run whose definition it does not know to
+    #: other workers; one that none of them has known for so long needs attention.
     DEPLOY_SECONDS: float = Field(600, ge=0)
     #: Pause before a sweep looks again at a run that a hold stops, for once: lifting wakes runs.
     HELD_LOOK_SECONDS: float = Field(300, gt=0)
@@ -68,11 +71,18 @@ class Conf(BaseModel):
     DRAIN_PER_SECOND: float = Field(50, gt=0)
     #: A run that is overdue by more than this long is listed as stuck.
     STUCK_SECONDS: float = Field(300, gt=0)
+    #: How long a signal that no step has taken stays good, unless its sender says otherwise.
+    SIGNAL_SECONDS: float = Field(30 * 86_400, gt=0)
     #: Attempts of one step that may die without an answer before a person is asked.
     POISON_ATTEMPTS: int = Field(5, gt=0)
     #: Largest payload or step result that is stored, in bytes of JSON.
     MAX_DOCUMENT_BYTES: int = Field(262_144, gt=0)
-    #: Verbs that need a second person's consent, by the saga's name, or ``*`` for all sagas.
+    #: How many runs may start one another in a chain, and how many runs all those of one chain may
+    #: start in a minute; see ``sagas.run.origin``.
+    MAX_DEPTH: int = Field(100, ge=0)
+    MAX_STARTS_PER_MINUTE: int = Field(1000, gt=0)
+    #: What needs a second person's consent, by the saga's name, or ``*`` for all sagas: verbs,
+    #: ``change-input`` (a retry with another input), ``hold``, ``lift`` and ``batch``.
     FOUR_EYES: dict[str, list[str]] = Field(default_factory=dict)
     #: Fields whose values the admin shows only to those who may reveal them, wherever they occur
     #: in payloads, results, signals and events; see ``sagas.define.redact``.

@@ -45,8 +45,20 @@ class PayloadInvalid(SagaError):
         super().__init__(f"The payload for {subject} was refused: {listed}.")
 
 
+class ResultInvalid(SagaError):
+    """A stored result does not fit what its step declares now; another step's code asked for it."""
+
+
 class KeyConflict(SagaError):
-    """The same key was used before, with another payload."""
+    """The same key was used before, with another payload.
+
+    Its message goes back to whoever sent the key, who need not be who started the run: it does not
+    name the run. Who may see it finds it by its key.
+    """
+
+
+class StartRefused(SagaError):
+    """Runs that start runs have become too many; the message names their chain."""
 
 
 class VerbRefused(SagaError):

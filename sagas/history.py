@@ -11,6 +11,7 @@ from sagas.states import (
     RUN_MOVES,
     STEP_MOVES,
     TERMINAL_RUNS,
+    UNCLAIMED_RUNS,
     Direction,
     RunStatus,
     StepStatus,
@@ -100,12 +101,11 @@ def _untimely(state: Replay, fact: Fact) -> Iterator[str]:
         yield f"{fact.step} went forward while the run was compensating"
     elif state.status in _FORWARD and fact.direction == Direction.BACKWARD:
         yield f"{fact.step} went backward while the run was {state.status}"
-    elif state.status in _STILL and fact.new == StepStatus.IN_FLIGHT:
+    elif state.status in UNCLAIMED_RUNS and fact.new == StepStatus.IN_FLIGHT:
         yield f"{fact.step} was claimed while the run was {state.status}"
 
 
 _FORWARD = ACTIVE_RUNS[Direction.FORWARD]
-_STILL = frozenset({RunStatus.PENDING, RunStatus.NEEDS_ATTENTION})
 _RUN_WORDS = frozenset(status.value for status in RunStatus)
 # By plain words: a log that somebody wrote in may hold any.
 _RUN_MOVES: Mapping[str, Collection[str]] = {old.value: new for old, new in RUN_MOVES.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -12,7 +13,15 @@ from uuid import UUID
 from sagas import db
 from sagas.define.view import RunView, StepView
 from sagas.errors import UnknownRun
-from sagas.states import Direction, Halt, RunStatus, StepStatus
+from sagas.states import (
+    CLAIMABLE_STEPS,
+    MOVING_RUNS,
+    Direction,
+    Halt,
+    RunStatus,
+    StepStatus,
+    sql_list,
+)
 
 Reach = Sequence[tuple[str, int, str]]  #: steps: saga, version and name
 
@@ -22,11 +31,14 @@ FOR_RUN = """h.lifted_at IS NULL AND (h.kind IN ('saga', 'queue', 'partner')
   AND h.probe IS DISTINCT FROM {run}"""  #: a hold h that may concern a run, and does not let it by
 HOLDS = f"""(SELECT array_agg(h.kind || ':' || h.target)
   FROM sagas_hold h WHERE {FOR_RUN})"""  #: every hold in force that may concern a run
-_HOLDS = HOLDS.format(run="%(id)s")  # not of the row: so they are looked up once for all steps
+# Of the first row of a run only: they may be large, and its steps many.
+_ONCE = "CASE WHEN s.direction = 'forward' AND s.position = 0 THEN {} END"
+_PAYLOAD = _ONCE.format("coalesce(r.amended, r.payload)::text")
+_RESULT = "s.result::text"
 _RUN = f"""r.saga, r.version, r.fingerprint, r.business_key,
-  coalesce(r.amended, r.payload)::text, r.status, r.epoch,
+  {_PAYLOAD}, r.status, r.epoch,
   r.revision, r.halt, r.attention, r.error_group, r.owner,
-  {_HOLDS},
+  {_ONCE.format(HOLDS.format(run="r.id"))},
   r.deadline_at, clock_timestamp(),
   extract(epoch FROM clock_timestamp() - r.created_at)::float8,
   extract(epoch FROM r.wake_at - clock_timestamp())::float8"""
@@ -35,33 +47,34 @@ _HELD_UNTIL = """least(s.limit_at,
     coalesce((SELECT lease_until FROM sagas_worker w WHERE w.name = s.worker), to_timestamp(0)))"""
 _STEP = f"""s.id, s.name, s.direction, s.position, s.status, s.attempt, s.tries, s.probes, s.losses,
   s.in_doubt, s.generation,
-  extract(epoch FROM CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END
+  extract(epoch FROM CASE WHEN s.status = '{StepStatus.IN_FLIGHT}' THEN {_HELD_UNTIL}
+      ELSE s.due_at END
     - clock_timestamp())::float8,
   coalesce(extract(epoch FROM clock_timestamp() - s.started_at), 0)::float8, s.waited,
-  s.result::text, s.worker, s.pid"""
-COLUMNS = f"{_RUN}, {_STEP}"  #: of the run r that has this ``id``, and its steps s
+  s.signal, s.correlation, {_RESULT}, s.worker, s.pid, s.error, s.doubted"""
+ORDER = "s.direction DESC, s.position"  #: of a run's rows, the one with its payload first
+COLUMNS = f"{_RUN}, {_STEP}"  #: of a run r and its steps s
+# What must move next can be told without what the steps were given and gave.
+_LEAN = COLUMNS.replace(_PAYLOAD, "NULL").replace(_RESULT, "NULL")
 _READ = f"""
-SELECT {COLUMNS} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
-WHERE r.id = %(id)s ORDER BY s.direction DESC, s.position"""
-# The payload and the holds only once for each run: they may be large, and its steps many.
-_ONCE = "CASE WHEN row_number() OVER steps = 1 THEN {} END"
-_PAYLOAD = "coalesce(r.amended, r.payload)::text"
-_COLUMNS = COLUMNS.replace(_PAYLOAD, _ONCE.format(_PAYLOAD)).replace(
-    _HOLDS, _ONCE.format(HOLDS.format(run="r.id"))
-)
+SELECT {_LEAN} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
+WHERE r.id = %(id)s ORDER BY {ORDER}"""
 _READ_MANY = f"""
-SELECT r.id, {_COLUMNS}
-FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id WHERE r.id = ANY(%s)
-WINDOW steps AS (PARTITION BY r.id ORDER BY s.direction DESC, s.position)
-ORDER BY r.id, s.direction DESC, s.position"""
+SELECT r.id, {_LEAN} FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
+WHERE r.id = ANY(%s) ORDER BY r.id, {ORDER}"""
+#: The documents of a run: its payload, and the results of its steps by their ids.
+DOCUMENTS = """
+SELECT NULL::bigint AS step, coalesce(amended, payload)::text AS document
+FROM sagas_run WHERE id = %(id)s
+UNION ALL SELECT id, result::text FROM sagas_step WHERE run_id = %(id)s AND result IS NOT NULL"""
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
 _RUN_COLUMNS = 17
 
-_UNFINISHED = "r.status IN ('pending', 'running', 'compensating')"
+_UNFINISHED = f"r.status IN ({sql_list(MOVING_RUNS)})"
 # A step that a worker would have claimed by now, but for a hold; or a run that would have turned
 # back.
-_FREE_AT = f"CASE WHEN s.status = 'in_flight' THEN {_HELD_UNTIL} ELSE s.due_at END"
-_DUE = f"""s.status IN ('ready', 'unknown', 'waiting', 'in_flight')
+_FREE_AT = f"CASE WHEN s.status = '{StepStatus.IN_FLIGHT}' THEN {_HELD_UNTIL} ELSE s.due_at END"
+_DUE = f"""s.status IN ({sql_list(CLAIMABLE_STEPS)})
   AND ({_FREE_AT} <= clock_timestamp()
     OR (s.direction = 'forward' AND r.deadline_at <= clock_timestamp()))"""
 _STEPS = """(r.saga, r.version, s.name) IN (SELECT m.saga, m.version, m.name
@@ -76,7 +89,7 @@ _COVERS = {
 
 
 def read(run_id: UUID) -> RunView:
-    """A run with its steps, in one statement.
+    """A run with its steps, in one statement; its documents only when ``complete`` asks for them.
 
     Raises:
         UnknownRun: there is no such run.
@@ -85,6 +98,31 @@ def read(run_id: UUID) -> RunView:
     if not rows:
         raise UnknownRun(f"No run has the id {run_id}.")
     return view_of(run_id, rows)
+
+
+def complete(view: RunView) -> str:
+    """Read a run's payload and results, unless the view has them; gives the payload.
+
+    Raises:
+        UnknownRun: the run is gone.
+    """
+    if view.payload is None:
+        add_documents(view, db.execute(DOCUMENTS, {"id": view.id}))
+    if view.payload is None:
+        raise UnknownRun(f"No run has the id {view.id}.")
+    return view.payload
+
+
+def add_documents(view: RunView, documents: Iterable[tuple[Any, ...]]) -> None:
+    """Complete a view with rows of ``DOCUMENTS``; what was planned on it since it was read stays.
+
+    A step that is pending has no result, whatever it gave before it was rewound.
+    """
+    found = dict(documents)
+    view.payload = found.pop(None, None)
+    for row in view.steps.values():
+        if row.result is None and row.status is not StepStatus.PENDING and row.id is not None:
+            row.result = found.get(row.id)
 
 
 def read_locked(run_id: UUID) -> RunView:
@@ -98,13 +136,24 @@ def read_locked(run_id: UUID) -> RunView:
 
 
 def read_many(run_ids: Sequence[UUID]) -> list[RunView]:
-    """Runs with their steps, in one statement, in the order of their ids; unknown ids are left out.
+    """Runs as ``read`` gives them, in one statement, in the order of their ids; not unknown ones.
 
     All of them are in memory at once, so give some hundreds at most.
     """
-    rows = db.execute(_READ_MANY, [list(run_ids)])
-    runs = groupby(rows, key=itemgetter(0))
-    return [view_of(run_id, [row[1:] for row in steps]) for run_id, steps in runs]
+    return [view_of(run_id, rows) for run_id, rows in _by_run(run_ids)]
+
+
+def glance(run_ids: Sequence[UUID]) -> dict[UUID, Callable[[], RunView]]:
+    """As ``read_many``, but each is made when it is called for; by their ids.
+
+    So one odd run keeps no others from being seen.
+    """
+    return {run_id: partial(view_of, run_id, rows) for run_id, rows in _by_run(run_ids)}
+
+
+def _by_run(run_ids: Sequence[UUID]) -> Iterator[tuple[UUID, list[tuple[Any, ...]]]]:
+    found = groupby(db.execute(_READ_MANY, [list(run_ids)]), key=itemgetter(0))
+    return ((run_id, [row[1:] for row in rows]) for run_id, rows in found)
 
 
 def stopped(kind: str, target: str, steps: Reach, *, but: UUID | None = None) -> list[UUID]:
@@ -117,6 +166,33 @@ def stopped(kind: str, target: str, steps: Reach, *, but: UUID | None = None) ->
     sql = f"""
 SELECT r.id FROM sagas_run r WHERE {_UNFINISHED} AND {_NOT_THIS} AND {_waits(kind)} ORDER BY r.id"""
     return [run_id for (run_id,) in db.execute(sql, _covered(target, steps, but))]
+
+
+def put_off(steps: Reach, seconds: float) -> list[UUID]:
+    """The runs that wait at one of these steps, though a sweep looks only later than that."""
+    sql = f"""
+SELECT r.id FROM sagas_run r
+WHERE r.wake_at > clock_timestamp() + %(seconds)s::float8 * interval '1 second'
+  AND {_waits("queue")} ORDER BY r.id"""
+    params = _covered("", steps, None) | {"seconds": seconds}
+    return [run_id for (run_id,) in db.execute(sql, params)]
+
+
+def forsaken(pins: Sequence[str], seconds: float, most: int) -> list[UUID]:
+    """The runs that pin these definitions and that a sweep should have looked at so long ago.
+
+    Args:
+        pins: as ``saga/version/fingerprint``.
+    """
+    params = {"pins": list(pins), "seconds": seconds, "most": most}
+    return [run_id for (run_id,) in db.execute(_FORSAKEN, params)]
+
+
+_FORSAKEN = """
+SELECT id FROM sagas_run
+WHERE wake_at <= statement_timestamp() - %(seconds)s::float8 * interval '1 second'
+  AND saga || '/' || version || '/' || fingerprint = ANY(%(pins)s::text[])
+ORDER BY wake_at LIMIT %(most)s::int"""
 
 
 def longest_stopped(steps: Reach, *, but: UUID | None) -> UUID | None:
@@ -137,7 +213,7 @@ WITH waiting AS (
   SELECT r.id, {_FREE_AT} AS since, s.direction = 'forward'
     AND (r.halt <> '' OR coalesce(r.deadline_at <= clock_timestamp(), false)) AS turns
   FROM sagas_run r JOIN sagas_step s ON s.run_id = r.id
-  WHERE {_UNFINISHED} AND s.status IN ('ready', 'unknown', 'waiting', 'in_flight')
+  WHERE {_UNFINISHED} AND s.status IN ({sql_list(CLAIMABLE_STEPS)})
     AND {_FREE_AT} <= clock_timestamp() AND {_STEPS} AND NOT EXISTS (
       SELECT 1 FROM sagas_hold h
       WHERE h.lifted_at IS NULL AND h.kind = 'run' AND h.target = r.id::text))
@@ -225,7 +301,11 @@ def _step(row: tuple[Any, ...]) -> StepView:
         free_in=row[11],
         elapsed=row[12],
         waited=row[13],
-        result=row[14],
-        worker=row[15],
-        pid=row[16],
+        signal=row[14],
+        correlation=row[15],
+        result=row[16],
+        worker=row[17],
+        pid=row[18],
+        error=row[19],
+        doubted=row[20],
     )

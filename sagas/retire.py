@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from django.db import transaction
-
 from sagas import db
 from sagas.states import TERMINAL_RUNS
 
@@ -29,6 +27,7 @@ steps AS (DELETE FROM sagas_step WHERE run_id IN (SELECT id FROM gone))
 DELETE FROM sagas_run WHERE id IN (SELECT id FROM gone) RETURNING id"""
 
 
+@db.transacted
 def remove(revisions: Mapping[UUID, int]) -> set[UUID]:
     """Remove runs that are over with their steps, events and the signals that they took.
 
@@ -41,8 +40,7 @@ def remove(revisions: Mapping[UUID, int]) -> set[UUID]:
         the runs that were removed.
     """
     params = {"ids": list(revisions), "revisions": list(revisions.values())}
-    with transaction.atomic():
-        db.execute(_ALLOW)
-        removed = {run_id for (run_id,) in db.execute(_REMOVE, params)}
-        db.execute(_FORBID)  # the caller's transaction, if there is one, goes on
+    db.execute(_ALLOW)
+    removed = {run_id for (run_id,) in db.execute(_REMOVE, params)}
+    db.execute(_FORBID)  # the caller's transaction, if there is one, goes on
     return removed

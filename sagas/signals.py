@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from django.dispatch import Signal
@@ -24,11 +25,15 @@ class PartnerHealth:
     Attributes:
         name: as steps name it in ``partner=``.
         detail: in words, such as what its circuit breaker has seen.
+        since: since when it is so.
+        probe_at: when one call finds out whether it is back.
     """
 
     name: str
     state: Health
     detail: str = ""
+    since: datetime | None = None
+    probe_at: datetime | None = None
 
 
 #: Sent when the overview is drawn. A receiver gives one ``PartnerHealth`` or several, at once: it
@@ -38,5 +43,5 @@ partner_health = Signal()
 #: Sent in each worker's sweeping thread after each sweep, about once a second: for what must be
 #: done again and again, in every worker and without beat. A receiver is brief, for the next sweep
 #: waits for it; leases are renewed elsewhere. One that raises is logged, and harms neither the
-#: sweep nor the others.
+#: sweep nor the others; what one leaves open on a connection to a database is rolled back.
 swept = Signal()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
@@ -61,7 +61,9 @@ RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
 
 STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
     _S.PENDING: frozenset({_S.READY, _S.IN_FLIGHT, _S.SKIPPED}),
-    _S.READY: frozenset({_S.IN_FLIGHT, _S.SKIPPED, _S.PENDING}),
+    # to failed: whoever would have claimed it has raised, again and again; or the run turns back,
+    # and an attempt before an operator's retry may have had its effect
+    _S.READY: frozenset({_S.IN_FLIGHT, _S.SKIPPED, _S.PENDING, _S.FAILED}),
     _S.IN_FLIGHT: frozenset(
         # to itself: the lease lapsed and another worker took over
         {_S.IN_FLIGHT, _S.SUCCEEDED, _S.READY, _S.WAITING, _S.UNKNOWN, _S.FAILED}
@@ -77,9 +79,47 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
 #: From these a person may rewind a step to pending while its run needs attention; nobody else may.
 REWINDS = frozenset({_S.SUCCEEDED, _S.SKIPPED, _S.FAILED})
 
+# --- sets of statuses: every set that code or SQL asks for has its name here, and only here -----
+
+#: Nothing more happens to them.
 TERMINAL_RUNS = frozenset(status for status, moves in RUN_MOVES.items() if not moves)
-SETTLED_STEPS = frozenset({_S.SUCCEEDED, _S.SKIPPED})
+#: Over without an operator having closed them.
+COMPLETED_RUNS = TERMINAL_RUNS - {_R.RESOLVED}
+UNFINISHED_RUNS = frozenset(_R) - TERMINAL_RUNS
+#: Runs that move by themselves, by the direction in which they go.
 ACTIVE_RUNS: Mapping[Direction, frozenset[RunStatus]] = {
     Direction.FORWARD: frozenset({_R.PENDING, _R.RUNNING}),
     Direction.BACKWARD: frozenset({_R.COMPENSATING}),
 }
+#: The same, in both directions.
+MOVING_RUNS = frozenset[RunStatus]().union(*ACTIVE_RUNS.values())
+#: Runs that do not move by themselves.
+RESTING_RUNS = frozenset(_R) - MOVING_RUNS
+#: Runs of which no step may be claimed before they move.
+UNCLAIMED_RUNS = frozenset({_R.PENDING, _R.NEEDS_ATTENTION})
+
+#: Without an attempt, nothing has happened in them.
+UNTRIED_STEPS = frozenset({_S.PENDING, _S.READY, _S.SKIPPED})
+#: Done with: the run goes on behind them.
+SETTLED_STEPS = frozenset({_S.SUCCEEDED, _S.SKIPPED})
+#: Their result is known; a waiting step's is what it gives so far, also when it is claimed again.
+GIVING_STEPS = SETTLED_STEPS | frozenset({_S.WAITING, _S.IN_FLIGHT})
+#: No worker will take them any more.
+FINISHED_STEPS = SETTLED_STEPS | {_S.FAILED}
+#: Their turn has come: a worker takes them once they are due, or once their lease is over.
+CLAIMABLE_STEPS = frozenset({_S.READY, _S.UNKNOWN, _S.WAITING, _S.IN_FLIGHT})
+#: Those that no worker has.
+SCHEDULED_STEPS = CLAIMABLE_STEPS - {_S.IN_FLIGHT}
+#: Those of which nothing may have happened, unless an earlier attempt is in doubt.
+IDLE_STEPS = frozenset({_S.READY, _S.WAITING})
+#: It may be that they happen, or have happened.
+OPEN_STEPS = frozenset({_S.UNKNOWN, _S.IN_FLIGHT})
+#: What may stop a run; whether it does, ``define.blockers`` says.
+BLOCKING_STEPS = frozenset({_S.FAILED, _S.UNKNOWN})
+#: Where a run is, or where it has stopped.
+CURRENT_STEPS = CLAIMABLE_STEPS | {_S.FAILED}
+
+
+def sql_list(statuses: Iterable[RunStatus] | Iterable[StepStatus]) -> str:
+    """Statuses as the inside of an SQL list: ``status IN (...)``."""
+    return ", ".join(f"'{status}'" for status in sorted(statuses))

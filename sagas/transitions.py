@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -22,7 +24,15 @@ from sagas.define.draft import Change, Draft, Happening
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.identity import identity
-from sagas.states import SETTLED_STEPS, Direction, RunStatus, StepStatus
+from sagas.states import (
+    FINISHED_STEPS,
+    GIVING_STEPS,
+    UNFINISHED_RUNS,
+    Direction,
+    RunStatus,
+    StepStatus,
+    sql_list,
+)
 
 
 def write(draft: Draft) -> bool:
@@ -30,15 +40,17 @@ def write(draft: Draft) -> bool:
 
     False: the run has moved since, or a hold has come on the step that the draft claims.
 
-    On success the draft's view is current again: its revision, and the ids of new rows.
+    On success the draft's view is current again: its revision, and the ids of new rows. With a
+    claim it is complete: what the claimed step needs comes with the answer.
     """
     view, wake = draft.view, _wake(draft)
     new = _new(draft)
     kept = [change for change in draft.changes.values() if change.row.id is not None]
     more = tuple(name for name in _AMENDED if getattr(draft, name) is not None)
     claims = draft.claimed is not None
+    reads = claims and view.payload is None
     shape = (draft.moves_run, wake is not None, claims, len(kept), bool(new), len(draft.events))
-    sql = _statement(*shape, more)
+    sql = _statement(*shape, more, reads)
     params = _params(draft, kept, wake) | {name: getattr(draft, name) for name in more}
     if new:
         params["added"] = _added(new)
@@ -49,6 +61,8 @@ def write(draft: Draft) -> bool:
     if not rows:
         return False
     view.revision += 1
+    if reads:
+        record.add_documents(view, (row[1:] for row in rows[1:]))
     _learn(view, rows[0][0], wake)
     return True
 
@@ -84,13 +98,19 @@ def take_first(saga: Definition, run_id: UUID, name: str) -> Draft | None:
     return plan.first_claim(saga, view, name)
 
 
-def insert(draft: Draft, deadline: float | None, tags: Sequence[str] = ()) -> bool:
+def insert(
+    draft: Draft,
+    deadline: float | None,
+    tags: Sequence[str] = (),
+    origin: Mapping[str, Any] | None = None,
+) -> bool:
     """Write a new run with its steps and events. False: its key is taken.
 
     Args:
         draft: from ``plan.begin``.
         deadline: seconds from now, or None.
         tags: words to find the run by.
+        origin: what started it, by the names of its columns; None: nobody said.
     """
     view = draft.view
     wake = min((look for look in (_wake(draft), deadline) if look is not None), default=None)
@@ -110,8 +130,9 @@ def insert(draft: Draft, deadline: float | None, tags: Sequence[str] = ()) -> bo
             "tags": list(tags),
             "added": _added(_new(draft)),
         }
+        | dict(origin or {})
     )
-    rows = db.execute(_insert(len(draft.events)), params)
+    rows = db.execute(_insert(len(draft.events), tuple(origin or ())), params)
     if not rows:
         return False
     _learn(view, rows[0][0], wake)
@@ -119,14 +140,45 @@ def insert(draft: Draft, deadline: float | None, tags: Sequence[str] = ()) -> bo
     return True
 
 
-def wake(batch: int) -> list[UUID]:
+def arrange(view: RunView) -> None:
+    """Give a run's rows the positions of its view, and remove those that it does not have.
+
+    For a run that is locked and has just been given another definition.
+    """
+    rows = [_place(row) for row in view.steps.values()]
+    db.execute(_ARRANGE, {"id": view.id, "rows": json.dumps(rows)})
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The runs that a sweep has taken.
+
+    Attributes:
+        late: since how many seconds each was due, the longest overdue first.
+        begin: where the next sweep may begin to look.
+    """
+
+    late: Mapping[UUID, float]
+    begin: datetime
+
+
+def wake(batch: int, begin: datetime | None = None, but: Collection[str] = ()) -> Woken:
     """Take the runs that a sweep must look at, the longest overdue first; others skip them.
 
     Args:
         batch: how many at most.
+        begin: at runs that are due from then on; None: at all.
+        but: not at runs that pin these: ``saga/version/fingerprint``.
     """
-    params = {"batch": batch, "resend": conf().RESEND_SECONDS}
-    return [run_id for (run_id,) in db.execute(_WAKE, params)]
+    params = {
+        "batch": batch,
+        "begin": begin,
+        "but": list(but),
+        "resend": conf().RESEND_SECONDS,
+        "settled": _SETTLED_SECONDS,
+    }
+    [(ids, late, begin)] = db.execute(_WAKE, params)
+    return Woken(dict(zip(ids or (), late or (), strict=True)), begin)
 
 
 def look_again(looks: Iterable[tuple[RunView, float | None]]) -> None:
@@ -199,16 +251,31 @@ logged AS (
     (1, %(step)s, '{Direction.FORWARD}', '{StepStatus.READY}', '{StepStatus.IN_FLIGHT}', 1)
   ) AS e(nth, step, direction, old, new, attempt) ORDER BY e.nth)
 SELECT {record.COLUMNS} FROM run r, sagas_step s WHERE s.run_id = %(id)s
-ORDER BY s.direction DESC, s.position"""
+ORDER BY {record.ORDER}"""
 
 # The time of the statement, unlike the clock's, bounds an index scan: else every sweep would read
-# whatever is scheduled for later.
-_WAKE = """
-UPDATE sagas_run r SET revision = revision + 1,
-  wake_at = clock_timestamp() + %(resend)s::float8 * interval '1 second'
-FROM (SELECT id FROM sagas_run WHERE wake_at <= statement_timestamp()
-      ORDER BY wake_at LIMIT %(batch)s::int FOR NO KEY UPDATE SKIP LOCKED) due
-WHERE r.id = due.id RETURNING r.id"""
+# whatever is scheduled for later. So does the beginning: where an old snapshot is held, PostgreSQL
+# keeps the index entry of every run that has ended since, and a scan reads them all. Nothing
+# visible is due before the beginning, and whoever writes ``wake_at`` writes a later time; but for
+# a transaction that took long to commit.
+_SETTLED = "statement_timestamp() - %(settled)s::float8 * interval '1 second'"
+_FROM = f"least(coalesce(%(begin)s::timestamptz, '-infinity'), {_SETTLED})"
+_SETTLED_SECONDS = 60.0
+_WAKE = f"""
+WITH due AS (
+  SELECT id, wake_at FROM sagas_run
+  WHERE wake_at >= {_FROM} AND wake_at <= statement_timestamp()
+    AND saga || '/' || version || '/' || fingerprint <> ALL(%(but)s::text[])
+  ORDER BY wake_at LIMIT %(batch)s::int FOR NO KEY UPDATE SKIP LOCKED),
+woken AS (
+  UPDATE sagas_run r SET revision = revision + 1,
+    wake_at = clock_timestamp() + %(resend)s::float8 * interval '1 second'
+  FROM due WHERE r.id = due.id
+  RETURNING r.id, extract(epoch FROM clock_timestamp() - due.wake_at)::float8 AS late)
+SELECT (SELECT array_agg(id ORDER BY late DESC) FROM woken),
+  (SELECT array_agg(late ORDER BY late DESC) FROM woken),
+  coalesce((SELECT min(wake_at) FROM sagas_run WHERE wake_at >= {_FROM} AND wake_at < {_SETTLED}),
+    {_SETTLED})"""
 
 _LOOK_AGAIN = """
 UPDATE sagas_run r SET revision = r.revision + 1,
@@ -226,18 +293,27 @@ FROM (SELECT run.id, given.nth
       WHERE run.wake_at IS NOT NULL ORDER BY run.id FOR NO KEY UPDATE OF run) waiting
 WHERE r.id = waiting.id RETURNING r.id"""
 
+_ARRANGE = """
+WITH kept AS (
+  SELECT * FROM json_to_recordset(%(rows)s::json) AS k(name text, direction text, position int)),
+gone AS (
+  DELETE FROM sagas_step s WHERE s.run_id = %(id)s AND NOT EXISTS (
+    SELECT 1 FROM kept k WHERE k.name = s.name AND k.direction = s.direction))
+UPDATE sagas_step s SET position = k.position FROM kept k
+WHERE s.run_id = %(id)s AND s.name = k.name AND s.direction = k.direction"""
+
 # Rare, so it reads all unfinished runs: an index of what is in flight would cost every claim.
 # Runs are locked before their steps, as everywhere.
-_FREE = """
+_FREE = f"""
 WITH held AS (
   SELECT r.id FROM sagas_run r
-  WHERE r.status IN ('pending', 'running', 'compensating') AND EXISTS (
-    SELECT 1 FROM sagas_step s WHERE s.run_id = r.id AND s.status = 'in_flight'
+  WHERE r.status IN ({sql_list(UNFINISHED_RUNS)}) AND EXISTS (
+    SELECT 1 FROM sagas_step s WHERE s.run_id = r.id AND s.status = '{StepStatus.IN_FLIGHT}'
       AND s.worker = %(worker)s AND (%(pids)s::int[] IS NULL OR s.pid = ANY(%(pids)s::int[])))
   FOR NO KEY UPDATE),
 freed AS (
   UPDATE sagas_step s SET limit_at = clock_timestamp() FROM held
-  WHERE s.run_id = held.id AND s.status = 'in_flight' AND s.worker = %(worker)s
+  WHERE s.run_id = held.id AND s.status = '{StepStatus.IN_FLIGHT}' AND s.worker = %(worker)s
     AND (%(pids)s::int[] IS NULL OR s.pid = ANY(%(pids)s::int[]))
   RETURNING s.run_id),
 woken AS (
@@ -280,25 +356,31 @@ _INSERT_RUN = f"""
 run AS (
   INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
     revision, halt, attention, error_group, tags, deadline_at, wake_at, created_at, started_at,
-    finished_at)
+    finished_at{{columns}})
   VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
     %(error_group)s::text, %(tags)s::varchar[], {_after("%(deadline)s")},
     CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
     clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
-    CASE WHEN %(over)s::bool THEN clock_timestamp() END)
+    CASE WHEN %(over)s::bool THEN clock_timestamp() END{{values}})
   ON CONFLICT (saga, business_key) DO NOTHING
   RETURNING id)"""
 
 #: What only an operator changes of a run, by the draft's name for it.
-_AMENDED = {"owner": "owner = %(owner)s", "amended": "amended = %(amended)s::jsonb"}
+_AMENDED = {
+    "owner": "owner = %(owner)s",
+    "amended": "amended = %(amended)s::jsonb",
+    "version": "version = %(version)s::int",
+    "fingerprint": "fingerprint = %(fingerprint)s",
+}
 
 # Plain values: a JSON recordset costs the server and psycopg a fifth more.
 _MOVE_STEPS = f"""
 moved AS (
   UPDATE sagas_step s SET status = m.status, attempt = m.attempt, tries = m.tries,
     probes = m.probes, losses = m.losses, waited = m.waited, in_doubt = m.in_doubt,
-    generation = m.generation, due_at = {_after("m.due_in")}, limit_at = {_after("m.limit_in")},
+    doubted = m.doubted, generation = m.generation, due_at = {_after("m.due_in")},
+    limit_at = {_after("m.limit_in")},
     worker = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(worker)s::text ELSE '' END,
     pid = CASE WHEN m.status = '{StepStatus.IN_FLIGHT}' THEN %(pid)s::int END,
     signal = m.signal, correlation = m.correlation,
@@ -309,13 +391,14 @@ moved AS (
                  WHEN m.generation = s.generation THEN s.started_at END,
     finished_at = CASE WHEN m.finished THEN clock_timestamp() END
   FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, waited, in_doubt,
-    generation, due_in, limit_in, signal, correlation, result, error, finished)
+    doubted, generation, due_in, limit_in, signal, correlation, result, error, finished)
   WHERE s.id = m.id AND s.run_id = run.id)"""
 
 _IMAGE = """(%(step_id_#)s::bigint, %(status_#)s::text, %(attempt_#)s::int, %(tries_#)s::int,
     %(probes_#)s::int, %(losses_#)s::int, %(waited_#)s::float8, %(in_doubt_#)s::bool,
-    %(generation_#)s::int, %(due_in_#)s::float8, %(limit_in_#)s::float8, %(signal_#)s::text,
-    %(correlation_#)s::text, %(result_#)s::jsonb, %(error_#)s::text, %(finished_#)s::bool)"""
+    %(doubted_#)s::bool, %(generation_#)s::int, %(due_in_#)s::float8, %(limit_in_#)s::float8,
+    %(signal_#)s::text, %(correlation_#)s::text, %(result_#)s::jsonb, %(error_#)s::text,
+    %(finished_#)s::bool)"""
 
 _ROW = """(name text, direction text, position int, status text, attempt int, tries int,
   probes int, losses int, in_doubt bool, generation int, due_in float8, limit_in float8,
@@ -346,6 +429,9 @@ _EVENT = """(#, %(event_step_#)s, %(event_direction_#)s, %(event_old_#)s, %(even
     %(event_attempt_#)s::int, %(event_data_#)s)"""
 
 _HOLDS = record.HOLDS.format(run="run.id")
+# As they were when the claim was planned: whoever changes a document raises the revision too.
+_COMPLETE = f"""SELECT {{}}, NULL::bigint, NULL::text FROM run
+UNION ALL SELECT NULL, d.step, d.document FROM run, ({record.DOCUMENTS}) d"""
 _IDS = "(SELECT json_agg(json_build_array(direction, name, id)) FROM added)"
 
 
@@ -358,6 +444,7 @@ def _statement(
     adds: bool,
     events: int,
     more: tuple[str, ...],
+    reads: bool,
 ) -> str:
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
     run = _UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN
@@ -366,13 +453,18 @@ def _statement(
     clauses += [_MOVE_STEPS.format(_repeated(_IMAGE, moved))] if moved else []
     clauses += [_ADD_STEPS] if adds else []
     clauses += [_LOG.format(_repeated(_EVENT, events))] if events else []
-    return f"WITH {','.join(clauses)} SELECT {_IDS if adds else 'NULL'} FROM run"
+    answer = _COMPLETE if reads else "SELECT {} FROM run"
+    return f"WITH {','.join(clauses)} {answer.format(_IDS if adds else 'NULL::json')}"
 
 
 @cache
-def _insert(events: int) -> str:
+def _insert(events: int, origin: tuple[str, ...]) -> str:
     logged = _LOG.format(_repeated(_EVENT, events))
-    return f"WITH {_INSERT_RUN},{_ADD_STEPS},{logged} SELECT {_IDS}, {_HOLDS} FROM run"
+    run = _INSERT_RUN.format(
+        columns="".join(f", {name}" for name in origin),
+        values="".join(f", %({name})s" for name in origin),
+    )
+    return f"WITH {run},{_ADD_STEPS},{logged} SELECT {_IDS}, {_HOLDS} FROM run"
 
 
 def _repeated(clause: str, times: int) -> str:
@@ -386,7 +478,7 @@ def _new(draft: Draft) -> list[Change]:
 
 
 def _params(draft: Draft, kept: list[Change], wake: float | None) -> dict[str, Any]:
-    """The parameters of moves; no more than needed, since psycopg caches no query of many."""
+    """The parameters of moves; no more than the statement names."""
     view = draft.view
     params: dict[str, Any] = {"id": view.id, "revision": view.revision} | _logged(draft)
     if draft.moves_run:
@@ -410,8 +502,13 @@ def _run_image(view: RunView) -> dict[str, Any]:
 
 
 def _rests(view: RunView) -> bool:
-    """Whether nothing of the run is for a worker: it is over, or a person decides."""
-    return view.over or view.status is RunStatus.NEEDS_ATTENTION
+    """Whether nothing of the run is for a worker: it is over, or a person decides.
+
+    What was in flight when it stopped may be lost, so a sweep looks at it once more.
+    """
+    if view.status is RunStatus.NEEDS_ATTENTION:
+        return not any(row.status is StepStatus.IN_FLIGHT for row in view.steps.values())
+    return view.over
 
 
 def _logged(draft: Draft) -> dict[str, Any]:
@@ -444,18 +541,16 @@ def _image(change: Change) -> dict[str, Any]:
         "losses": row.losses,
         "waited": row.waited,
         "in_doubt": row.in_doubt,
+        "doubted": row.doubted,
         "generation": row.generation,
         "due_in": change.due_in,
         "limit_in": _limit_in(change),
-        "signal": change.signal,
-        "correlation": change.correlation,
-        "result": row.result if row.status in SETTLED_STEPS else None,
+        "signal": row.signal,
+        "correlation": row.correlation,
+        "result": row.result if row.status in GIVING_STEPS else None,
         "error": change.error,
-        "finished": row.status in _FINISHED,
+        "finished": row.status in FINISHED_STEPS,
     }
-
-
-_FINISHED = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED})
 
 
 def _limit_in(change: Change) -> float | None:

@@ -22,9 +22,14 @@ from django.db import connection
 from sagas import transitions
 from sagas.conf import conf
 from sagas.identity import identity
+from sagas.operate.automatic import lift_ended
 from sagas.operate.batch_run import resend_lapsed
-from sagas.run import drain, heartbeat
-from sagas.run.recover import sweep
+from sagas.operate.signal import hand_missed
+from sagas.run import drain, heartbeat, pools
+from sagas.run.isolation import isolated
+from sagas.run.recover import Sweep
+from sagas.run.snapshots import Watch
+from sagas.run.undecodable import DropUndecodable
 from sagas.signals import swept
 
 logger = logging.getLogger("sagas.worker")
@@ -35,14 +40,27 @@ class Sweeper(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.app.steps["consumer"].add(DropUndecodable)  # before the consumer is made
+
     def start(self, worker: Any) -> None:
         """Start both threads. They end with the process: while tasks drain, leases go on."""
         drain.reopen()
-        heartbeat.describe(worker.app.amqp.queues.consume_from, worker.pool.num_processes)
-        children, batches = Children(worker), Occasionally(resend_lapsed)
+        pools.prepare(worker.pool)
+        queues = list(worker.app.amqp.queues.consume_from)
+        heartbeat.describe(queues, worker.pool.num_processes)
+        sweep, children = Sweep(queues), Children(worker)
+        seldom = Occasionally(
+            lift_ended, resend_lapsed, hand_missed, sweep.look_after_unknown, Watch()
+        )
         for name, pause, action in (
             ("sagas-heartbeat", lambda: conf().LEASE_SECONDS / 4, heartbeat.beat),
-            ("sagas-sweeper", lambda: conf().SWEEP_SECONDS, lambda: look_after(children, batches)),
+            (
+                "sagas-sweeper",
+                lambda: conf().SWEEP_SECONDS,
+                lambda: look_after(sweep, children, seldom),
+            ),
         ):
             threading.Thread(target=forever, args=(pause, action), name=name, daemon=True).start()
 
@@ -94,40 +112,53 @@ def _runs(pid: int) -> bool:
 class Occasionally:
     """Does something when it is called, but far less often than a sweep: for what can wait."""
 
-    def __init__(self, action: Callable[[], object]) -> None:
-        self._action = action
+    def __init__(self, *actions: Callable[[], object]) -> None:
+        self._actions = actions
         self._done: float | None = None
 
     def __call__(self) -> None:
         now = time.monotonic()
         if self._done is None or now - self._done >= conf().LEASE_SECONDS / 3:
             self._done = now
-            self._action()
+            for action in self._actions:
+                action()
 
 
-def look_after(children: Children, batches: Callable[[], object] = lambda: None) -> None:
+def look_after(
+    sweep: Sweep, children: Children, seldom: Callable[[], object] = lambda: None
+) -> bool:
     """One round: what lost children held is freed first, so that it is sent at once.
 
     Others have their turn last: see ``signals.swept``.
 
     Args:
-        batches: sends those batches of operators that have lost their task.
+        seldom: what can wait, such as batches of operators that have lost their task.
+
+    Returns:
+        whether there is more to send, so that the next round should follow without a pause.
     """
     children.free_lost()
     sweep()
-    batches()
-    swept.send_robust(sender=Sweeper)  # which logs what a receiver raises
+    seldom()
+    with isolated():  # their locks and settings must not last until the next sweep
+        swept.send_robust(sender=Sweeper)  # which logs what a receiver raises
+    return sweep.more
 
 
 def forever(pause: Callable[[], float], action: Callable[[], object]) -> None:
-    """Do something again and again, at intervals that vary a little, whatever happens."""
+    """Do something again and again, at intervals that vary a little, whatever happens.
+
+    An action that gives True is repeated at once.
+    """
     while True:
+        again = False
         try:
-            action()
+            again = action() is True
         except Exception as error:  # the thread must outlive whatever happens to the database
             logger.warning(
                 "%s: %s; trying again.", threading.current_thread().name, type(error).__name__
             )
             with suppress(Exception):
                 connection.close()
-        time.sleep(pause() * random.uniform(0.8, 1.2))
+        if not again:
+            time.sleep(pause() * random.uniform(0.8, 1.2))

@@ -5,12 +5,16 @@ that pytest runs in; pytest-xdist's workers inherit their addresses. Each worker
 of its own, and in Redis a prefix and (in an embedded one) databases of its own.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -21,6 +25,10 @@ from redis import Redis
 from project.engines import Engines
 from project.supervisor import Supervisor
 from project.world import World
+from tests import services
+
+if TYPE_CHECKING:
+    from sagas.define.saga import Definition
 
 _EMBEDDED_REDIS = "TESTS_EMBEDDED_REDIS"  # tells pytest-xdist's workers; empty with outside ones
 
@@ -45,8 +53,16 @@ class _Session:
 _SESSION = pytest.StashKey[_Session]()
 
 
+def pytest_report_header() -> list[str]:
+    return list(services.header())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts us in the background has us ignore it, and so all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if missing := services.absent():
+        raise pytest.UsageError(f"CI is set, and these do not answer: {', '.join(missing)}.")
     worker = getattr(config, "workerinput", {})
     if not worker:
         config.stash[_SESSION] = _Session()
@@ -59,13 +75,44 @@ def pytest_configure(config: pytest.Config) -> None:
         _read_settings()
 
 
+@pytest.fixture(autouse=True)
+def _people_are_not_audited(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test makes users and logs in on its way; one that is about that asks for people_audited."""
+    if "people_audited" not in request.fixturenames:
+        from sagas.operate import people
+
+        monkeypatch.setattr(people, "_note", lambda *_, **__: None)
+
+
+@pytest.fixture
+def people_audited() -> None:
+    """Whoever logs in or is given rights is in the audit, as outside of tests."""
+
+
+_PROJECT_SAGAS: list[Definition] = []  # before any test module was imported
+
+
 def _read_settings() -> None:
     """Here and not in pyproject.toml, where pytest-django would find them before the addresses.
 
     For the same reason not in a process that only starts pytest-xdist's workers: they inherit.
     """
+    from sagas.define.registry import all_sagas
+
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     django.setup()
+    _PROJECT_SAGAS.extend(all_sagas())
+
+
+@pytest.fixture
+def drawn_seed(pytestconfig: pytest.Config) -> int:
+    """A seed that no run of the suite has had before: pytest's header names it.
+
+    ``--randomly-seed`` repeats it, and shuffles the tests as then.
+    """
+    return int(pytestconfig.getoption("randomly_seed", 1))
 
 
 def _number(worker: dict[str, str]) -> int:
@@ -94,6 +141,26 @@ def _unknown_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     from sagas.run import heartbeat
 
     monkeypatch.setattr(heartbeat, "_beaten", None)
+
+
+@pytest.fixture(autouse=True)
+def _broker_that_takes_messages() -> None:
+    """What one test's broker refused is no reason not to publish in the next."""
+    from sagas.run.publishing import breaker
+
+    breaker.reset()
+
+
+@pytest.fixture
+def project_sagas_only() -> Iterator[None]:
+    """No saga is known that other modules of tests define, and none stays that this one does."""
+    from sagas.define import registry
+
+    with registry.isolated():
+        registry._sagas.clear()
+        for saga in _PROJECT_SAGAS:
+            registry.register(saga)
+        yield
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from integrations.accounts.tokens import AssertedTokens
 from integrations.call import Call
 from integrations.conf import AccountsSettings, load
 from integrations.errors import PartnerError
+from integrations.http import google
 from integrations.oauth.exchange import Source, send
 from integrations.schemas import Answer, Identifier
 
 _TAKEN = ("DUPLICATE_LOCAL_ID", "EMAIL_EXISTS")
-_LATER = ("QUOTA_EXCEEDED", "RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS_TRY_LATER")
+_SPENT, _LATER = "QUOTA_EXCEEDED", "TOO_MANY_ATTEMPTS_TRY_LATER"
 
 
 def connect() -> FirebaseAccounts:
@@ -82,6 +83,7 @@ class FirebaseAccounts:
             f"{self._accounts}{verb}",
             headers={"Content-Type": "application/json"},
             content=json.dumps(body).encode(),
+            failure=_failure,
         )
 
     def _accepted(self, call: Call, reply: http.Reply) -> dict[str, Any]:
@@ -114,18 +116,16 @@ def _call(operation: str, timeout: float, *, writes: bool = True) -> Call:
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
     code = _code(reply)
-    if code in _LATER:
+    if code == _SPENT:
+        return google.spent(call, reply, code)
+    if code == _LATER:
         return call.unavailable(f"answered {reply.status} {code}")
-    return call.failure(reply.status, reply.headers, code)
+    return google.failure(call, reply, code)
 
 
 def _code(reply: http.Reply) -> str:
     """The code in an error body, such as EMAIL_EXISTS: what stands before the sentence, if any."""
     if reply.status < 400:
         return ""
-    try:
-        message = json.loads(reply.body)["error"]["message"]
-        found = re.match(r"[A-Z][A-Z_]{1,60}(?= : |$)", message)
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return ""
+    found = re.match(r"[A-Z][A-Z_]{1,60}(?= : |$)", http.text(reply, "error", "message"))
     return found[0] if found else ""

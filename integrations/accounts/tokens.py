@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 import time
 from urllib.parse import urlencode
@@ -76,7 +74,7 @@ class AssertedTokens:
             raise NotAsked(
                 call.partner,
                 call.operation,
-                f"no access token: {_code(reply) or reply.status}",
+                f"no access token: {http.word(reply, 'error') or reply.status}",
                 PATIENCE,
             )
         if reply.status != 200:
@@ -84,12 +82,3 @@ class AssertedTokens:
         grant = asking.shape(Grant, http.parse(asking, reply))
         self._access = Access(grant.access_token.get_secret_value(), self._access.generation + 1)
         self._until = asked_at + (grant.lifetime or 0.0)
-
-
-def _code(reply: http.Reply) -> str:
-    """The `error` of RFC 6749, section 5.2, such as invalid_grant."""
-    try:
-        code = json.loads(reply.body)["error"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return ""
-    return code if isinstance(code, str) and re.fullmatch(r"\w{1,60}", code, re.ASCII) else ""

@@ -18,9 +18,8 @@ from django.utils.safestring import SafeString
 
 from integrations.models import PartnerObject, WebhookEvent
 from integrations.webhooks.models import EventStatus
+from integrations.webhooks.redaction import visible
 from integrations.webhooks.replay import AGAIN, RIGHT, replay
-from integrations.webhooks.sources import SOURCES
-from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, pretty, sees_all
 from sagas.admin.shown import line
 from sagas.errors import VerbRefused
@@ -126,9 +125,7 @@ class WebhookEventAdmin(HistoryAdmin):
 
     @admin.display(description="body")
     def document(self, event: WebhookEvent) -> SafeString:
-        source = SOURCES.get(event.source)
-        personal = source.personal if source else ()
-        return pretty(reveal.loose(_parsed(event.body), reveal=sees_all(event), more=personal))
+        return pretty(visible(event.source, _parsed(event.body), reveal=sees_all(event)))
 
 
 @admin.register(PartnerObject)
@@ -141,7 +138,7 @@ class PartnerObjectAdmin(HistoryAdmin):
     search_fields = ("=subject",)
     search_help_text = "an object's whole id"
     ordering = ("-id",)
-    fields = ("source", "subject", "since", "told_by", "document")
+    fields = ("source", "subject", "since", "told_by", "asked_by", "document")
     readonly_fields = fields
 
     @admin.display(description="as of (UTC)", ordering="as_of")
@@ -150,7 +147,7 @@ class PartnerObjectAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def document(self, known: PartnerObject) -> SafeString:
-        return pretty(reveal.loose(known.state, reveal=sees_all(known)))
+        return pretty(visible(known.source, known.state, reveal=sees_all(known)))
 
 
 def _query(event: WebhookEvent) -> str:

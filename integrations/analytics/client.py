@@ -10,6 +10,7 @@ from integrations.analytics.events import problems
 from integrations.analytics.schemas import Params
 from integrations.call import Call
 from integrations.conf import AnalyticsSettings, load
+from integrations.http import google
 from integrations.schemas import Answer
 
 
@@ -52,9 +53,10 @@ class GoogleAnalytics:
             f"{settings.analytics_url}{path}?{urlencode(proof)}",
             headers={"Content-Type": "application/json"},
             content=json.dumps(body).encode(),
+            failure=google.failure,
         )
         if not 200 <= reply.status < 300:
-            raise call.failure(reply.status, reply.headers)
+            raise google.failure(call, reply)
         return reply
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,8 +13,9 @@ from typing import Any, NoReturn
 import httpcore2
 import httpx2
 
+from integrations import egress
 from integrations.call import TRY_LATER, Call
-from integrations.errors import PartnerError, PartnerRefused
+from integrations.errors import OverLimit, PartnerError, PartnerRefused, QuotaSpent
 from integrations.http import pool
 from integrations.resilience import deadline, guarded
 
@@ -30,6 +32,9 @@ class Reply:
     body: bytes
 
 
+Failure = Callable[[Call, Reply], PartnerError]
+
+
 def send(
     call: Call,
     method: str,
@@ -38,14 +43,18 @@ def send(
     headers: Mapping[str, str] | None = None,
     content: bytes | str | None = None,
     tell_time: bool = False,
+    failure: Failure | None = None,
 ) -> Reply:
     """Send a request under all policies, and read the whole answer, whatever its status.
 
     Args:
         tell_time: whether the partner is told how long we wait, in `deadline.HEADER`.
+        failure: what an answer of status 400 and more means to the policies, where the partner says
+            more than its status does; the caller raises the same of what it does not expect.
 
     Raises:
         NotAsked: a policy forbids to ask now.
+        QuotaSpent: so the answer says; the partner is held.
         PartnerUnavailable: nothing was sent.
         PartnerUnknown: no whole answer came back.
     """
@@ -54,7 +63,7 @@ def send(
         told = deadline.header(call) if tell_time else {}
         return _exchange(call, method, url, {**(headers or {}), **told}, content)
 
-    return guarded(call, ask, judge=lambda reply: _judge(call, reply))
+    return guarded(call, ask, judge=lambda reply: _judge(call, reply, failure))
 
 
 def parse(call: Call, reply: Reply) -> dict[str, Any]:
@@ -73,13 +82,19 @@ def word(reply: Reply, *path: str | int) -> str:
 
     Never a sentence: partners' sentences quote what somebody typed.
     """
+    found = text(reply, *path)
+    return found if re.fullmatch(r"\w{1,60}", found, re.ASCII) else ""
+
+
+def text(reply: Reply, *path: str | int) -> str:
+    """The text at a place in the JSON of a body; "" if there is none. To look at, not to keep."""
     try:
         found = jsonlib.loads(reply.body)
         for place in path:
             found = found[place]
     except (ValueError, RecursionError, LookupError, TypeError):
         return ""
-    return found if isinstance(found, str) and re.fullmatch(r"\w{1,60}", found, re.ASCII) else ""
+    return found if isinstance(found, str) else ""
 
 
 def _exchange(
@@ -90,7 +105,7 @@ def _exchange(
     asked = {"Accept-Encoding": "identity", **headers}
     with (
         _honest(call),
-        pool.until(call.deadline),
+        egress.until(call.deadline),
         pool.client().stream(
             method,
             url,
@@ -102,13 +117,18 @@ def _exchange(
         return Reply(answer.status_code, answer.headers, _read(call, answer))
 
 
-def _judge(call: Call, reply: Reply) -> PartnerError | None:
-    """What a status says to the policies. A refused read is no failure of the partner."""
+def _judge(call: Call, reply: Reply, failure: Failure | None) -> PartnerError | None:
+    """What an answer says to the policies.
+
+    Neither a refused read is a failure of the partner, nor a 429 that is not about our account.
+    """
     if reply.status < 400:
         return None
-    if 400 <= reply.status < 500 and reply.status not in TRY_LATER:
+    error = failure(call, reply) if failure else call.failure(reply.status, reply.headers)
+    well = 400 <= reply.status < 500 and reply.status not in TRY_LATER - {429}
+    if well and not isinstance(error, OverLimit | QuotaSpent):
         return PartnerRefused(call.partner, call.operation, f"answered {reply.status}")
-    return call.failure(reply.status, reply.headers)
+    return error
 
 
 @contextmanager
@@ -136,12 +156,26 @@ def _name(error: Exception) -> str:
 
 
 def _read(call: Call, answer: httpx2.Response) -> bytes:
+    """The body; some partners compress it without being asked to."""
+    coding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in _CODINGS:
+        raise call.unknown(f"answered {answer.status_code} in an encoding that was not asked for")
+    packed = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if _CODINGS[coding] else None
     body = bytearray()
-    for chunk in answer.iter_raw():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise call.unknown(f"answered {answer.status_code} with more than {MAX_BODY} bytes")
+    try:
+        for chunk in answer.iter_raw():
+            # At most one byte too many is unpacked, however much the rest would be.
+            body += packed.decompress(chunk, MAX_BODY + 1 - len(body)) if packed else chunk
+            if len(body) > MAX_BODY:
+                raise call.unknown(f"answered {answer.status_code} with more than {MAX_BODY} bytes")
+    except zlib.error:
+        raise call.unknown(f"answered {answer.status_code} with a broken {coding}") from None
+    if packed and body and not packed.eof:
+        raise call.unknown(f"answered {answer.status_code} with half a {coding}")
     return bytes(body)
+
+
+_CODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True, "deflate": True}
 
 
 def _not_json(constant: str) -> NoReturn:

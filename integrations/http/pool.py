@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 from typing import Any
 
 import httpcore2
@@ -23,7 +22,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 @cache
 def client() -> httpx2.Client:
-    """This process's client. Use it within `until` only.
+    """This process's client. Use it within `egress.until` only.
 
     It keeps no cookies: calls of different accounts, and of all threads, share it.
     """
@@ -35,21 +34,8 @@ def client() -> httpx2.Client:
 os.register_at_fork(after_in_child=client.cache_clear)
 
 
-@contextmanager
-def until(deadline: float) -> Iterator[None]:
-    """Let no read or write in this block outlast `deadline`, on the monotonic clock."""
-    token = _deadline.set(deadline)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
-_deadline: ContextVar[float] = ContextVar("_deadline")
-
-
 class Transport(httpx2.BaseTransport):
-    """A pool whose reads and writes end at the deadline of the call, however slowly bytes drip."""
+    """A pool of connections that end with the call, and go where `egress` lets them."""
 
     def __init__(self) -> None:
         self._pool = httpcore2.ConnectionPool(
@@ -57,10 +43,14 @@ class Transport(httpx2.BaseTransport):
             max_connections=100,
             # Short, so that a connection the partner is about to close is rarely written to.
             keepalive_expiry=4.0,
-            network_backend=_BoundedBackend(),
+            network_backend=_Backend(),
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.host.endswith("."):
+            # The dot makes a name absolute for the name server; the partner is known without it.
+            host = request.url.copy_with(host=request.url.host.removesuffix("."))
+            request.headers["Host"] = host.netloc.decode()
         answer = self._pool.handle_request(
             httpcore2.Request(
                 method=request.method,
@@ -92,48 +82,53 @@ class _Body(httpx2.SyncByteStream):
         self._answer.close()
 
 
-def _clipped(timeout: float | None, expired: type[Exception]) -> float:
-    left = _deadline.get() - time.monotonic()
-    if left <= 0:
-        raise expired("the step's time is over")
-    return left if timeout is None else min(timeout, left)
+class _Backend(httpcore2.NetworkBackend):
+    """Connects as `egress` says."""
 
-
-class _BoundedBackend(httpcore2.SyncBackend):
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore2.NetworkStream:
-        try:
-            addresses = egress.resolved(host, port)
-        except OSError as error:
-            raise httpcore2.ConnectError(str(error)) from error
-        for address in addresses[:-1]:
-            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return self._connected(address, port, timeout, *args, **kwargs)
-        return self._connected(addresses[-1], port, timeout, *args, **kwargs)
-
-    def _connected(
-        self, address: str, port: int, timeout: float | None, *args: Any, **kwargs: Any
-    ) -> httpcore2.NetworkStream:
-        within = _clipped(timeout, httpcore2.ConnectTimeout)
-        return _BoundedStream(super().connect_tcp(address, port, within, *args, **kwargs))
+        assert timeout is not None, "every request says how long connecting may take"
+        with _as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            return _Stream(egress.connect(host, port, timeout))
 
 
-class _BoundedStream(httpcore2.NetworkStream):
-    def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self._stream = stream
+class _Stream(httpcore2.NetworkStream):
+    def __init__(self, connection: egress.Connection) -> None:
+        self._connection = connection
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _clipped(timeout, httpcore2.ReadTimeout))
+        with _as(httpcore2.ReadTimeout, httpcore2.ReadError):
+            return self._connection.read(max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _clipped(timeout, httpcore2.WriteTimeout))
+        with _as(httpcore2.WriteTimeout, httpcore2.WriteError):
+            self._connection.write(buffer, timeout)
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore2.NetworkStream:
-        return _BoundedStream(self._stream.start_tls(*args, **kwargs))
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.NetworkStream:
+        assert server_hostname is not None, "a certificate is always that of a host"
+        with _as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            return _Stream(self._connection.over_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        """Whether an idle connection has something to read, as one that was closed has."""
+        return self._connection.readable if info == "is_readable" else None
 
     def close(self) -> None:
-        self._stream.close()
+        self._connection.close()
+
+
+@contextmanager
+def _as(timeout: type[Exception], error: type[Exception]) -> Iterator[None]:
+    """What a socket raises, as httpcore2 wants it."""
+    try:
+        yield
+    except TimeoutError as failed:
+        raise timeout(str(failed)) from failed
+    except OSError as failed:
+        raise error(str(failed)) from failed

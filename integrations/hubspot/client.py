@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from integrations.errors import PartnerError
 from integrations.hubspot.schemas import Contact, Note, Person
 from integrations.oauth.exchange import FixedToken, Source, send
 from integrations.oauth.flows import Client
+from integrations.schemas import Answer
 
 REFERENCE = "saga_reference"
 """The property of contacts and notes that holds our reference: custom, with unique values."""
@@ -61,6 +62,18 @@ class HttpHubSpot:
     def find_contact_by_email(self, email: str, *, timeout: float) -> Contact | None:
         call = Call.within(timeout, "hubspot", "find_contact", writes=False)
         return _shaped(call, Contact, self._read(call, "contacts", email, "email"))
+
+    def read_contact(
+        self, contact_id: str, names: Sequence[str], *, timeout: float
+    ) -> dict[str, str | None] | None:
+        call = Call.within(timeout, "hubspot", "read_contact", writes=False)
+        query = urlencode({"properties": ",".join(names)})
+        url = f"{self._objects}/contacts/{quote(contact_id, safe='')}?{query}"
+        reply = self._send(call, "GET", url)
+        if reply.status == 404:
+            return None
+        found = call.shape(_Properties, _accepted(call, reply)).properties
+        return {name: found.get(name) for name in names}
 
     def update_contact(
         self, contact_id: str, properties: Mapping[str, str], *, timeout: float
@@ -128,7 +141,12 @@ class HttpHubSpot:
     ) -> http.Reply:
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        return send(call, self._tokens, method, url, headers=headers, content=content)
+        tokens = self._tokens
+        return send(call, tokens, method, url, headers=headers, content=content, failure=_failure)
+
+
+class _Properties(Answer):
+    properties: dict[str, str | None]
 
 
 def _shaped(call: Call, model: type[Model], found: dict[str, Any] | None) -> Model | None:
@@ -146,9 +164,17 @@ _LOCKED, _MIGRATING = 423, 477
 
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
+    if reply.status == 429 and http.word(reply, "policyName") == "DAILY":
+        return call.quota_spent("answered 429 DAILY", reply.headers, _until_midnight())
     if reply.status in (_LOCKED, _MIGRATING):
         return call.failure(503, reply.headers, http.word(reply, "category"))
     return call.failure(reply.status, reply.headers, http.word(reply, "category"))
+
+
+def _until_midnight() -> float:
+    """Seconds until the account may have a new day: it begins at midnight of a time zone that the
+    answer does not name, so at a full hour nearly everywhere."""
+    return max(60.0, 3600.0 - time.time() % 3600.0)
 
 
 def _is_taken(reply: http.Reply) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from integrations.fakes import HoldingFake
@@ -47,6 +47,17 @@ class FakeHubSpot(HoldingFake):
 
     def find_contact_by_email(self, email: str, *, timeout: float) -> Contact | None:
         return self._read("find_contact", lambda: self._with_email(email), timeout=timeout)
+
+    def read_contact(
+        self, contact_id: str, names: Sequence[str], *, timeout: float
+    ) -> dict[str, str | None] | None:
+        def look() -> dict[str, str | None] | None:
+            held = self._held.get(contact_id)
+            if held is None or not held.in_force:
+                return None
+            return {name: self.properties[contact_id].get(name) for name in names}
+
+        return self._read("read_contact", look, timeout=timeout)
 
     def update_contact(
         self, contact_id: str, properties: Mapping[str, str], *, timeout: float

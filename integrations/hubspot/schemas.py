@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,11 @@ class HubSpot(Protocol):
 
     def find_contact_by_email(self, email: str, *, timeout: float) -> Contact | None:
         """The contact with that e-mail address, whoever made it."""
+
+    def read_contact(
+        self, contact_id: str, names: Sequence[str], *, timeout: float
+    ) -> dict[str, str | None] | None:
+        """Properties of a contact, whoever made it; None if there is none or it is archived."""
 
     def update_contact(
         self, contact_id: str, properties: Mapping[str, str], *, timeout: float

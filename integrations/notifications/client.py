@@ -8,9 +8,10 @@ from email.utils import parseaddr
 from django.conf import settings as django_settings
 from django.core.mail import EmailMessage
 
-from integrations import http
+from integrations import egress, http
 from integrations.call import Call
 from integrations.conf import NotificationsSettings, load
+from integrations.notifications.carried import obstacle
 from integrations.notifications.schemas import Sent
 from integrations.notifications.smtp import BoundedBackend, meaning
 from integrations.resilience import guarded
@@ -41,6 +42,8 @@ class MailNotifications:
         timeout: float,
     ) -> Sent:
         call = Call.within(timeout, "notifications", "send", critical=False)
+        if why := obstacle(to, subject, body, reference):
+            raise call.refused(why)
         message_id = _message_id(key)
         headers = {"Message-ID": f"<{message_id}>", "X-Reference": reference}
         message = EmailMessage(subject, body, to=[to], headers=headers)
@@ -57,13 +60,14 @@ class MailNotifications:
 
     def _deliver(self, call: Call, message: EmailMessage) -> None:
         backend = message.connection = BoundedBackend(self._settings, call)
-        try:
-            backend.open()
-            message.send()
-        except (OSError, ValueError) as error:
-            raise meaning(call, error, offered=backend.offered) from None
-        finally:
-            backend.close()
+        with egress.until(call.deadline):
+            try:
+                backend.open()
+                message.send()
+            except (OSError, ValueError) as error:
+                raise meaning(call, error, offered=backend.offered) from None
+            finally:
+                backend.close()
 
 
 def _message_id(key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from integrations.fakes import Fake
+from integrations.notifications.carried import obstacle
 from integrations.notifications.schemas import Sent
 
 
@@ -32,6 +33,8 @@ class FakeNotifications(Fake):
         self, to: str, subject: str, body: str, reference: str, *, key: str, timeout: float
     ) -> Sent:
         def do() -> Sent:
+            if why := obstacle(to, subject, body, reference):
+                raise self.refusal("send", why)
             sent = Sent(id=_message_id(key))
             self.messages.append(Message(sent.id, to, subject, body))
             self._happened("sent", sent.id, key, reference)

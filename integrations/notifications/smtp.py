@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import smtplib
 import socket
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+import ssl
+from dataclasses import dataclass
+from typing import Any, cast
 
 from django.core.mail.backends.smtp import EmailBackend
 
@@ -28,15 +29,26 @@ class BoundedBackend(EmailBackend):
             password=settings.smtp_password.get_secret_value(),
             use_tls=settings.smtp_security == "starttls",
             use_ssl=settings.smtp_security == "tls",
-            timeout=max(call.remaining, 0.001),
         )
         self._call = call
 
-    @property
-    def connection_class(self) -> Callable[..., _Bounded]:  # type: ignore[override]
-        # Django only calls it, so that a function that makes a connection will do.
-        kind: type[_Bounded] = _SmtpOverTls if self.use_ssl else _Smtp
-        return partial(kind, self._call)
+    def open(self) -> bool:
+        """Connect, encrypt and log in; False if that is done. Raises OSError.
+
+        Django's own asks the name server what this machine is called, however long that takes.
+        """
+        if self.connection is not None:
+            return False
+        connect, _ = deadline.limits(self._call)
+        self.connection = smtp = _Bounded(connect, self.ssl_context if self.use_ssl else None)
+        code, answer = smtp.connect(self.host, self.port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, answer)
+        if self.use_tls:
+            smtp.starttls(context=self.ssl_context)
+        if self.username and self.password:
+            smtp.login(self.username, self.password)
+        return True
 
     @property
     def offered(self) -> bool:
@@ -53,7 +65,7 @@ def meaning(call: Call, error: Exception, *, offered: bool) -> PartnerError:
         return call.refused(f"answered {code}")
     if code is not None and 400 <= code < 500:
         return call.unavailable(f"answered {code}")
-    if isinstance(error, egress.Forbidden):
+    if isinstance(error, egress.Unreachable):
         return call.unavailable(f"no message was sent: {error}")
     if offered:
         return call.unknown(f"no valid answer to the message ({type(error).__name__})")
@@ -69,34 +81,24 @@ def _code(error: OSError) -> int | None:
 
 
 class _Bounded(smtplib.SMTP):
-    """Waits for each reply no longer than the call lasts, and knows when it offered the message."""
+    """Waits for nothing longer than the call lasts, and knows when it offered the message."""
 
-    def __init__(self, call: Call, *args: Any, **kwargs: Any) -> None:
-        self._call = call
+    def __init__(self, timeout: float, tls: ssl.SSLContext | None) -> None:
+        # What smtplib would call this machine is another look-up that nothing bounds.
+        super().__init__(local_hostname=socket.gethostname(), timeout=timeout)
+        self._tls = tls
         self.offered = False
-        super().__init__(*args, **kwargs)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        # smtplib's own hook for where the connection comes from; over TLS it wraps this one.
-        error: OSError | None = None
-        for address in egress.resolved(host, port):
-            connect, _ = deadline.limits(self._call)
-            try:
-                connected = socket.create_connection((address, port), connect)
-            except OSError as failed:
-                error = failed
-                continue
-            connected.settimeout(max(self._call.remaining, 0.001))
-            return connected
-        raise error or OSError("the mail server has no address")
+    def _get_socket(self, host: str, port: int, timeout: float) -> _Socket:
+        # smtplib's own hook for where the connection comes from.
+        self._host = host  # which starttls names to the server
+        connected = _Socket(egress.connect(host, port, timeout), timeout)
+        if "." not in self.local_hostname:
+            self.local_hostname = connected.literal
+        return connected if self._tls is None else connected.over_tls(self._tls, host)
 
-    def getreply(self) -> tuple[int, bytes]:
-        if self._call.remaining <= 0:
-            self.close()
-            raise smtplib.SMTPServerDisconnected("the step's time is over")
-        if self.sock is not None:
-            self.sock.settimeout(self._call.remaining)
-        return super().getreply()
+    def starttls(self, *, context: ssl.SSLContext) -> tuple[int, bytes]:  # type: ignore[override]
+        return super().starttls(context=cast(ssl.SSLContext, _Context(context)))
 
     def quit(self) -> tuple[int, bytes]:
         # The server has answered for the message; how the goodbye goes changes nothing.
@@ -111,11 +113,50 @@ class _Bounded(smtplib.SMTP):
         return super().data(msg)
 
 
-class _Smtp(_Bounded):
-    pass
+class _Socket:
+    """What smtplib asks of a socket, over a connection that ends with its call."""
+
+    def __init__(self, connection: egress.Connection, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Replies(self._connection))
+
+    def sendall(self, data: bytes) -> None:
+        self._connection.write(data)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def over_tls(self, context: ssl.SSLContext, host: str) -> _Socket:
+        return _Socket(self._connection.over_tls(context, host, self._timeout), self._timeout)
+
+    @property
+    def literal(self) -> str:
+        """Our own address, as who has no name of its own says it (RFC 5321, 4.1.3)."""
+        here = self._connection.here
+        return f"[IPv6:{here}]" if ":" in here else f"[{here}]"
 
 
-class _SmtpOverTls(_Bounded, smtplib.SMTP_SSL):
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        plain = super()._get_socket(host, port, timeout)
-        return self.context.wrap_socket(plain, server_hostname=host)
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What smtplib asks of a TLS context when it encrypts a connection."""
+
+    context: ssl.SSLContext
+
+    def wrap_socket(self, connected: _Socket, server_hostname: str) -> _Socket:
+        return connected.over_tls(self.context, server_hostname)
+
+
+class _Replies(io.RawIOBase):
+    def __init__(self, connection: egress.Connection) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._connection.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -61,6 +61,7 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
+    failure: http.Failure | None = None,
 ) -> http.Reply:
     """Send a request with a valid access token; one that is refused is renewed once.
 
@@ -70,7 +71,7 @@ def send(
 
     def ask(access: Access) -> http.Reply:
         bearer = {"Authorization": f"Bearer {access.secret}", **(headers or {})}
-        return http.send(call, method, url, headers=bearer, content=content)
+        return http.send(call, method, url, headers=bearer, content=content, failure=failure)
 
     access = source.current(call)
     reply = ask(access)

@@ -6,7 +6,6 @@ take it (section 2.3.1).
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -92,20 +91,18 @@ def _ask(call: Call, client: Client, **asked: str) -> Grant:
 
 
 _TRY_LATER = (408, 425, 429)
+_AT_WORK = ("token request is already being processed", "expired authorization code")
+"""Descriptions of Salesforce's `invalid_grant` while another request with the same refresh token is
+at work: the token is good. The second is what it said before September 2024."""
 
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError | Denied:
-    code = _error_code(reply)
+    # The `error` of RFC 6749, section 5.2, or HubSpot's `status`.
+    code = http.word(reply, "error") or http.word(reply, "status")
     if reply.status in _TRY_LATER or reply.status >= 500:
         return call.failure(reply.status, reply.headers, code)
+    if code == "unknown_error":  # Salesforce's, of status 400: its own trouble
+        return call.unknown(f"answered {reply.status} {code}")
+    if http.text(reply, "error_description").lower() in _AT_WORK:
+        return call.unavailable(f"answered {reply.status} {code}: another request is at work")
     return Denied(code or f"status {reply.status}")
-
-
-def _error_code(reply: http.Reply) -> str:
-    """The `error` of RFC 6749, section 5.2, or HubSpot's `status`, if there is a sensible one."""
-    try:
-        body = json.loads(reply.body)
-        code = body.get("error") or body.get("status")
-    except (ValueError, RecursionError, AttributeError):
-        return ""
-    return code if isinstance(code, str) and re.fullmatch(r"\w{1,60}", code, re.ASCII) else ""

@@ -74,7 +74,8 @@ class Tokens:
 
     def _ask(self, call: Call, token: Token) -> Token:
         """A renewed token; else the row says what it has to, and an error what happened."""
-        if token.attention:
+        refreshes = self._grant == "refresh_token"
+        if token.attention and refreshes:
             raise Denied(token.attention)
         try:
             return store.replace(token, self._granted(call, token))
@@ -82,7 +83,7 @@ class Tokens:
             store.note_unanswered(token)
             raise
         except Denied as denied:
-            if denied.code in _USED_UP:
+            if denied.code in _USED_UP and refreshes:
                 store.need_attention(token, _why(token))
                 logger.error("%s: %s", self._client.partner, _why(token))
             raise
@@ -107,7 +108,8 @@ class Tokens:
 
     def _fail(self, call: Call, failure: Exception) -> NoReturn:
         if isinstance(failure, Denied):
-            self._refuse(call, f"no access token: {failure.code}", PATIENCE)
+            cure = _CURES.get(failure.code, "") if self._grant == "client_credentials" else ""
+            self._refuse(call, f"no access token: {failure.code}{cure}", PATIENCE)
         if isinstance(failure, NotAsked):
             raise failure
         wait = getattr(failure, "retry_after", None)
@@ -118,6 +120,13 @@ class Tokens:
 
 
 _USED_UP = {"invalid_grant", "BAD_REFRESH_TOKEN"}
+"""Codes that say of a refresh token that it is good no more: only a person can get another."""
+_CURES = {
+    "invalid_grant": ": see there that the user whom our client id runs as is active and may sign "
+    "in from here; it is asked again in five minutes",
+    "invalid_client": ": compare our client id and secret with those there",
+}
+"""What to do about a refusal of our id and secret, with which no refresh token has to do."""
 
 
 def _why(token: Token) -> str:

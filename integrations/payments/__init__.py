@@ -12,6 +12,7 @@ from integrations.payments.schemas import (
     Payments,
     Refund,
     Subscription,
+    SubscriptionState,
 )
 from integrations.seam import Seam
 
@@ -22,6 +23,7 @@ __all__ = [
     "Payments",
     "Refund",
     "Subscription",
+    "SubscriptionState",
     "connector",
     "use",
 ]

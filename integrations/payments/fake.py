@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from integrations.fakes import Held, HoldingFake
-from integrations.payments.schemas import Authorization, Capture, Customer, Refund, Subscription
+from datetime import datetime
+
+from integrations.errors import PartnerUnknown
+from integrations.fakes import HoldingFake
+from integrations.payments.schemas import (
+    Authorization,
+    Capture,
+    Customer,
+    Refund,
+    Subscription,
+    SubscriptionState,
+)
 
 
 class FakePayments(HoldingFake):
@@ -16,8 +26,8 @@ class FakePayments(HoldingFake):
 
     def __init__(self) -> None:
         super().__init__()
-        self._captures: dict[str, int] = {}
-        self._refunds: dict[str, Refund] = {}
+        self._captures: dict[str, tuple[int, Capture]] = {}  # with the effect's number
+        self._refunds: dict[str, dict[str, Refund]] = {}  # by payment, then by key
         self._addresses: dict[str, str] = {}
 
     def authorize(
@@ -36,23 +46,35 @@ class FakePayments(HoldingFake):
             held = Authorization(
                 id=self._new_id("pi"), amount=amount, currency=currency, reference=reference
             )
-            self._hold("authorized", held, key, reference)
+            self._hold("authorized", held, key, reference, amount)
             return held
 
         asked = (amount, currency, payment_method, reference)
         return self._write("authorize", do, key=key, timeout=timeout, asked=asked)
 
-    def capture(self, authorization_id: str, *, key: str, timeout: float) -> Capture:
+    def capture(
+        self, authorization_id: str, *, amount: int | None = None, key: str, timeout: float
+    ) -> Capture:
         def do() -> Capture:
             held = self._held.get(authorization_id)
             if held is None or not held.in_force:
                 raise self.refusal("capture", "nothing is held under this id")
+            wanted = held.answer.amount if amount is None else amount
+            if wanted > held.answer.amount:
+                raise self.refusal("capture", "amount_too_large")
             if authorization_id not in self._captures:
-                effect = self._happened("captured", authorization_id, key, held.reference)
-                self._captures[authorization_id] = effect
-            return _capture(held)
+                effect = self._happened(
+                    "captured", authorization_id, key, held.reference, amount=wanted
+                )
+                taken = Capture(id=authorization_id, amount=wanted)
+                self._captures[authorization_id] = effect, taken
+            taken = self._captures[authorization_id][1]
+            if taken.amount != wanted:
+                raise PartnerUnknown(self.partner, "capture", f"took {taken.amount}")
+            return taken
 
-        return self._write("capture", do, key=key, timeout=timeout, asked=authorization_id)
+        asked = (authorization_id, amount)
+        return self._write("capture", do, key=key, timeout=timeout, asked=asked)
 
     def void(self, authorization_id: str, *, key: str, timeout: float) -> None:
         def do() -> None:
@@ -62,22 +84,37 @@ class FakePayments(HoldingFake):
 
         self._write("void", do, key=key, timeout=timeout, asked=authorization_id)
 
-    def refund(self, authorization_id: str, *, key: str, timeout: float) -> Refund | None:
+    def refund(
+        self, authorization_id: str, *, amount: int | None = None, key: str, timeout: float
+    ) -> Refund | None:
         def do() -> Refund | None:
-            captured = self._captures.get(authorization_id)
-            if captured is None:
+            if authorization_id not in self._captures:
                 return None
-            if authorization_id not in self._refunds:
-                held = self._held[authorization_id]
-                refund = Refund(id=self._new_id("re"), amount=held.answer.amount)
-                self._happened("refunded", authorization_id, key, held.reference, captured)
-                self._refunds[authorization_id] = refund
-            return self._refunds[authorization_id]
+            effect, taken = self._captures[authorization_id]
+            given = self._refunds.setdefault(authorization_id, {})
+            left = taken.amount - sum(refund.amount for refund in given.values())
+            if key not in given and amount is None and not left:
+                return list(given.values())[-1]
+            if key not in given:
+                if (amount or left) > left:
+                    raise self.refusal("refund", "amount_too_large")
+                reference = self._held[authorization_id].reference
+                about = ("refunded", authorization_id, key, reference)
+                self._happened(*about, effect, amount or left)
+                given[key] = Refund(id=self._new_id("re"), amount=amount or left)
+            return given[key]
 
-        return self._write("refund", do, key=key, timeout=timeout, asked=authorization_id)
+        asked = (authorization_id, amount)
+        return self._write("refund", do, key=key, timeout=timeout, asked=asked)
+
+    def find_refund(self, authorization_id: str, key: str, *, timeout: float) -> Refund | None:
+        def look() -> Refund | None:
+            return self._refunds.get(authorization_id, {}).get(key)
+
+        return self._read("find_refund", look, timeout=timeout)
 
     def find_authorization(
-        self, reference: str, key: str | None = None, *, timeout: float
+        self, reference: str, key: str | None = None, *, since: datetime, timeout: float
     ) -> Authorization | None:
         def look() -> Authorization | None:
             return self._found(Authorization, reference, key)
@@ -86,8 +123,8 @@ class FakePayments(HoldingFake):
 
     def find_capture(self, authorization_id: str, *, timeout: float) -> Capture | None:
         def look() -> Capture | None:
-            held = self._held.get(authorization_id)
-            return _capture(held) if held and authorization_id in self._captures else None
+            captured = self._captures.get(authorization_id)
+            return captured and captured[1]
 
         return self._read("find_capture", look, timeout=timeout)
 
@@ -150,6 +187,16 @@ class FakePayments(HoldingFake):
 
         return self._read("find_subscription", look, timeout=timeout)
 
+    def read_subscription(
+        self, subscription_id: str, *, timeout: float
+    ) -> SubscriptionState | None:
+        def look() -> SubscriptionState | None:
+            held = self._held.get(subscription_id)
+            if held is None or not isinstance(held.answer, Subscription):
+                return None
+            status = "active" if held.in_force else "canceled"
+            return SubscriptionState(
+                id=subscription_id, customer=held.answer.customer, status=status
+            )
 
-def _capture(held: Held) -> Capture:
-    return Capture(id=held.answer.id, amount=held.answer.amount)
+        return self._read("read_subscription", look, timeout=timeout)

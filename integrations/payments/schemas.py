@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
 from pydantic import PositiveInt
 
@@ -26,10 +27,11 @@ class Capture(Answer):
 
 
 class Refund(Answer):
-    """A captured amount that was given back."""
+    """A captured amount that is given back. A bank may still fail one that is not `succeeded`."""
 
     id: Identifier
     amount: PositiveInt
+    status: Literal["pending", "requires_action", "succeeded"] = "succeeded"
 
 
 class Customer(Answer):
@@ -45,6 +47,15 @@ class Subscription(Answer):
     id: Identifier
     customer: Identifier
     reference: str
+
+
+class SubscriptionState(Answer):
+    """How a subscription stands."""
+
+    id: Identifier
+    customer: Identifier
+    status: str
+    cancel_at_period_end: bool = False
 
 
 class Payments(Protocol):
@@ -65,19 +76,36 @@ class Payments(Protocol):
     ) -> Authorization:
         """Hold `amount`. Refused for a declined card."""
 
-    def capture(self, authorization_id: str, *, key: str, timeout: float) -> Capture:
-        """Take the whole amount held. Refused if it is no longer held."""
+    def capture(
+        self, authorization_id: str, *, amount: int | None = None, key: str, timeout: float
+    ) -> Capture:
+        """Take what is held, or `amount` of it and let the rest go.
+
+        Refused if it is no longer held, unknown if another amount was taken.
+        """
 
     def void(self, authorization_id: str, *, key: str, timeout: float) -> None:
         """Let the held amount go. Nothing to let go is a success; refused once it was captured."""
 
-    def refund(self, authorization_id: str, *, key: str, timeout: float) -> Refund | None:
-        """Give the captured amount back; None if nothing was captured."""
+    def refund(
+        self, authorization_id: str, *, amount: int | None = None, key: str, timeout: float
+    ) -> Refund | None:
+        """Give back what was captured and not yet given back, or `amount` of it.
+
+        None if nothing was captured. Refused if there is less left, unless this very call gave it
+        back before; all of it may also have been given back by others.
+        """
+
+    def find_refund(self, authorization_id: str, key: str, *, timeout: float) -> Refund | None:
+        """What the call with `key` gave back, unless that has failed."""
 
     def find_authorization(
-        self, reference: str, key: str | None = None, *, timeout: float
+        self, reference: str, key: str | None = None, *, since: datetime, timeout: float
     ) -> Authorization | None:
-        """The newest hold for `reference`, still held or captured; only that of `key` if given."""
+        """The newest hold for `reference`, still held or captured; only that of `key` if given.
+
+        Holds from before `since` need not be found.
+        """
 
     def find_capture(self, authorization_id: str, *, timeout: float) -> Capture | None:
         """The capture of an authorization, if it happened."""
@@ -107,3 +135,8 @@ class Payments(Protocol):
         self, customer_id: str, reference: str, key: str | None = None, *, timeout: float
     ) -> Subscription | None:
         """The newest subscription in force for `reference`; only that of `key` if given."""
+
+    def read_subscription(
+        self, subscription_id: str, *, timeout: float
+    ) -> SubscriptionState | None:
+        """How a subscription stands, also one that has ended; None if there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import stripe
 from pydantic import BaseModel, PositiveInt
 
 from integrations import http
-from integrations.call import Call
+from integrations.call import Call, retry_after
 from integrations.conf import PaymentsSettings
 from integrations.errors import PartnerError
 from integrations.schemas import Identifier
@@ -36,7 +36,8 @@ class Socket(stripe.HTTPClient):
         post_data: Any = None,
         **_: Any,
     ) -> tuple[str, int, Mapping[str, str]]:
-        reply = http.send(self._call, method.upper(), url, headers=headers, content=post_data)
+        how = {"headers": headers, "content": post_data, "failure": _failure}
+        reply = http.send(self._call, method.upper(), url, **how)
         if 200 <= reply.status < 300:
             # Garbage after a write is an unknown outcome; the SDK would take it for an error.
             http.parse(self._call, reply)
@@ -93,6 +94,25 @@ class Ours(BaseModel):
         return same_key and self.reference == reference
 
 
+class GivenBack(BaseModel):
+    """The part of Stripe's refund that we rely on."""
+
+    id: Identifier
+    amount: PositiveInt
+    metadata: dict[str, str] | None = None
+    status: str
+
+    @property
+    def key(self) -> str:
+        """That of the call of ours that made it; empty: others did."""
+        return (self.metadata or {}).get("key", "")
+
+    @property
+    def stands(self) -> bool:
+        """Whether the money is on its way, or there."""
+        return self.status not in ("failed", "canceled")
+
+
 class Intent(Ours):
     """The part of Stripe's payment intent that we rely on."""
 
@@ -112,10 +132,39 @@ def _meaning(call: Call, error: stripe.StripeError) -> PartnerError:
     status, reason = error.http_status, _reason(error)
     if status is None:
         return call.unknown(reason)
-    if status == 409:
-        # Another request with our key is at work, so this effect may yet happen.
-        return call.unknown(f"answered 409 {reason}")
-    return call.failure(status, error.headers or {}, reason)
+    kind = error.error.type if error.error else None
+    return _meant(call, status, error.headers or {}, (kind, error.code), reason)
+
+
+def _failure(call: Call, reply: http.Reply) -> PartnerError:
+    words = (http.word(reply, "error", "type"), http.word(reply, "error", "code"))
+    return _meant(call, reply.status, reply.headers, words, words[1])
+
+
+def _meant(
+    call: Call,
+    status: int,
+    headers: Mapping[str, str],
+    words: Sequence[str | None],
+    reason: str,
+) -> PartnerError:
+    """What an error of Stripe's means; `words` are its type and code."""
+    if status == 409 or _OTHER_REQUEST in words:
+        # An earlier request with our key is at work, or was: its effect may be there, or yet come.
+        return call.unknown(f"answered {status} {reason}")
+    of_object = _LOCKED in words or headers.get(_LIMIT, "") == _LIMIT_OF_OBJECT
+    if status == 429 and of_object:
+        return call.unavailable(f"answered 429 {reason}", retry_after(headers))
+    return call.failure(status, headers, reason)
+
+
+_OTHER_REQUEST = "idempotency_error"
+"""The type of the error of status 400 for a key that was used with other parameters."""
+_LOCKED = "lock_timeout"
+"""The code of a 429 about one object, which another request holds ..."""
+_LIMIT, _LIMIT_OF_OBJECT = "stripe-rate-limited-reason", "resource-specific"
+"""... and the header of one about how often one object may be changed. Neither is about how often
+we ask: calls about others need not wait."""
 
 
 def _reason(error: stripe.StripeError) -> str:

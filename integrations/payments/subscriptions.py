@@ -5,7 +5,7 @@ from __future__ import annotations
 import stripe
 
 from integrations.call import Call
-from integrations.payments.schemas import Subscription
+from integrations.payments.schemas import Subscription, SubscriptionState
 from integrations.payments.sdk import Ours, Resource, asked, mapped
 
 DAYS_UNTIL_DUE = 14
@@ -66,6 +66,19 @@ class StripeSubscriptions(Resource):
                 if error.code != "resource_missing":
                     raise
         return None
+
+    def read_subscription(
+        self, subscription_id: str, *, timeout: float
+    ) -> SubscriptionState | None:
+        call = asked("read_subscription", timeout, writes=False)
+        with mapped(call):
+            try:
+                found = self._sdk(call).v1.subscriptions.retrieve(subscription_id)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":
+                    raise
+                return None
+        return call.shape(SubscriptionState, found.to_dict())
 
 
 class _Subscription(Ours):

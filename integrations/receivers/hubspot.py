@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.sagas.refresh import STAGE, Doubt, contact_refresh, contact_subject, key_of
 from integrations.webhooks.handlers import on
-from integrations.webhooks.known import keep_newest
+from integrations.webhooks.known import News, keep_newest
 from integrations.webhooks.received import Event
+from sagas.api import start
 
-_STAGE = "lifecyclestage"
 _CONTACT = "0-1"
 """The type of a contact, in events of HubSpot's newer, generic kinds."""
 
@@ -21,9 +22,11 @@ _CONTACT = "0-1"
 )
 def contact(event: Event, document: dict[str, Any]) -> str | None:
     """Keep a contact's stage; of what else changes about people we keep nothing."""
-    if document.get("objectTypeId", _CONTACT) != _CONTACT or document["propertyName"] != _STAGE:
-        return f"Only the {_STAGE} of contacts is kept."
-    state = {_STAGE: document["propertyValue"]}
-    if keep_newest(event, f"contact {document['objectId']}", state):
-        return None
-    return "A newer event had told the contact's stage."
+    if document.get("objectTypeId", _CONTACT) != _CONTACT or document["propertyName"] != STAGE:
+        return f"Only the {STAGE} of contacts is kept."
+    subject = contact_subject(document["objectId"])
+    news = keep_newest(event, subject, {STAGE: document["propertyValue"]})
+    if news is News.UNCLEAR:  # another of the same millisecond; neither says what was before
+        start(contact_refresh, Doubt(subject=subject, event_id=event.id), key=key_of(event.id))
+        return "Another event tells of the same moment; a run asks for the contact."
+    return "A newer event had told the contact's stage." if news is News.OLD else None

@@ -27,21 +27,16 @@ local function rest(operation)
   return shortest
 end
 
-local function smoothed(before, value)
-  before = tonumber(before or value)
-  return before + 0.2 * (value - before)
-end
-
 function adaptive.leave()
   local fixed = settings.bulkhead[call.pool]
   if not set.enabled or not fixed or call.outcome == 'none' then return end
   local found = redis.call('HMGET', key, 'limit', 'stretch', 'seconds', 'cut_at', 'drained_at')
   local limit = tonumber(found[1] or fixed)
-  local seconds = smoothed(found[3], call.seconds)
+  local seconds = smoothed(found[3], call.seconds, 0.2)
   local overloaded = call.outcome ~= 'ok'
   local stretch = tonumber(found[2] or 1)
   if not overloaded then
-    stretch = smoothed(found[2], call.seconds / rest(call.operation))
+    stretch = smoothed(found[2], call.seconds / rest(call.operation), 0.2)
     overloaded = stretch > set.tolerance
   end
   local cut_at, drained_at = tonumber(found[4] or 0), tonumber(found[5] or now)

@@ -10,16 +10,10 @@ local width = set.window / BUCKETS
 local breaker = {generation = 0}
 policies.breaker = breaker
 
-local function change(state, generation, more)
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'state', state, 'generation', generation + 1, 'since', now, unpack(more))
-  redis.call('EXPIRE', key, DAY)
-end
-
 local function open(generation, openings, why)
   local seconds = math.min(set.cooldown * 2 ^ math.min(openings, 20), set.longest)
   seconds = seconds * (1 + call.luck / 5)
-  change('open', generation, {'openings', openings + 1, 'until', now + seconds, 'why', why})
+  change_breaker(key, 'open', generation, {'openings', openings + 1, 'until', now + seconds, 'why', why})
   redis.call('SADD', troubled, call.partner)
 end
 
@@ -87,7 +81,7 @@ local function probed(generation, openings, slow)
   elseif slow then
     open(generation, openings, 'the probe was slow')
   else
-    change('closed', generation, {})
+    change_breaker(key, 'closed', generation, {})
   end
 end
 

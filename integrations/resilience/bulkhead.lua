@@ -36,8 +36,8 @@ function bulkhead.leave()
   bulkhead.taken = redis.call('ZCARD', places)
   redis.call('ZREM', places, call.id)
   if call.outcome ~= 'none' then
-    local before = tonumber(redis.call('HGET', queue, 'latency') or call.seconds)
-    redis.call('HSET', queue, 'latency', before + 0.1 * (call.seconds - before))
+    local latency = redis.call('HGET', queue, 'latency')
+    redis.call('HSET', queue, 'latency', smoothed(latency, call.seconds, 0.1))
     redis.call('EXPIRE', queue, DAY)
   end
 end

@@ -12,6 +12,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
 from integrations.conf import load
+from integrations.egress.checks import check_egress
 from integrations.resilience.conf import EVERY, ResilienceSettings
 from integrations.resilience.partners import known
 
@@ -49,7 +50,7 @@ def refuse_bad_settings(**_: Any) -> None:
     Raises:
         SystemExit: with what is wrong and how to mend it.
     """
-    for message in check_resilience():
+    for message in (*check_egress(), *check_resilience()):
         if message.is_serious():
             raise SystemExit(
                 f"This worker does not start. {message.id}: {message.msg} {message.hint}"

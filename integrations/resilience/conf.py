@@ -37,7 +37,8 @@ class Timeouts(_Policy):
     """How long a call may take. What a step has left always wins."""
 
     connect: float = Field(3.0, gt=0)
-    """Seconds to reach the partner: room for one lost SYN, sent again after 1 s (RFC 6298)."""
+    """Seconds to reach the partner, for its name, each of its addresses and TLS: room for one lost
+    SYN, sent again after 1 s (RFC 6298)."""
     read: float = Field(10.0, gt=0)
     """Seconds of silence between two bytes of an answer: twice what HTTPX waits by default. It cuts
     short the calls of steps that have longer."""
@@ -102,8 +103,8 @@ class Rate(_Policy):
     told to wait come back once a second."""
     pause: float = Field(1.0, gt=0)
     """Seconds without a call after a 429 that does not say how long."""
-    longest: float = Field(300.0, gt=0)
-    """Seconds of a 429's Retry-After that are believed."""
+    longest: float = Field(60.0, gt=0, le=60)
+    """Seconds of a 429's Retry-After for which calls wait: of a longer one the partner is held."""
 
     @model_validator(mode="before")
     @classmethod

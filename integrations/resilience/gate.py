@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from integrations.call import Call
@@ -48,8 +47,8 @@ class Gate:
 
     def __init__(self, *policies: SharedPolicy) -> None:
         self._policies = {policy.name: policy for policy in policies}
-        self._enter = store.Script(_script(policies, "enter"))
-        self._leave = store.Script(_script(policies, "leave"))
+        self._enter = store.TimedScript(_script(policies, "enter"))
+        self._leave = store.TimedScript(_script(policies, "leave"))
 
     def __call__(self, call: Call, ask: Ask[Result]) -> Result:
         """Ask if all policies let the call pass, and tell them how it ended. Raises NotAsked."""
@@ -146,17 +145,16 @@ def _retry_after(error: BaseException | None) -> float | None:
 
 def _script(policies: tuple[SharedPolicy, ...], end: str) -> str:
     """The parts of all policies between the beginning and one of the two ends."""
-    here = Path(__file__).parent
     names = ", ".join(f"'{policy.name}'" for policy in policies)
-    parts = [f"local NAMES = {{{names}}}", (here / "gate.lua").read_text()]
-    first = 1
+    parts = [f"local NAMES = {{{names}}}", store.lua("gate")]
+    first = 2  # the first key is the clock's
     for policy in policies:
         count = len(policy.keys(_NOBODY))
         keys = ", ".join(f"KEYS[{number}]" for number in range(first, first + count))
         parts.append(f"keys.{policy.name} = {{{keys}}}")
-        parts.append(f"do\n{(here / f'{policy.name}.lua').read_text()}\nend")
+        parts.append(f"do\n{store.lua(policy.name)}\nend")
         first += count
-    return "\n".join([*parts, (here / f"gate_{end}.lua").read_text()])
+    return "\n".join([*parts, store.lua(f"gate_{end}")])
 
 
 _NOBODY = Call("", "", 0.0)

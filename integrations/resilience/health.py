@@ -18,7 +18,15 @@ def tell(**_: object) -> list[PartnerHealth]:
         lost = "circuit breaker: its state cannot be reached, so calls pass"
         return [PartnerHealth(name, Health.UNKNOWN, lost) for name in sorted(names)]
     seen = (each for each in found if each.calls or each.generation)
-    return [PartnerHealth(each.partner, _health(each), _line(each)) for each in seen]
+    return [_told(each) for each in seen]
+
+
+def _told(standing: Standing) -> PartnerHealth:
+    health = _health(standing)
+    if health is not Health.DOWN:
+        return PartnerHealth(standing.partner, health, _line(standing))
+    line, since = _line(standing), standing.since
+    return PartnerHealth(standing.partner, health, line, since=since, probe_at=standing.probe_at)
 
 
 def words(standing: Standing) -> str:

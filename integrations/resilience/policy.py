@@ -12,6 +12,7 @@ from integrations.errors import (
     OverLimit,
     PartnerError,
     PartnerRefused,
+    QuotaSpent,
 )
 
 Result = TypeVar("Result")
@@ -42,7 +43,7 @@ class Outcome(StrEnum):
 def outcome(call: Call, error: BaseException | None) -> Outcome:
     """What a call that ended with `error` says about the partner."""
     match means(error):
-        case None | PartnerRefused():
+        case None | PartnerRefused() | QuotaSpent():
             return Outcome.OK
         case OverLimit():
             return Outcome.LIMITED

@@ -14,6 +14,7 @@ from integrations.resilience.bulkhead import BULKHEAD
 from integrations.resilience.deadline import in_time
 from integrations.resilience.gate import Gate
 from integrations.resilience.policy import Answered, Ask, Policy
+from integrations.resilience.quota import hold_while_spent
 from integrations.resilience.rate_limit import RATE_LIMIT
 from integrations.resilience.retry import try_again
 
@@ -24,8 +25,9 @@ GATE = Gate(BREAKER, BULKHEAD, RATE_LIMIT, ADAPTIVE)
 """What all workers share, asked in one step: an open breaker takes no place, where no place is free
 no token is spent, and where no token is left no place is taken."""
 
-POLICIES: Sequence[Policy[Any]] = (in_time, try_again, GATE)
-"""From the outside: the time is for both tries, and each try passes the gate and counts there."""
+POLICIES: Sequence[Policy[Any]] = (in_time, try_again, GATE, hold_while_spent)
+"""From the outside: the time is for both tries, and each try passes the gate and counts there; what
+it says of a quota is heard first."""
 
 
 def guarded(call: Call, ask: Ask[Result], *, judge: Judge[Result] | None = None) -> Result:
@@ -40,6 +42,7 @@ def guarded(call: Call, ask: Ask[Result], *, judge: Judge[Result] | None = None)
 
     Raises:
         NotAsked: a policy forbids to ask now.
+        QuotaSpent: so the answer says, be it returned or raised; the partner is held.
         PartnerError: as `ask` does.
     """
     asked: Ask[Result] = partial(_judged, ask, judge)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -33,6 +32,7 @@ class Standing:
     Attributes:
         since: when it came into this state; None: it has always been closed.
         probe_in: seconds until a probe may go; None unless it is open or half-open.
+        probe_at: the same as a time.
         why: why it opened, or was forced.
         calls: how many it has counted in its window; of them `failed` and `slow`.
     """
@@ -46,6 +46,7 @@ class Standing:
     calls: int = 0
     failed: int = 0
     slow: int = 0
+    probe_at: datetime | None = None
 
     @property
     def failure_rate(self) -> float:
@@ -67,15 +68,15 @@ def standings(partners: Iterable[str]) -> list[Standing]:
     if not names:
         return []
 
-    def ask(redis: Redis) -> list[Any]:
+    def ask(redis: Redis) -> tuple[float, list[Any]]:
         with redis.pipeline(transaction=False) as pipeline:
-            pipeline.time()
+            now = store.clock(pipeline)
             for name in names:
                 pipeline.hgetall(store.name(key(name)))
-            return pipeline.execute()
+            answers = pipeline.execute()
+        return now(answers), answers[-len(names) :]
 
-    (seconds, micros), *found = store.shared().do(ask)
-    now = seconds + micros / 1_000_000
+    now, found = store.shared().do(ask)
     return [_standing(name, fields, now) for name, fields in zip(names, found, strict=True)]
 
 
@@ -101,11 +102,8 @@ def settle(partner: str) -> None:
 # --- helpers -------------------------------------------------------------------------------
 
 
-def _script(name: str) -> store.Script:
-    return store.Script((Path(__file__).parent / name).read_text())
-
-
-_FORCE, _SETTLE = _script("breaker_force.lua"), _script("breaker_settle.lua")
+_FORCE = store.TimedScript(store.lua("breaker_force"))
+_SETTLE = store.Script(store.lua("breaker_settle"))
 
 
 def _forced(state: str, partner: str, why: str, only: str = "") -> None:
@@ -123,8 +121,15 @@ def _standing(partner: str, fields: Mapping[str, str], now: float) -> Standing:
         datetime.fromtimestamp(float(fields["since"]), UTC) if "since" in fields else None,
         None if probe_in is None else max(0.0, probe_in),
         fields.get("why", ""),
-        *(sum(int(slot[name]) for slot in counted) for name in ("calls", "failed", "slow")),
+        calls=_sum(counted, "calls"),
+        failed=_sum(counted, "failed"),
+        slow=_sum(counted, "slow"),
+        probe_at=datetime.fromtimestamp(float(fields["until"]), UTC) if "until" in fields else None,
     )
+
+
+def _sum(slots: Iterable[Mapping[str, str]], name: str) -> int:
+    return sum(int(slot[name]) for slot in slots)
 
 
 def _state(stored: str, probe_in: float | None) -> State:

@@ -8,13 +8,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.connection import Connection, SSLConnection
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
+
+from integrations.egress import names
 
 Answer = TypeVar("Answer")
 
@@ -25,6 +31,7 @@ PATIENCE = 0.25
 AWAY = 1.0
 """Seconds for which a Redis that failed is not asked, so that it costs one timeout and not one a
 call."""
+_CLOCK = "clock"
 
 
 class Script:
@@ -37,6 +44,33 @@ class Script:
     def run(self, keys: Sequence[str], arguments: Sequence[str]) -> Any:
         """What it returns. Raises Away."""
         return shared().run(self._hash, self._text, keys, arguments)
+
+
+class TimedScript(Script):
+    """A script that knows what common.lua says; its own keys come after the clock's."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{lua('common')}\n{text}")
+
+    def run(self, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        """What it returns. Raises Away."""
+        return super().run([name(_CLOCK), *keys], arguments)
+
+
+def clock(pipeline: Pipeline) -> Callable[[Sequence[Any]], float]:
+    """Have a pipeline read the clock that timed scripts see; take it from its first answers.
+
+    As common.lua, in two commands.
+    """
+    pipeline.time()
+    pipeline.hmget(name(_CLOCK), "last", "ahead")
+
+    def now(answers: Sequence[Any]) -> float:
+        (seconds, micros), (kept, ahead) = answers[:2]
+        wall, last = float(seconds) + float(micros) / 1_000_000, float(kept or 0)
+        return max(last, wall + float(ahead or 0)) if wall < last else wall
+
+    return now
 
 
 class Away(Exception):
@@ -53,6 +87,7 @@ class Shared:
             socket_connect_timeout=PATIENCE,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
+            **_BOUNDED.get(urlsplit(url).scheme, {}),
         )
         self._asked_again_at = 0.0
 
@@ -76,6 +111,32 @@ class Shared:
             raise Away from None
 
 
+class _Bounded(Connection):
+    """Looks its host up within a time limit, as all that a call waits for."""
+
+    def _connect(self) -> Any:
+        host, failed = self.host, OSError("it has no address")
+        try:
+            for self.host in names.addresses(host, PATIENCE):
+                try:
+                    return super()._connect()  # type: ignore[no-untyped-call]
+                except OSError as error:
+                    failed = error
+        finally:
+            self.host = host
+        raise failed
+
+
+class _BoundedOverTls(SSLConnection, _Bounded):
+    """The same, encrypted: for its host's name and not for the address."""
+
+
+_BOUNDED: dict[str, dict[str, Any]] = {
+    "redis": {"connection_class": _Bounded},
+    "rediss": {"connection_class": _BoundedOverTls},
+}
+
+
 def shared() -> Shared:
     """The Redis that the settings name."""
     return _shared(settings.REDIS_URL)
@@ -84,6 +145,11 @@ def shared() -> Shared:
 def forget() -> None:
     """Begin anew, with connections of one's own: for a process that was forked, and for tests."""
     _shared.cache_clear()
+
+
+def lua(name: str) -> str:
+    """The text of the file of that name beside this one."""
+    return (Path(__file__).parent / f"{name}.lua").read_text()
 
 
 def name(key: str) -> str:

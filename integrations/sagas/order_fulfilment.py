@@ -9,8 +9,9 @@ from django.urls import reverse
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import inventory, notifications, payments, shipping
+from integrations.catalogue import CATALOGUE, CURRENCY, price
 from integrations.sagas.outcomes import PARTNER_ERRORS
-from sagas.api import NotApplied, Redacted, Retry, Run, Saga, parallel, pivot, step
+from sagas.api import NotApplied, Redacted, Refused, Retry, Run, Saga, parallel, pivot, step
 
 A_DAY = 24 * 3600.0
 
@@ -35,16 +36,29 @@ def order_page(business_key: str) -> str:
     return reverse("shop:order", args=[business_key.removeprefix("order:")])
 
 
-# Reserve the stock.
+# Reserve the stock. Whoever starts runs may have written any amount: the shop's prices count.
 
 
 @step(partner="inventory", retry=Retry(attempts=5), timeout=10)
-def reserve_stock(run: Run[Order]) -> inventory.Reservation:
-    """Hold the ordered quantity, so that nobody pays for what is sold out."""
+def reserve_stock(run: Run[Order]) -> inventory.Reservation | Refused:
+    """Hold the ordered quantity, so that nobody pays for what is sold out, or another price."""
     order = run.payload
+    if wrong := _wrong_price(order):
+        return Refused(wrong)
     return inventory.connector().reserve(
         order.sku, order.quantity, run.business_key, key=run.key, timeout=run.remaining
     )
+
+
+def _wrong_price(order: Order) -> str:
+    product = CATALOGUE.get(order.sku)
+    if product is None:
+        return f"{order.sku!r} is not for sale."
+    cost = product.cost(order.quantity)
+    if (order.amount, order.currency) == (cost, CURRENCY):
+        return ""
+    asked = price(order.amount, order.currency)
+    return f"{order.quantity} of {order.sku!r} cost {price(cost)}, and the order says {asked}."
 
 
 @reserve_stock.verify
@@ -83,7 +97,9 @@ def authorize_payment(run: Run[Order]) -> payments.Authorization:
 @authorize_payment.verify
 def find_authorization(run: Run[Order]) -> payments.Authorization | NotApplied:
     """Ask the payment partner whether it holds the amount."""
-    held = payments.connector().find_authorization(run.business_key, run.key, timeout=run.remaining)
+    held = payments.connector().find_authorization(
+        run.business_key, run.key, since=run.started_at, timeout=run.remaining
+    )
     return held or NotApplied()
 
 
@@ -91,7 +107,9 @@ def find_authorization(run: Run[Order]) -> payments.Authorization | NotApplied:
 def void_payment(run: Run[Order]) -> None:
     """Let the amount go, also if only the payment partner knows that it holds any."""
     partner = payments.connector()
-    held = run.result or partner.find_authorization(run.business_key, timeout=run.remaining)
+    held = run.result or partner.find_authorization(
+        run.business_key, since=run.started_at, timeout=run.remaining
+    )
     if held:
         partner.void(held.id, key=run.key, timeout=run.remaining)
 

@@ -76,7 +76,8 @@ class HttpSalesforce:
     ) -> http.Reply:
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        return send(call, self._tokens, method, url, headers=headers, content=content)
+        tokens = self._tokens
+        return send(call, tokens, method, url, headers=headers, content=content, failure=_failure)
 
 
 def _fields(deal: Deal) -> dict[str, Any]:
@@ -85,21 +86,26 @@ def _fields(deal: Deal) -> dict[str, Any]:
 
 
 _LIMIT, _LOCKED = "REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW"
-"""Codes of the statuses 403 and 400 that do not mean no for ever: the calls of 24 hours are spent;
-somebody else is writing the same rows."""
+"""Codes of the statuses 403 and 400 that do not mean no for ever: a limit on calls, which the
+message names; somebody else is writing the same rows."""
 
 _TAKEN = "DUPLICATE_VALUE"
 """Of status 400: an earlier call with our external id, given up but still at work, was quicker."""
 
 PAUSE = 900.0
-"""Seconds until another try when the calls are spent; some come back as the 24 hours move on."""
+"""Seconds until another try when the calls of 24 hours are spent (TotalRequests): Salesforce does
+not say when, but some come back as the 24 hours move on."""
+AT_ONCE = 5.0
+"""Seconds of the same when too many long calls are under way (ConcurrentRequests and the like)."""
 
 
 def _failure(call: Call, reply: http.Reply) -> PartnerError:
     # Its message may quote data.
     code = http.word(reply, 0, "errorCode")
+    if code == _LIMIT and http.text(reply, 0, "message").startswith("Concurrent"):
+        return call.over_limit(f"answered {reply.status} {code}", AT_ONCE)
     if code == _LIMIT:
-        return call.unavailable(f"answered {reply.status} {code}", PAUSE)
+        return call.quota_spent(f"answered {reply.status} {code}", reply.headers, PAUSE)
     if code == _TAKEN:
         return call.unknown(f"answered {reply.status} {code}")
     if code == _LOCKED:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from integrations.sandbox.accounts import Accounts
 from integrations.sandbox.analytics import Analytics
+from integrations.sandbox.certificate import certificate, context
 from integrations.sandbox.control import Control
 from integrations.sandbox.desk import Desk
 from integrations.sandbox.google import TokenDesk, credentials
@@ -27,7 +28,7 @@ from integrations.sandbox.server import Server
 from integrations.sandbox.shipping import Shipping
 from integrations.sandbox.slack import Slack
 
-_PARTNERS = (Payments, Inventory, Shipping, Messages, HubSpot, Salesforce, Analytics, Slack)
+PARTNERS = (Payments, Inventory, Shipping, Messages, HubSpot, Salesforce, Analytics, Slack)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recorder = Recorder(options.ledger)
     numbers = recorder.numbers()
     accounts = Accounts(numbers, TokenDesk(credentials(options.ledger)))
-    desk = Desk(recorder, [*(kind(numbers) for kind in _PARTNERS), accounts])
+    desk = Desk(recorder, [*(kind(numbers) for kind in PARTNERS), accounts])
     server = Server((options.host, options.port), desk, Control(desk, Ledger(options.ledger)))
-    smtp = serve_smtp(desk, options.host, options.smtp_port)
+    tls = context(certificate(options.ledger), options.host)
+    smtp = serve_smtp(desk, options.host, options.smtp_port, tls)
     if options.parent:
         threading.Thread(target=_die_with, args=(options.parent,), daemon=True).start()
     signal.signal(signal.SIGTERM, _stop)

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.sandbox.describe import FLAG, TEXT, About, items, record
+from integrations.effects import Effect
+from integrations.sandbox.describe import EMAIL, FLAG, FORM, TEXT, About, items, record
 from integrations.sandbox.google import PROJECT, TOKEN_PATH, TokenDesk
-from integrations.sandbox.service import Answer, Request, Route, Service
+from integrations.sandbox.grants import DENIAL
+from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 _ACCOUNTS = "/v1/projects/{id}/accounts"
 _ERROR = record({"error": record({"code": {"type": "integer"}, "message": TEXT})})
+_ASK_FOR_TOKEN = About(
+    "Give a token for what the service account has signed.",
+    {200: record({"access_token": TEXT, "token_type": TEXT})},
+    record({"grant_type": TEXT, "assertion": TEXT}),
+    errors=DENIAL,
+    media=FORM,
+    open=True,
+)
 _NAMED = {"localId": TEXT, "email": TEXT}
+_ID = {"type": "string", "minLength": 1, "maxLength": 128}
+_OWN = {"email": {**TEXT, "minLength": 1}, "displayName": TEXT, "emailVerified": FLAG}
 _CREATE = About(
     "Make an account.",
-    {200: record({"kind": TEXT, **_NAMED})},
-    record(_NAMED, {"displayName": TEXT, "disabled": FLAG}),
+    {200: record({"kind": TEXT, "localId": TEXT}, {"email": TEXT})},
+    record({}, {"localId": _ID, **_OWN, "disabled": FLAG}),
     refuses=(403,),
 )
 _UPDATE = About(
     "Change an account.",
-    {200: record({"kind": TEXT, **_NAMED})},
-    record({"localId": TEXT}, {"disableUser": FLAG}),
+    {200: record({"kind": TEXT, "localId": TEXT}, {"email": TEXT})},
+    record(
+        {"localId": _ID},
+        {
+            **_OWN,
+            "disableUser": FLAG,
+            "deleteAttribute": items({"enum": ["DISPLAY_NAME"]}),
+        },
+    ),
     refuses=(403,),
 )
 _DELETE = About(
@@ -34,7 +54,7 @@ _DELETE = About(
 )
 _LOOK_UP = About(
     "Look accounts up.",
-    {200: record({"kind": TEXT}, {"users": items(record(_NAMED))})},
+    {200: record({"kind": TEXT}, {"users": items(record({"localId": TEXT}, {"email": TEXT}))})},
     record({}, {"localId": items(TEXT), "email": items(TEXT)}),
     refuses=(403,),
 )
@@ -43,11 +63,12 @@ _LOOK_UP = About(
 @dataclass(slots=True)
 class _Account:
     id: str
-    email: str
-    name: str
-    disabled: bool
     created_at: str
-    created: int
+    email: str = ""
+    name: str = ""
+    disabled: bool = False
+    verified: bool = False
+    created: int = 0
     enabled: int | None = None
 
     def body(self) -> dict[str, Any]:
@@ -55,7 +76,7 @@ class _Account:
             "localId": self.id,
             "email": self.email,
             "displayName": self.name,
-            "emailVerified": False,
+            "emailVerified": self.verified,
             "disabled": self.disabled,
             "createdAt": self.created_at,
         }
@@ -71,7 +92,7 @@ class Accounts(Service):
     bearer = True
     errors = _ERROR
     routes = (
-        Route.make("ask_for_token", "POST", TOKEN_PATH),
+        Route.make("ask_for_token", "POST", TOKEN_PATH, _ASK_FOR_TOKEN),
         Route.make("create", "POST", _ACCOUNTS, _CREATE),
         Route.make("enable", "POST", f"{_ACCOUNTS}:update", _UPDATE),
         Route.make("delete", "POST", f"{_ACCOUNTS}:delete", _DELETE),
@@ -127,39 +148,52 @@ class Accounts(Service):
 
     def _create(self, request: Request) -> Answer:
         asked = request.params
-        wanted, email = str(asked.get("localId", "")), str(asked.get("email", "")).lower()
+        wanted = str(asked.get("localId") or new_id("")[1:])
         if wanted in self._accounts:
             return _no("DUPLICATE_LOCAL_ID")
-        if "@" not in email:
-            return _no("INVALID_EMAIL")
-        if any(email == account.email for account in self._accounts.values()):
-            return _no("EMAIL_EXISTS")
+        account = _Account(wanted, created_at=str(int(time.time() * 1000)))
+        if problem := self._store(account, asked):
+            return _no(problem)
         effect = self.effect(request, "account_created", wanted)
-        self._accounts[wanted] = _Account(
-            id=wanted,
-            email=email,
-            name=str(asked.get("displayName", "")),
-            disabled=asked.get("disabled") is True,
-            created_at=str(int(time.time() * 1000)),
-            created=effect.seq,
-        )
-        body = {"kind": "identitytoolkit#SignupNewUserResponse", "localId": wanted, "email": email}
-        return Answer(200, body, [effect])
+        account.disabled, account.created = asked.get("disabled") is True, effect.seq
+        self._accounts[wanted] = account
+        return Answer(200, _changed(account, "SignupNewUserResponse"), [effect])
 
     def _update(self, request: Request) -> Answer:
         account = self._accounts.get(self.reference(request))
         if account is None:
             return _no("USER_NOT_FOUND")
-        disabled = request.params.get("disableUser", account.disabled) is True
-        effects = []
+        before = account.body()
+        if problem := self._store(account, request.params):
+            return _no(problem)
+        effects = [*self._switched(request, account)]
+        if account.body() != before:
+            effects.append(self.effect(request, "account_updated", account.id))
+        account.disabled = request.params.get("disableUser", account.disabled)
+        return Answer(200, _changed(account, "SetAccountInfoResponse"), effects)
+
+    def _store(self, account: _Account, asked: Mapping[str, Any]) -> str | None:
+        """Give an account what is said of it, or the code of why not."""
+        email = asked.get("email", account.email).lower()
+        if email and not re.fullmatch(EMAIL, email):
+            return "INVALID_EMAIL"
+        others = (other for other in self._accounts.values() if other.id != account.id)
+        if email and any(email == other.email for other in others):
+            return "EMAIL_EXISTS"
+        gone = "DISPLAY_NAME" in asked.get("deleteAttribute", [])
+        account.email = email
+        account.name = "" if gone else asked.get("displayName", account.name)
+        account.verified = asked.get("emailVerified", account.verified)
+        return None
+
+    def _switched(self, request: Request, account: _Account) -> Iterator[Effect]:
+        disabled = request.params.get("disableUser", account.disabled)
         if account.disabled and not disabled:
-            effects.append(self.effect(request, "account_enabled", account.id))
-            account.enabled = effects[0].seq
+            effect = self.effect(request, "account_enabled", account.id)
+            account.enabled = effect.seq
+            yield effect
         elif disabled and not account.disabled:
-            effects.append(self.effect(request, "account_disabled", account.id, account.enabled))
-        account.disabled = disabled
-        body = {"kind": "identitytoolkit#SetAccountInfoResponse", "localId": account.id}
-        return Answer(200, {**body, "email": account.email}, effects)
+            yield self.effect(request, "account_disabled", account.id, account.enabled)
 
     def _delete(self, request: Request) -> Answer:
         account = self._accounts.pop(self.reference(request), None)
@@ -171,9 +205,15 @@ class Accounts(Service):
     def _look_up(self, request: Request) -> Answer:
         ids, emails = request.params.get("localId", []), request.params.get("email", [])
         there = self._accounts.values()
-        users = [a.body() for a in there if a.id in ids or a.email in emails]
+        wanted = {email.lower() for email in emails if email}
+        users = [a.body() for a in there if a.id in ids or a.email in wanted]
         body: dict[str, Any] = {"kind": "identitytoolkit#GetAccountInfoResponse"}
         return Answer(200, {**body, "users": users} if users else body)
+
+
+def _changed(account: _Account, kind: str) -> dict[str, str]:
+    email = {"email": account.email} if account.email else {}
+    return {"kind": f"identitytoolkit#{kind}", "localId": account.id, **email}
 
 
 def _no(code: str) -> Answer:

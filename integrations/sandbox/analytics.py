@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from integrations.sandbox.describe import TEXT, About, items, record
+from integrations.sandbox.describe import TEXT, About, Schema, items, record
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 MEASUREMENT_ID = "G-SANDBOX1"
@@ -24,10 +24,16 @@ _RESERVED = re.compile(
 
 _KEYS = {"measurement_id": TEXT, "api_secret": TEXT}
 _MESSAGE = record({"fieldPath": TEXT, "description": TEXT, "validationCode": TEXT})
-_COLLECT = About("Count events, or drop them without a word.", {204: None}, query=_KEYS)
+# What is wrong with a value it does not say, except to who asks for a validation.
+_EVENT: Schema = {"properties": {"name": {}, "params": {}}}
+_BATCH = {"client_id": {}, "user_id": {}, "events": {"items": _EVENT}}
+_COLLECT = About(
+    "Count events, or drop them without a word.", {204: None}, record({}, _BATCH), query=_KEYS
+)
 _VALIDATE = About(
     "Say what is wrong with events.",
     {200: record({"validationMessages": items(_MESSAGE)})},
+    record({}, {**_BATCH, "validation_behavior": {"const": "ENFORCE_RECOMMENDATIONS"}}),
     query=_KEYS,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,8 @@ from typing import Any
 
 from integrations.effects import Effect
 from integrations.sandbox import stripe_api
-from integrations.sandbox.intents import Invalid, missing, page, whole
+from integrations.sandbox.describe import EMAIL
+from integrations.sandbox.intents import Invalid, created_within, missing, page, whole
 from integrations.sandbox.service import Answer, Request, Route, new_id
 
 ROUTES = (
@@ -26,8 +28,6 @@ ROUTES = (
         "cancel_subscription", "DELETE", "/v1/subscriptions/{id}", stripe_api.CANCEL_SUBSCRIPTION
     ),
 )
-_CUSTOMER_PARAMS = {"description", "email", "metadata", "name", "phone"}
-_SUBSCRIPTION_PARAMS = {"collection_method", "customer", "days_until_due", "items", "metadata"}
 
 
 @dataclass(slots=True)
@@ -68,9 +68,8 @@ class Billing:
     # Customers
 
     def _create_customer(self, request: Request) -> Answer:
-        _check(request.params, _CUSTOMER_PARAMS)
         email = request.params.get("email")
-        if email is not None and "@" not in email:
+        if email is not None and not re.fullmatch(EMAIL, email):
             raise Invalid("email_invalid", f"Invalid email address: {email}", "email")
         body: dict[str, Any] = {
             "id": new_id("cus"),
@@ -90,8 +89,9 @@ class Billing:
     def _list_customers(self, request: Request) -> Answer:
         email = request.params.get("email")
         there = [c.body for c in reversed(self._customers.values()) if not c.over]
+        # Unlike HubSpot and Firebase, Stripe tells upper from lower case.
         found = [body for body in there if email in (None, body["email"])]
-        return page("/v1/customers", found, request.params)
+        return page("/v1/customers", _in_time(found, request), request.params)
 
     def _retrieve_customer(self, request: Request) -> Answer:
         """A deleted customer can still be read, unlike other objects."""
@@ -119,7 +119,9 @@ class Billing:
 
     def _create_subscription(self, request: Request) -> Answer:
         params = request.params
-        _check(params, _SUBSCRIPTION_PARAMS, needed=("customer", "items"))
+        for name in ("customer", "items"):
+            if not params.get(name):
+                raise Invalid("parameter_missing", f"Missing required param: {name}.", name)
         customer = self._customer(params["customer"], "customer")
         # A form's list: {"0": {"price": …}}.
         price = str(params["items"].get("0", {}).get("price", ""))
@@ -141,7 +143,7 @@ class Billing:
         customer = request.params.get("customer")
         there = [s.body for s in reversed(self._subscriptions.values()) if not s.over]
         found = [body for body in there if customer in (None, body["customer"])]
-        return page("/v1/subscriptions", found, request.params)
+        return page("/v1/subscriptions", _in_time(found, request), request.params)
 
     def _retrieve_subscription(self, request: Request) -> Answer:
         subscription = self._subscriptions.get(request.object_id)
@@ -169,12 +171,9 @@ class Billing:
         return replace(effect, reference=subscription.body["metadata"].get("reference", ""))
 
 
-def _check(params: Mapping[str, Any], known: set[str], needed: Collection[str] = ()) -> None:
-    for name in params.keys() - known:
-        raise Invalid("parameter_unknown", f"Received unknown parameter: {name}", name)
-    for name in needed:
-        if not params.get(name):
-            raise Invalid("parameter_missing", f"Missing required param: {name}.", name)
+def _in_time(found: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    within = created_within(request.params)
+    return [body for body in found if within(body["created"])]
 
 
 def _deleted(customer: _Thing) -> dict[str, Any]:
@@ -186,6 +185,7 @@ def _subscription(customer_id: str, price: str, params: Mapping[str, Any]) -> di
     return {
         "id": new_id("sub"),
         "object": "subscription",
+        "cancel_at_period_end": False,
         "canceled_at": None,
         "collection_method": "send_invoice",
         "created": int(time.time()),

@@ -31,6 +31,7 @@ class Control:
             ("POST", "/control/stock"): self._set_stock,
             ("POST", "/control/keys"): self._set_key_lifetime,
             ("POST", "/control/capacity"): self._set_capacity,
+            ("POST", "/control/clock"): self._advance,
             ("POST", "/control/tokens"): self._set_tokens,
             ("POST", "/control/webhooks"): webhooks.deliver,
             ("POST", "/control/reset"): self._reset,
@@ -52,7 +53,7 @@ class Control:
         self._desk.faults.add(Rule.parse(params))
 
     def _clear_faults(self, params: Params) -> None:
-        self._desk.faults.clear()
+        self._desk.clear_faults()
 
     def _set_stock(self, params: Params) -> None:
         inventory = self._desk.services["inventory"]
@@ -66,6 +67,9 @@ class Control:
     def _set_capacity(self, params: Params) -> None:
         capacity = Capacity(int(params["slots"]), float(params["seconds"]))
         self._desk.floor.limit(str(params["service"]), capacity)
+
+    def _advance(self, params: Params) -> None:
+        self._desk.advance(float(params["seconds"]))
 
     def _set_tokens(self, params: Params) -> dict[str, str]:
         """Say how a service's tokens behave; `expire` ends all; gives a refresh token."""

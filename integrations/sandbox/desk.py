@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from integrations.sandbox.capacity import Floor
 from integrations.sandbox.faults import Fault, FaultBook, Kind
-from integrations.sandbox.keys import InUse, Keys, OtherRequest
+from integrations.sandbox.keys import KEPT, InUse, Keys, OtherRequest
 from integrations.sandbox.ledger import Arrival, Recorder
 from integrations.sandbox.service import Answer, Request, Service
 
@@ -65,11 +65,29 @@ class Desk:
             self._record(request, reference, fault, delivery, answer)
             return delivery
 
+    def clear_faults(self) -> None:
+        """From now on every request goes right: no rules, no queues, usual keys and tokens."""
+        with self._lock:
+            self.faults.clear()
+            self.floor.clear()
+            for keys in self._keys.values():
+                keys.lifetime = KEPT
+            for service in self.services.values():
+                service.clear_faults()
+
     def remember_keys_for(self, seconds: float) -> None:
         """From now on every service forgets a key after so long."""
         with self._lock:
             for keys in self._keys.values():
                 keys.lifetime = seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for every service and its keys."""
+        with self._lock:
+            for keys in self._keys.values():
+                keys.advance(seconds)
+            for service in self.services.values():
+                self._recorder.record(None, service.advance(seconds))
 
     def reset(self) -> None:
         """Begin anew: no rules, keys, objects or recorded events; late effects never come."""
@@ -98,7 +116,7 @@ class Desk:
         return stored or self._fresh(service, request, fault)
 
     def _stored(self, service: Service, request: Request) -> Answer | None:
-        if not service.idempotent:
+        if not service.remembers(request.method):
             return None
         stored = self._keys[service.name].stored(request.key, request.fingerprint)
         return replace(stored, headers={_REPLAYED: "true"}) if stored else None
@@ -162,9 +180,11 @@ def _broken(service: Service, fault: Fault) -> Answer | None:
     if fault.kind is Kind.ERROR and not fault.parameters.get("saved"):
         return _internal_error(service)
     if fault.kind is Kind.UNAVAILABLE:
-        return _turn_away(service, fault, 503, "unavailable")
+        return _later(fault, service.error(503, "unavailable", "Try again later."))
     if fault.kind is Kind.RATE_LIMIT:
-        return _turn_away(service, fault, 429, "rate_limit")
+        return _later(fault, service.error(429, "rate_limit", "Try again later."))
+    if fault.kind is Kind.QUOTA:
+        return _later(fault, service.quota_spent())
     return None
 
 
@@ -172,7 +192,6 @@ def _internal_error(service: Service) -> Answer:
     return service.error(500, "internal_error", "Something went wrong here.")
 
 
-def _turn_away(service: Service, fault: Fault, status: int, code: str) -> Answer:
-    answer = service.error(status, code, "Try again later.")
+def _later(fault: Fault, answer: Answer) -> Answer:
     wait = fault.parameters.get("retry-after")
     return replace(answer, headers={"Retry-After": wait}) if wait else answer

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     )
     UNAVAILABLE = "unavailable-503"  # turned away before the effect
     RATE_LIMIT = "rate-limit-429"  # turned away before the effect, ";retry-after=N" or a date
+    QUOTA = "quota-spent"  # the same, with the vendor's own words for the calls of a day
     SLOW = "slow"  # the effect now, the answer ";seconds=N" later
     DROP_BEFORE = "drop-before"  # no effect, and the connection is closed
     DROP_AFTER = "drop-after"  # the effect, and the connection is closed

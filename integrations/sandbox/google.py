@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 PROJECT = "sandbox-project"
 TOKEN_PATH = "/google/token"  # noqa: S105  # where one is asked for
+AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What Google's own clients sign for, wherever they ask."""
 LIFETIME = 3599
 
 _EMAIL = f"shop@{PROJECT}.iam.gserviceaccount.com"
@@ -80,7 +82,7 @@ def _problem(claims: Mapping[str, Any]) -> str | None:
     now = time.time()
     if claims.get("iss") != _EMAIL:
         return "Invalid issuer: Not a valid email or user ID."
-    if not str(claims.get("aud", "")).endswith(TOKEN_PATH):
+    if claims.get("aud") != AUDIENCE and not str(claims.get("aud", "")).endswith(TOKEN_PATH):
         return "Invalid JWT: Failed audience check."
     if not now - 300 <= claims["iat"] <= now + 300 or not now < claims["exp"] <= now + 3900:
         return "Invalid JWT: Token must be a short-lived token (60 minutes)."
@@ -108,6 +110,7 @@ def _write_key(path: Path) -> None:
         "private_key_id": secrets.token_hex(20),
         "private_key": pem.decode(),
         "client_email": _EMAIL,
+        "token_uri": AUDIENCE,
     }
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
+
+from integrations.sandbox.describe import FORM, TEXT, About, Schema, record
 
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - opens nothing but a stand-in
+
+
+DENIAL = record({"error": TEXT, "error_description": TEXT})
+"""How RFC 6749, section 5.2, says no."""
+
+
+def token_about(errors: Schema) -> About:
+    """What a token endpoint takes; `errors` is the form of its own."""
+    client = {"client_id": TEXT, "client_secret": TEXT}
+    takes = record({"grant_type": TEXT}, {**client, "refresh_token": TEXT})
+    gives = {200: record({"access_token": TEXT, "token_type": TEXT})}
+    return About("Give an access token.", gives, takes, errors=errors, media=FORM, open=True)
+
+
+def basic(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The client that a header names, as RFC 6749, section 2.3.1, lets it; empty if none does."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme != "Basic":
+        return {}
+    with suppress(ValueError):
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        return {"client_id": unquote(client_id), "client_secret": unquote(secret)}
+    return {}
 
 
 class Denied(Exception):
@@ -36,10 +64,14 @@ class Grants:
     """
 
     def __init__(self) -> None:
-        self.lifetime = 1800.0
-        self.rotates = False
+        self.behave_as_usual()
         self._ends: dict[str, float] = {}
         self._refresh: set[str] = set()
+
+    def behave_as_usual(self) -> None:
+        """New tokens live for half an hour, and refresh tokens for ever."""
+        self.lifetime = 1800.0
+        self.rotates = False
 
     def authorize(self) -> str:
         """A refresh token, as a person's consent gives one."""

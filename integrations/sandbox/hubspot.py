@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from integrations.sandbox.describe import (
+    EMAIL,
     FLAG,
     TEXT,
     WHOLE,
@@ -21,16 +22,36 @@ from integrations.sandbox.describe import (
     items,
     record,
 )
-from integrations.sandbox.grants import Denied, Grants
+from integrations.sandbox.grants import Denied, Grants, token_about
 from integrations.sandbox.service import Answer, Request, Route, Service
 
 ACCESS_TOKEN = "pat-sandbox-private-app"  # noqa: S105 - opens nothing but a stand-in
 REFERENCE = "saga_reference"
 """The custom property with unique values that an account needs for us."""
 
-_PROPERTIES = {
-    "contacts": {"email", "firstname", "lastname", "company", "hs_lead_status", REFERENCE},
-    "notes": {"hs_timestamp", "hs_note_body", REFERENCE},
+_TEXT: Schema = {"type": "string", "maxLength": 65_536}
+_ISO_OR_MILLISECONDS = (
+    r"^([0-9]{1,14}|[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{3})?Z)$"
+)
+_MOMENT: Schema = {"type": "string", "minLength": 1, "pattern": _ISO_OR_MILLISECONDS}
+_STATUSES = ("NEW", "OPEN", "IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED")
+_MORE_STATUSES = ("ATTEMPTED_TO_CONTACT", "CONNECTED", "BAD_TIMING")
+_STAGES = (
+    *("subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead"),
+    *("opportunity", "customer", "evangelist", "other"),
+)
+_PROPERTIES: Mapping[str, Mapping[str, Schema]] = {
+    "contacts": {
+        "company": _TEXT,
+        "email": {"type": "string", "pattern": f"{EMAIL}|^$"},
+        "firstname": _TEXT,
+        "hs_lead_status": {"enum": [*_STATUSES, *_MORE_STATUSES, ""]},
+        "lastname": _TEXT,
+        "lifecyclestage": {"enum": [*_STAGES, ""]},
+        REFERENCE: _TEXT,
+    },
+    "notes": {"hs_note_body": _TEXT, "hs_timestamp": _MOMENT, REFERENCE: _TEXT},
 }
 _UNIQUE = {"contacts": ("email", REFERENCE), "notes": (REFERENCE,)}
 _NOUNS = {"contacts": "contact", "notes": "note"}
@@ -41,16 +62,19 @@ _TYPE = record({"associationCategory": TEXT, "associationTypeId": WHOLE})
 _ASSOCIATION = record({"to": record({"id": TEXT}), "types": items(_TYPE)})
 
 
+_FALSE: Schema = {"enum": ["false", "False"]}
+_TEXTS: Schema = {"type": ["string", "array"], "items": TEXT}
+
+
 def _about(kind: str) -> dict[str, About]:
     """What the operations on objects of a kind take and answer."""
     values: dict[str, Any] = {
         "type": "object",
-        "properties": dict.fromkeys(sorted(_PROPERTIES[kind]), TEXT),
-        "additionalProperties": False,
+        "properties": _PROPERTIES[kind],
         "minProperties": 1,
     }
-    timed = {"properties": {**values["properties"], "hs_timestamp": _FILLED}}
-    new = {**values, **timed, "required": ["hs_timestamp"]} if kind == "notes" else values
+    id_property = {"idProperty": {"enum": [*_UNIQUE[kind]]}}
+    new = {**values, "required": ["hs_timestamp"]} if kind == "notes" else values
     return {
         "create": About(
             "Make an object.",
@@ -61,20 +85,20 @@ def _about(kind: str) -> dict[str, About]:
         "find": About(
             "Read an object by its id or a unique property.",
             {200: _GIVEN},
-            record({}, {"idProperty": TEXT, "properties": TEXT}),
+            record({}, {**id_property, "properties": _TEXTS, "archived": _FALSE}),
         ),
         "update": About(
             "Set properties.",
             {200: _GIVEN},
             record({"properties": values}),
-            {"idProperty": TEXT},
+            id_property,
             refuses=(409,),
         ),
         "archive": About("Archive an object.", {204: None}),
     }
 
 
-_FILLED: Schema = {"type": "string", "minLength": 1}
+_NO_TOKEN = record({"status": TEXT, "message": TEXT, "correlationId": TEXT})
 
 
 class HubSpot(Service):
@@ -87,7 +111,7 @@ class HubSpot(Service):
     invalid = "VALIDATION_ERROR"
     errors = record({"status": TEXT, "message": TEXT, "correlationId": TEXT, "category": TEXT})
     routes = (
-        Route("token", "POST", re.compile("/oauth/v1/token")),
+        Route.make("token", "POST", "/oauth/v1/token", token_about(_NO_TOKEN)),
         *(
             Route(
                 f"{verb}_{noun}",
@@ -117,6 +141,11 @@ class HubSpot(Service):
             "archive": self._archive,
         }
 
+    def unknown(self, path: Sequence[str]) -> Answer:
+        own = path[0] == "properties"
+        refusal = _invalid("PROPERTY_DOESNT_EXIST" if own else "UNKNOWN_FIELD", path[-1])
+        return self.error(refusal.status, refusal.category, str(refusal))
+
     def turned_away(self, request: Request) -> Answer | None:
         """Everything but the token endpoint wants an access token, and nothing wants a key."""
         by_private_app = request.headers.get("authorization") == f"Bearer {ACCESS_TOKEN}"
@@ -141,14 +170,23 @@ class HubSpot(Service):
         body = {"status": "error", "message": message, "correlationId": str(uuid4())}
         return Answer(status, {**body, "category": code.upper()}, saved=False)
 
+    def quota_spent(self) -> Answer:
+        message = "You have reached your daily limit."
+        body = {"status": "error", "message": message, "correlationId": str(uuid4())}
+        more = {"errorType": "RATE_LIMIT", "category": "RATE_LIMITS", "policyName": "DAILY"}
+        return Answer(429, {**body, **more}, saved=False)
+
     def reference(self, request: Request) -> str:
         found = self._objects.get(unquote(request.object_id))
         if found is not None:
             return str(found.properties.get(REFERENCE, ""))
-        if request.query.get("idProperty") == REFERENCE:
+        if _id_property(request) == REFERENCE:
             return unquote(request.object_id)
         properties = request.params.get("properties")
         return str(properties.get(REFERENCE, "")) if isinstance(properties, Mapping) else ""
+
+    def clear_faults(self) -> None:
+        self.grants.behave_as_usual()
 
     def clear(self) -> None:
         self._objects.clear()
@@ -190,8 +228,9 @@ class HubSpot(Service):
 
     def _find(self, request: Request) -> Answer:
         found = self._one(request)
-        wanted = str(request.params.get("properties", "")).split(",")
-        return Answer(200, found.body(wanted))
+        wanted = request.params.get("properties", "")
+        names = wanted if isinstance(wanted, list) else [wanted]
+        return Answer(200, found.body(",".join(names).split(",")))
 
     def _update(self, request: Request) -> Answer:
         found = self._one(request)
@@ -213,7 +252,9 @@ class HubSpot(Service):
         return Answer(204, {}, [self.effect(request, kind, found.id, undoes=found.effect)])
 
     def _one(self, request: Request) -> _Object:
-        value, name = unquote(request.object_id), request.query.get("idProperty")
+        value, name = unquote(request.object_id), _id_property(request)
+        if name == "email":
+            value = value.lower()
         for found in self._living(_kind(request)):
             if (found.properties.get(name) if name else found.id) == value:
                 return found
@@ -228,14 +269,13 @@ class HubSpot(Service):
         """The properties, if they exist and unique ones are free."""
         if not isinstance(properties, dict) or not properties:
             raise _Refusal(400, "VALIDATION_ERROR", "No properties found to update")
-        for name in properties.keys() - _PROPERTIES[kind]:
-            raise _invalid("PROPERTY_DOESNT_EXIST", name)
         if kind == "notes" and changed is None and not properties.get("hs_timestamp"):
             raise _invalid("REQUIRED_FIELD", "hs_timestamp")
+        kept = _normalised(properties)
         for name in _UNIQUE[kind]:
-            if other := self._holder(kind, name, properties.get(name), changed):
+            if other := self._holder(kind, name, kept.get(name), changed):
                 raise _taken(name, other)
-        return dict(properties)
+        return kept
 
     def _holder(
         self, kind: str, name: str, value: str | None, changed: _Object | None
@@ -283,8 +323,39 @@ class _Object:
         }
 
 
+def _id_property(request: Request) -> str | None:
+    """Which property names the object, None: its id. It stands in the address."""
+    address = request.query if request.writes else request.params
+    return address.get("idProperty")
+
+
 def _kind(request: Request) -> str:
     return f"{request.operation.partition('_')[2]}s"
+
+
+def _normalised(properties: Mapping[str, str]) -> dict[str, str]:
+    """The values as HubSpot keeps them: addresses in lower case, times in one form."""
+    kept = dict(properties)
+    if email := kept.get("email", "").strip().lower():
+        kept["email"] = email
+        if not re.fullmatch(EMAIL, email):
+            raise _invalid("INVALID_EMAIL", "email")
+    if "hs_timestamp" in kept:
+        kept["hs_timestamp"] = _moment(kept["hs_timestamp"])
+    return kept
+
+
+def _moment(text: str) -> str:
+    """A time given in milliseconds or by ISO 8601."""
+    try:
+        if text.isascii() and text.isdigit():
+            moment = datetime.fromtimestamp(int(text) / 1000, UTC)
+        else:
+            moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        raise _invalid("INVALID_DATE", "hs_timestamp") from None
+    shown = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return shown.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _taken(name: str, other: _Object) -> _Refusal:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from integrations.sandbox.service import Answer
 
+HOLD_LIFETIME = 7 * 24 * 3600
+"""Seconds after which an amount that was not captured is let go."""
+
 CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation")
-_CREATE_PARAMS = {
-    "amount",
-    "automatic_payment_methods",
-    "capture_method",
-    "confirm",
-    "currency",
-    "description",
-    "error_on_requires_action",
-    "metadata",
-    "off_session",
-    "payment_method",
-    "return_url",
-}
 
 
 class Refusal(Exception):
@@ -54,14 +45,22 @@ class Intent:
     currency: str
     metadata: Mapping[str, str]
     payment_method: str
+    description: str | None
     created: int
     status: str = "requires_capture"
     charge: str | None = None
     canceled_at: int | None = None
+    cancellation_reason: str | None = None
     decline: Mapping[str, Any] | None = None
     authorized: int | None = None
     captured: int | None = None
-    refund: dict[str, Any] | None = None
+    received: int = 0
+    refunded: int = 0
+
+    @property
+    def lapses_at(self) -> float:
+        """When a bank lets a hold go."""
+        return self.created + HOLD_LIFETIME
 
     def body(self) -> dict[str, Any]:
         held = self.amount if self.status == "requires_capture" else 0
@@ -70,14 +69,15 @@ class Intent:
             "object": "payment_intent",
             "amount": self.amount,
             "amount_capturable": held,
-            "amount_received": self.amount if self.status == "succeeded" else 0,
+            "amount_received": self.received,
             "canceled_at": self.canceled_at,
-            "cancellation_reason": None,
+            "cancellation_reason": self.cancellation_reason,
             "capture_method": "manual",
             "client_secret": f"{self.id}_secret_sandbox",
             "confirmation_method": "automatic",
             "created": self.created,
             "currency": self.currency,
+            "description": self.description,
             "last_payment_error": self.decline,
             "latest_charge": self.charge,
             "livemode": False,
@@ -91,16 +91,10 @@ class Intent:
 
 def check_new(params: Mapping[str, Any]) -> None:
     """Refuse what Stripe's validation refuses, and what this stand-in does not do."""
-    if "payment_method_types" in params:
-        message = "Give automatic_payment_methods instead of payment_method_types."
-        raise Invalid("payment_method_types_no_longer_supported", message, "payment_method_types")
-    for name in params.keys() - _CREATE_PARAMS:
-        raise Invalid("parameter_unknown", f"Received unknown parameter: {name}", name)
     for name in ("amount", "currency"):
         if name not in params:
             raise Invalid("parameter_missing", f"Missing required param: {name}.", name)
-    if whole(params["amount"], "amount") < 1:
-        raise Invalid("parameter_invalid_integer", "Invalid positive integer", "amount")
+    positive(params["amount"], "amount")
     if params.get("capture_method") != "manual" or params.get("confirm") != "true":
         message = "This sandbox only confirms at once and captures manually."
         raise Invalid("parameter_invalid", message, "capture_method")
@@ -151,10 +145,34 @@ def whole(text: object, param: str) -> int:
     return int(str(text))
 
 
+def positive(text: object, param: str) -> int:
+    """The amount that a form's field says. Raises Invalid."""
+    amount = whole(text, param)
+    if amount < 1:
+        raise Invalid("parameter_invalid_integer", "Invalid positive integer", param)
+    return amount
+
+
 def missing(noun: str, object_id: str, param: str) -> Refusal:
     """The refusal of an id that names nothing."""
     message = f"No such {noun}: '{object_id}'"
     return Refusal(404, "invalid_request_error", "resource_missing", message, param=param)
+
+
+_COMPARE: Mapping[str, Callable[[int, int], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
+def created_within(params: Mapping[str, Any]) -> Callable[[int], bool]:
+    """Whether a time is within the bounds that a list is asked for. Raises Invalid."""
+    bounds = {
+        name: whole(text, f"created[{name}]") for name, text in params.get("created", {}).items()
+    }
+    return lambda moment: all(_COMPARE[name](moment, bound) for name, bound in bounds.items())
 
 
 def page(url: str, objects: list[dict[str, Any]], params: Mapping[str, Any]) -> Answer:
@@ -164,7 +182,9 @@ def page(url: str, objects: list[dict[str, Any]], params: Mapping[str, Any]) -> 
         raise Invalid("parameter_invalid_integer", "Invalid integer: 1 to 100", "limit")
     ids = [item["id"] for item in objects]
     after = params.get("starting_after")
-    start = ids.index(after) + 1 if after in ids else 0
+    if after is not None and after not in ids:
+        raise missing("object", after, "starting_after")
+    start = ids.index(after) + 1 if after is not None else 0
     page = objects[start : start + limit]
     more = start + limit < len(objects)
     return Answer(200, {"object": "list", "url": url, "has_more": more, "data": page})

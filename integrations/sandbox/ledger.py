@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from integrations.effects import Effect, Problem, audit
+from integrations.effects import Balance, Effect, Problem, audit
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS arrivals (
@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS effects (
     object_id TEXT NOT NULL,
     key TEXT NOT NULL,
     reference TEXT NOT NULL,
-    undoes INTEGER REFERENCES effects (seq)
+    undoes INTEGER REFERENCES effects (seq),
+    amount INTEGER
 );
 """
 
@@ -71,10 +72,16 @@ class Ledger:
         return [e for e in effects if reference in (None, e.reference)]
 
     def in_force(self, reference: str | None = None) -> list[Effect]:
-        """The effects that are neither undone nor an undoing themselves."""
+        """The effects that are not undone, or only in part, and no undoing themselves."""
         effects = self.effects(reference)
-        undone = {effect.undoes for effect in effects}
-        return [e for e in effects if e.undoes is None and e.seq not in undone]
+        balance = Balance(effects)
+        return [e for e in effects if e.undoes is None and balance.left(e.seq)]
+
+    def taken(self, reference: str) -> int:
+        """The money that was captured for a reference and not given back."""
+        effects = self.effects(reference)
+        balance = Balance(effects)
+        return sum(balance.left(e.seq) for e in effects if e.kind == "captured")
 
     def audit(self) -> list[Problem]:
         """What happened more often than it should have; empty if each effect happened once."""
@@ -94,6 +101,9 @@ class Recorder:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
+        known = [name for _, name, *_ in self._connection.execute("PRAGMA table_info(effects)")]
+        if "amount" not in known:  # a ledger of before
+            self._connection.execute("ALTER TABLE effects ADD COLUMN amount INTEGER")
 
     def numbers(self) -> Iterator[int]:
         """The numbers of the effects to come."""
@@ -142,8 +152,9 @@ class Recorder:
 
     def _insert_effect(self, effect: Effect) -> None:
         self._connection.execute(
-            "INSERT INTO effects (seq, at, service, kind, object_id, key, reference, undoes)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO effects"
+            " (seq, at, service, kind, object_id, key, reference, undoes, amount)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 effect.seq,
                 time.time(),
@@ -153,5 +164,6 @@ class Recorder:
                 effect.key,
                 effect.reference,
                 effect.undoes,
+                effect.amount,
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from email import message_from_bytes, policy
 from typing import Any
@@ -58,12 +59,14 @@ class Messages(Service):
         self._taken.clear()
 
 
-def serve_smtp(desk: Desk, host: str, port: int) -> tuple[str, int]:
-    """Listen for mail in a thread of its own; returns the address."""
+def serve_smtp(desk: Desk, host: str, port: int, tls: ssl.SSLContext) -> tuple[str, int]:
+    """Listen for mail, plain or by STARTTLS, in a thread of its own; returns the address."""
+
+    def session() -> SMTP:
+        return SMTP(_Handler(desk), hostname="sandbox", tls_context=tls)
+
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(
-        loop.create_server(lambda: SMTP(_Handler(desk), hostname="sandbox"), host, port)
-    )
+    server = loop.run_until_complete(loop.create_server(session, host, port))
     threading.Thread(target=loop.run_forever, daemon=True).start()
     address: tuple[str, int] = server.sockets[0].getsockname()[:2]
     return address

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from integrations.sandbox import billing, stripe_api
+from integrations.effects import Effect
+from integrations.sandbox import billing, money, stripe_api
 from integrations.sandbox.describe import FORM
 from integrations.sandbox.intents import (
     CANCELABLE,
     Intent,
+    Invalid,
     Refusal,
     check_new,
+    created_within,
     decline_code,
     expect,
     missing,
     page,
-    whole,
+    positive,
 )
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
+
+_TO_CAPTURE = "amount_to_capture"
 
 
 class Payments(Service):
@@ -48,6 +53,8 @@ class Payments(Service):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._intents: dict[str, Intent] = {}
+        self._refunds: dict[str, dict[str, Any]] = {}
+        self._ahead = 0.0
         self._billing = billing.Billing(self.effect)
         self._operations: dict[str, Callable[[Request], Answer]] = {
             "authorize": self._create,
@@ -61,23 +68,27 @@ class Payments(Service):
             **self._billing.operations,
         }
 
+    def unknown(self, path: Sequence[str]) -> Answer:
+        name = path[0] + "".join(f"[{part}]" for part in path[1:])
+        code, message = "parameter_unknown", f"Received unknown parameter: {name}"
+        if name == "payment_method_types":
+            code = "payment_method_types_no_longer_supported"
+            message = "Give automatic_payment_methods instead of payment_method_types."
+        return _refused(Invalid(code, message, name))
+
     def turned_away(self, request: Request) -> Answer | None:
-        """Stripe takes writes without a key, and wants a secret key of its own first."""
+        """Stripe takes writes without a key, and wants a secret key of a test account first."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer" and secret.startswith("sk_test_"):
+        if scheme == "Bearer" and secret.startswith(("sk_test_", "rk_test_")):
             return None
-        return self.error(401, "", "Send a secret key that starts with sk_test_ as a bearer token.")
+        return self.error(401, "", "Send a key that starts with sk_test_ or rk_test_ as a bearer.")
 
     def perform(self, request: Request) -> Answer:
-        try:
-            return self._operations[request.operation](request)
-        except Refusal as refusal:
-            return Answer(refusal.status, {"error": refusal.error}, saved=refusal.saved)
+        return _answered(self._operations[request.operation], request)
 
     def refuse(self, request: Request) -> Answer:
         if request.operation == "authorize":
-            params = {**request.params, "payment_method": "pm_card_chargeDeclined"}
-            return self._decline(self._new(params), "generic_decline")
+            return _answered(self._create_declined, request)
         message = "The sandbox was told to refuse this request."
         error = {
             "type": "invalid_request_error",
@@ -101,30 +112,37 @@ class Payments(Service):
 
     def clear(self) -> None:
         self._intents.clear()
+        self._refunds.clear()
+        self._ahead = 0.0
         self._billing.clear()
 
     # Payment intents
 
     def _create(self, request: Request) -> Answer:
-        check_new(request.params)
         intent = self._new(request.params)
         decline = decline_code(intent.payment_method)
         if decline:
             return self._decline(intent, decline)
         intent.charge = new_id("ch")
-        effect = self.effect(request, "authorized", intent.id)
+        effect = self.effect(request, "authorized", intent.id, amount=intent.amount)
         intent.authorized = effect.seq
         return Answer(200, intent.body(), [effect])
 
+    def _create_declined(self, request: Request) -> Answer:
+        return self._decline(self._new(request.params), "generic_decline")
+
     def _new(self, params: Mapping[str, Any]) -> Intent:
+        check_new(params)
         intent = Intent(
             id=new_id("pi"),
-            amount=int(params.get("amount", 0)),
-            currency=str(params.get("currency", "")),
+            amount=positive(params["amount"], "amount"),
+            currency=money.currency(str(params["currency"])),
             metadata=params.get("metadata", {}),
             payment_method=str(params.get("payment_method", "")),
-            created=int(time.time()),
+            description=params.get("description"),
+            created=self._now(),
         )
+        money.check_charge(intent.amount, intent.currency)
         self._intents[intent.id] = intent
         return intent
 
@@ -141,9 +159,9 @@ class Payments(Service):
         return Answer(402, {"error": {**intent.decline, "payment_intent": intent.body()}})
 
     def _list(self, request: Request) -> Answer:
+        within = created_within(request.params)
         newest_first = reversed(self._intents.values())
-        since = whole(request.params.get("created", {}).get("gte", "0"), "created[gte]")
-        found = [intent.body() for intent in newest_first if intent.created >= since]
+        found = [intent.body() for intent in newest_first if within(intent.created)]
         return page("/v1/payment_intents", found, request.params)
 
     def _retrieve(self, request: Request) -> Answer:
@@ -152,18 +170,41 @@ class Payments(Service):
     def _capture(self, request: Request) -> Answer:
         intent = self._intent(request.object_id)
         expect(intent, "captured", ("requires_capture",))
-        effect = self.effect(request, "captured", intent.id)
-        intent.status, intent.captured = "succeeded", effect.seq
+        taken = positive(request.params.get("amount_to_capture", intent.amount), _TO_CAPTURE)
+        if taken > intent.amount:
+            message = f"Only {intent.amount} can be captured of this PaymentIntent."
+            raise Invalid("amount_too_large", message, _TO_CAPTURE)
+        money.check_parts(taken, intent.currency, _TO_CAPTURE)
+        effect = self.effect(request, "captured", intent.id, amount=taken)
+        intent.status, intent.captured, intent.received = "succeeded", effect.seq, taken
         return Answer(200, intent.body(), [effect])
 
     def _cancel(self, request: Request) -> Answer:
         intent = self._intent(request.object_id)
         expect(intent, "canceled", CANCELABLE)
-        intent.status, intent.canceled_at = "canceled", int(time.time())
+        intent.cancellation_reason = request.params.get("cancellation_reason")
+        effects = self._let_go(intent, "voided", request)
+        return Answer(200, intent.body(), effects)
+
+    def _let_go(self, intent: Intent, kind: str, request: Request) -> Sequence[Effect]:
+        intent.status, intent.canceled_at = "canceled", self._now()
         if intent.authorized is None:
-            return Answer(200, intent.body())
-        effect = self.effect(request, "voided", intent.id, undoes=intent.authorized)
-        return Answer(200, intent.body(), [effect])
+            return ()
+        return [self.effect(request, kind, intent.id, intent.authorized, intent.amount)]
+
+    def advance(self, seconds: float) -> Sequence[Effect]:
+        """Banks let go what was not captured within seven days."""
+        self._ahead += seconds
+        lapsed: list[Effect] = []
+        for intent in self._intents.values():
+            if intent.status == "requires_capture" and intent.lapses_at <= self._now():
+                intent.cancellation_reason = "automatic"
+                nobody = Request(self.name, "expire", "GET", "", intent.id, {}, {})
+                lapsed += self._let_go(intent, "expired", nobody)
+        return lapsed
+
+    def _now(self) -> int:
+        return int(time.time() + self._ahead)
 
     def _intent(self, intent_id: str) -> Intent:
         intent = self._intents.get(intent_id)
@@ -180,31 +221,51 @@ class Payments(Service):
                 f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
             )
             raise Refusal(400, "invalid_request_error", "payment_intent_unexpected_state", message)
-        if intent.refund is not None:
+        left = intent.received - intent.refunded
+        if not left:
             message = f"Charge {intent.charge} has already been refunded."
             raise Refusal(400, "invalid_request_error", "charge_already_refunded", message)
-        effect = self.effect(request, "refunded", intent.id, undoes=intent.captured)
-        intent.refund = {
+        amount = positive(request.params.get("amount", left), "amount")
+        if amount > left:
+            message = f"Refund amount ({amount}) is greater than unrefunded amount ({left})."
+            raise Invalid("amount_too_large", message, "amount")
+        money.check_parts(amount, intent.currency, "amount")
+        effect = self.effect(request, "refunded", intent.id, intent.captured, amount)
+        intent.refunded += amount
+        refund: dict[str, Any] = {
             "id": new_id("re"),
             "object": "refund",
-            "amount": intent.amount,
+            "amount": amount,
             "charge": intent.charge,
-            "created": int(time.time()),
+            "created": self._now(),
             "currency": intent.currency,
-            "metadata": {},
+            "metadata": dict(request.params.get("metadata", {})),
             "payment_intent": intent.id,
+            "reason": request.params.get("reason"),
             "status": "succeeded",
         }
-        return Answer(200, intent.refund, [effect])
+        self._refunds[refund["id"]] = refund
+        return Answer(200, refund, [effect])
 
     def _list_refunds(self, request: Request) -> Answer:
-        wanted = request.params.get("payment_intent")
-        refunds = [i.refund for i in self._intents.values() if i.refund]
-        found = [r for r in reversed(refunds) if wanted in (None, r["payment_intent"])]
+        wanted, within = request.params.get("payment_intent"), created_within(request.params)
+        newest_first = [r for r in reversed(self._refunds.values()) if within(r["created"])]
+        found = [r for r in newest_first if wanted in (None, r["payment_intent"])]
         return page("/v1/refunds", found, request.params)
 
     def _retrieve_refund(self, request: Request) -> Answer:
-        for intent in self._intents.values():
-            if intent.refund and intent.refund["id"] == request.object_id:
-                return Answer(200, intent.refund)
-        raise missing("refund", request.object_id, "refund")
+        refund = self._refunds.get(request.object_id)
+        if refund is None:
+            raise missing("refund", request.object_id, "refund")
+        return Answer(200, refund)
+
+
+def _answered(operation: Callable[[Request], Answer], request: Request) -> Answer:
+    try:
+        return operation(request)
+    except Refusal as refusal:
+        return _refused(refusal)
+
+
+def _refused(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, {"error": refusal.error}, saved=refusal.saved)

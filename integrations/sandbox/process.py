@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from integrations.sandbox import analytics, google, slack, webhooks
+from integrations.sandbox.certificate import certificate
 from integrations.sandbox.grants import CLIENT_ID, CLIENT_SECRET
 from integrations.sandbox.hubspot import ACCESS_TOKEN
 from integrations.sandbox.ledger import Ledger
@@ -32,6 +33,11 @@ class RunningSandbox:
     smtp: tuple[str, int]
     ledger: Ledger
     pid: int
+
+    @property
+    def certificate(self) -> Path:
+        """What its mail sink shows to who asks for STARTTLS."""
+        return certificate(self.ledger.path)
 
     def environment(self) -> dict[str, str]:
         """The INTEGRATIONS_* variables that point every connector at this sandbox."""
@@ -88,6 +94,10 @@ class RunningSandbox:
         """
         answer = self.control("POST", "tokens", {"service": service, **how})
         return str(answer["refresh_token"])
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: holds on cards lapse after seven days, keys are forgotten after one."""
+        self.control("POST", "clock", {"seconds": seconds})
 
     def tell(self, site: str, source: str, *events: dict[str, Any], **how: Any) -> list[int]:
         """Have a partner call `site` with signed events; the statuses that it is answered.

@@ -82,9 +82,11 @@ class ResourceService(Service):
     invalid = "invalid_field"
     errors = record({"error": record({"code": TEXT, "message": TEXT})})
 
+    def __init_subclass__(cls) -> None:
+        cls.routes = [route for resource in cls.resources for route in resource.routes()]
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.routes = [route for resource in self.resources for route in resource.routes()]
         self._things: dict[str, _Thing] = {}
 
     def perform(self, request: Request) -> Answer:

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from urllib.parse import unquote
 
-from integrations.sandbox.describe import FLAG, TEXT, About, items, only, record
-from integrations.sandbox.grants import Denied, Grants
+from integrations.sandbox.describe import FLAG, TEXT, About, items, record
+from integrations.sandbox.grants import DENIAL, Denied, Grants, basic, token_about
 from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 EXTERNAL_ID = "Saga_Key__c"
 """The custom field of opportunities, unique and an external id, that we need there."""
 
 _REQUIRED = ("Name", "StageName", "CloseDate")
-_FIELDS = {*_REQUIRED, "Amount"}
 _OPPORTUNITY = r"/services/data/(?P<version>v[0-9]+\.0)/sobjects/Opportunity"
 _BY_ID = f"{_OPPORTUNITY}/(?P<id>[0-9A-Za-z]+)"
 _BY_EXTERNAL_ID = f"{_OPPORTUNITY}/{EXTERNAL_ID}/(?P<id>[^/]+)"
 
+_DATE = r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"
+"""Dates that every month has; the others of a calendar are taken, too."""
+_AMOUNT_END = 10**16
 _FILLED = {"type": "string", "minLength": 1}
 _UPSERTED = record({"id": TEXT, "success": FLAG, "created": FLAG, "errors": items(TEXT)})
 _UPSERT = About(
     "Make an opportunity, or change the one with this external id.",
     {200: _UPSERTED, 201: _UPSERTED},
     # A new one needs three of them, which one request alone cannot tell.
-    only({}, {**dict.fromkeys(_REQUIRED, _FILLED), "Amount": {"type": "number"}}),
+    record(
+        {},
+        {
+            "Name": {**_FILLED, "maxLength": 120},
+            "StageName": {**_FILLED, "maxLength": 255},
+            "CloseDate": {**_FILLED, "pattern": _DATE},
+            "Amount": {"type": ["number", "null"], "exclusiveMaximum": _AMOUNT_END}
+            | {"exclusiveMinimum": -_AMOUNT_END},
+        },
+    ),
 )
 _FIND = About("Read an opportunity.", {200: record({"Id": TEXT, EXTERNAL_ID: TEXT})})
 _DELETE = About("Delete an opportunity.", {204: None})
@@ -44,7 +56,7 @@ class Salesforce(Service):
     invalid = "JSON_PARSER_ERROR"
     errors = items(record({"message": TEXT, "errorCode": TEXT}))
     routes = (
-        Route("token", "POST", re.compile("/services/oauth2/token")),
+        Route.make("token", "POST", "/services/oauth2/token", token_about(DENIAL)),
         Route("create_opportunity", "PATCH", re.compile(_BY_EXTERNAL_ID), _UPSERT),
         Route("find_opportunity", "GET", re.compile(_BY_EXTERNAL_ID), _FIND),
         Route("delete_opportunity", "DELETE", re.compile(_BY_ID), _DELETE),
@@ -60,6 +72,10 @@ class Salesforce(Service):
             "find_opportunity": self._find,
             "delete_opportunity": self._delete,
         }
+
+    def unknown(self, path: Sequence[str]) -> Answer:
+        message = f"No such column '{path[-1]}' on sobject of type Opportunity"
+        return self.error(400, "INVALID_FIELD", message)
 
     def turned_away(self, request: Request) -> Answer | None:
         """Everything but the token endpoint wants an access token, and nothing wants a key."""
@@ -79,12 +95,18 @@ class Salesforce(Service):
     def error(self, status: int, code: str, message: str) -> Answer:
         return Answer(status, [{"message": message, "errorCode": code.upper()}], saved=False)
 
+    def quota_spent(self) -> Answer:
+        return self.error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+
     def reference(self, request: Request) -> str:
         found = self._records.get(request.object_id)
         if found is not None:
             return found.external_id
         by_external_id = request.operation in ("create_opportunity", "find_opportunity")
         return unquote(request.object_id) if by_external_id else ""
+
+    def clear_faults(self) -> None:
+        self.grants.behave_as_usual()
 
     def clear(self) -> None:
         self._records.clear()
@@ -94,14 +116,14 @@ class Salesforce(Service):
     def _token(self, request: Request) -> Answer:
         kinds = ("client_credentials", "refresh_token")
         try:
-            granted = self.grants.grant(request.params, kinds)
+            granted = self.grants.grant({**request.params, **basic(request.headers)}, kinds)
         except Denied as denied:
             return self._no_token(denied.code)
         body = {
             "access_token": granted.access,
             "token_type": "Bearer",
-            "instance_url": "https://sandbox.my.salesforce.com",
-            "id": "https://login.salesforce.com/id/00D000000000000EAA/005000000000000AAA",
+            "instance_url": request.address,
+            "id": f"{request.address}/id/00D000000000000EAA/005000000000000AAA",
             "issued_at": str(int(time.time() * 1000)),
             "signature": new_id("sig"),
         }
@@ -121,14 +143,14 @@ class Salesforce(Service):
 
     def _upsert(self, request: Request) -> Answer:
         fields, external_id = request.params, unquote(request.object_id)
-        if unknown := sorted(fields.keys() - _FIELDS):
-            message = f"No such column '{unknown[0]}' on sobject of type Opportunity"
-            return self.error(400, "INVALID_FIELD", message)
         found = self._living(external_id)
         needed = _REQUIRED if found is None else [n for n in _REQUIRED if n in fields]
         if missing := [name for name in needed if not fields.get(name)]:
             message = f"Required fields are missing: [{', '.join(missing)}]"
             return self.error(400, "REQUIRED_FIELD_MISSING", message)
+        if problem := _problem(fields):
+            return self.error(400, *problem)
+        fields = {**fields, **_rounded(fields)}
         if found is not None:
             found.fields = {**found.fields, **fields}
             return Answer(200, _upserted(found, created=False))
@@ -173,6 +195,27 @@ class _Record:
         return {"attributes": attributes, "Id": self.id, EXTERNAL_ID: self.external_id} | dict(
             self.fields
         )
+
+
+def _problem(fields: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The code and message for a value that its field does not take."""
+    closes = fields.get("CloseDate")
+    if closes is None:
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", closes, re.ASCII):
+            date.fromisoformat(closes)
+            return None
+    except ValueError:
+        pass
+    message = f"Cannot deserialize instance of date from VALUE_STRING value {closes}"
+    return "JSON_PARSER_ERROR", message
+
+
+def _rounded(fields: Mapping[str, Any]) -> dict[str, float]:
+    """Currency fields keep two decimals."""
+    amount = fields.get("Amount")
+    return {} if amount is None else {"Amount": round(amount, 2)}
 
 
 def _upserted(found: _Record, *, created: bool) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from integrations.sandbox.bodies import Unreadable, read_body
 from integrations.sandbox.control import Control
-from integrations.sandbox.describe import document
+from integrations.sandbox.describe import JSON, document
 from integrations.sandbox.desk import Delivery, Desk
 from integrations.sandbox.faults import Kind
 from integrations.sandbox.forms import nest, read_params
-from integrations.sandbox.service import Answer, Request, Service, new_id
+from integrations.sandbox.service import Answer, Request, Route, Service, new_id
 
 _NOT_JSON = b"<html>this is not the answer you are looking for"
 
@@ -53,7 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
         """What this request leads to."""
         try:
             url = urlsplit(self.path)
-            body = self.rfile.read(max(0, int(self.headers.get("Content-Length", 0))))
+            body = read_body(self.headers, self.rfile)
+        except Unreadable as error:
+            self.close_connection = True
+            return _plain(_error(error.status, str(error)))
         except ValueError as error:
             return _plain(_error(400, str(error)))
         if url.path == "/openapi.json":
@@ -73,26 +76,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _controlled(self, url: SplitResult, body: bytes) -> Delivery:
         try:
-            params = self._params(url, body)
+            params = read_params(JSON, body) if body else nest(url.query)
         except ValueError as error:
             return _plain(_error(400, str(error)))
         return _plain(self.server.control.answer(self.command, url.path, params))
 
     def _received(
-        self, service: Service, found: tuple[str, str], url: SplitResult, body: bytes
+        self, service: Service, found: tuple[Route, str], url: SplitResult, body: bytes
     ) -> Delivery:
-        operation, object_id = found
+        route, object_id = found
+        media = route.about.media or service.media
+        if body and self.headers.get_content_type() != (media if route.has_body else None):
+            wanted = f"a body as {media}" if route.has_body else "no body"
+            return _plain(service.error(415, service.invalid, f"This operation takes {wanted}."))
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            params, query = self._params(url, body), nest(url.query)
-            asked = (self.command, url.path, object_id, params, headers, query)
+            params, beside = nest(url.query), {}
+            if route.has_body:
+                params, beside = read_params(media, body) if body else {}, params
+            asked = (self.command, url.path, object_id, params, headers, beside)
             with self.server.desk.floor.working(service.name):
-                return self.server.desk.receive(Request(service.name, operation, *asked))
+                return self.server.desk.receive(Request(service.name, route.operation, *asked))
         except ValueError as error:
             return _plain(service.error(400, service.invalid, str(error)))
-
-    def _params(self, url: SplitResult, body: bytes) -> dict[str, Any]:
-        return read_params(self.headers.get("Content-Type", ""), body, url.query)
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.answer is None:

@@ -24,13 +24,19 @@ class Request:
     path: str
     object_id: str
     params: Mapping[str, Any]
+    """What the operation takes: from the body, or from the address where there is none."""
     headers: Mapping[str, str]
     query: Mapping[str, Any] = field(default_factory=dict)
-    """What stood in the address, also beside a body."""
+    """What stood in the address beside a body."""
 
     @property
     def key(self) -> str:
         return self.headers.get("idempotency-key", "") if self.writes else ""
+
+    @property
+    def address(self) -> str:
+        """Where the sandbox was asked."""
+        return f"http://{self.headers.get('host', 'localhost')}"
 
     @property
     def writes(self) -> bool:
@@ -63,10 +69,10 @@ class Route:
     operation: str
     method: str
     pattern: re.Pattern[str]
-    about: About | None = None
+    about: About
 
     @classmethod
-    def make(cls, operation: str, method: str, path: str, about: About | None = None) -> Route:
+    def make(cls, operation: str, method: str, path: str, about: About) -> Route:
         return cls(operation, method, re.compile(path.replace("{id}", r"(?P<id>[\w-]+)")), about)
 
     @property
@@ -97,7 +103,7 @@ class Service(ABC):
     other_request = (422, "idempotency_key_reused")
     """What a key first used for another request is answered with."""
     idempotent = True
-    """Whether a repeated key is answered from memory."""
+    """Whether a POST with a repeated key is answered from memory."""
     needs_key = True
     """Whether a request that changes something must bring a key."""
     bearer = False
@@ -105,7 +111,7 @@ class Service(ABC):
     media = describe.JSON
     """How the bodies that it takes are written."""
     own_words = False
-    """Whether it says itself what is wrong with a field; then only types are checked for it."""
+    """Whether it says itself what is wrong with most fields; see `About.problem`."""
     invalid = "invalid_request"
     """The code of its error for a request that it cannot read."""
     errors: Schema = describe.record({"error": describe.record({"message": describe.TEXT})})
@@ -126,6 +132,10 @@ class Service(ABC):
     def error(self, status: int, code: str, message: str) -> Answer:
         """An error body in this service's own form, not kept under the key."""
 
+    def quota_spent(self) -> Answer:
+        """What it answers when the calls of a day are used up."""
+        return self.error(429, "rate_limit", "Try again later.")
+
     @abstractmethod
     def reference(self, request: Request) -> str:
         """The business reference that the request is about, "" if none."""
@@ -134,26 +144,50 @@ class Service(ABC):
     def clear(self) -> None:
         """Forget every object."""
 
+    def clear_faults(self) -> None:  # noqa: B027 - most have nothing to clear
+        """Behave as usual again; objects stay."""
+
     def effect(
-        self, request: Request, kind: str, object_id: str, undoes: int | None = None
+        self,
+        request: Request,
+        kind: str,
+        object_id: str,
+        undoes: int | None = None,
+        amount: int | None = None,
     ) -> Effect:
         """An effect of `request`, under the next number of the ledger."""
         reference = self.reference(request)
         number = next(self._numbers)
-        return Effect(self.name, kind, object_id, request.key, reference, undoes, number)
+        return Effect(
+            self.name, kind, object_id, request.key, reference, undoes, number, amount=amount
+        )
+
+    def advance(self, seconds: float) -> Sequence[Effect]:
+        """Let time pass; what happens by itself meanwhile."""
+        return ()
 
     def unfit(self, request: Request) -> Answer | None:
         """The answer to parameters that are not what the operation is said to take."""
         key = request.headers.get("idempotency-key")
         if self.idempotent and key is not None and not re.fullmatch(describe.KEY, key):
             return self.error(400, self.invalid, "The Idempotency-Key is no key.")
-        routes = (route for route in self.routes if route.operation == request.operation)
-        about = next((route.about for route in routes if route.about is not None), None)
+        about = next((r.about for r in self.routes if r.operation == request.operation), None)
         if about is None:
             return None
-        asked = (request.params, request.query)
-        problem = about.problem(*asked, types_only=self.own_words)
-        return self.error(400, self.invalid, problem) if problem else None
+        problem = about.problem(request.params, request.query, own_words=self.own_words)
+        if problem is None:
+            return None
+        if problem.is_unknown:
+            return self.unknown(problem.where)
+        return self.error(400, self.invalid, str(problem))
+
+    def unknown(self, path: Sequence[str]) -> Answer:
+        """The answer to a parameter that the operation does not take, or the sandbox not."""
+        return self.error(400, self.invalid, f"Unknown parameter: {'.'.join(path)}.")
+
+    def remembers(self, method: str) -> bool:
+        """Whether requests of this method are answered from memory by their key."""
+        return self.idempotent and method == "POST"
 
     def turned_away(self, request: Request) -> Answer | None:
         """An answer that needs no look at the key, such as for a missing one."""
@@ -161,12 +195,12 @@ class Service(ABC):
             return self.error(400, "idempotency_key_missing", "Send an Idempotency-Key header.")
         return None
 
-    def route(self, method: str, path: str) -> tuple[str, str] | None:
-        """The operation and object that a request means, None if it is none of ours."""
+    def route(self, method: str, path: str) -> tuple[Route, str] | None:
+        """The route and object that a request means, None if it is none of ours."""
         for route in self.routes:
             match = route.pattern.fullmatch(path)
             if match and route.method == method:
-                return route.operation, match.groupdict().get("id", "")
+                return route, match.groupdict().get("id", "")
         return None
 
     def misrouted(self, path: str) -> Answer | None:

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from integrations.forms import OrderForm
-from integrations.models import SAGA, Order, key_of
+from integrations.models import Order, key_of
 from integrations.sagas.order_fulfilment import order_fulfilment
-from integrations.views.watching import changed, watched
+from integrations.views.pages import CustomerPages, SentBefore
 from integrations.views.wording import ORDER
 from sagas.api import start
-from sagas.models import Run
 
 LISTED = 50
 """How many orders the staff's list shows."""
+
+
+class OrderPages(CustomerPages[OrderForm]):
+    """An order is a row of ours, written with its run; its page shows what was ordered."""
+
+    def begin(self, form: OrderForm) -> UUID:
+        """Place the order, or find the one that the same form placed before."""
+        order = place(form.order)
+        if order.details() != form.order.details():
+            raise SentBefore(order.pk)
+        return order.pk
+
+    def about(self, number: UUID) -> Mapping[str, Any]:
+        """What was ordered."""
+        return {"order": get_object_or_404(Order, pk=number)}
+
+
+PAGES = OrderPages(
+    order_fulfilment,
+    key_of,
+    route="shop:order",
+    form=OrderForm,
+    wording=ORDER,
+    template="integrations/order.html",
+)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def shop(request: HttpRequest) -> HttpResponse:
     """Show the order form; take a filled-in one and lead to its order."""
-    if request.method != "POST":
-        return _form_page(request, OrderForm())
-    form = OrderForm(request.POST)
-    if not form.is_valid():
-        return _form_page(request, form, status=400)
-    order = place(form.order)
-    if order.details() != form.order.details():
-        return _form_page(request, form.again(), status=409, earlier=order)
-    return redirect("shop:order", order.pk)
+    return PAGES.form_page(request)
 
 
 def place(order: Order) -> Order:
@@ -53,24 +70,6 @@ def place(order: Order) -> Order:
     return kept
 
 
-@require_safe
-def order_page(request: HttpRequest, order_id: UUID) -> HttpResponse:
-    """One order and how it stands, for whoever has the link."""
-    order = get_object_or_404(Order, pk=order_id)
-    context = {
-        "order": order,
-        "page_url": reverse("shop:order", args=[order_id]),
-        "progress_url": reverse("shop:progress", args=[order_id]),
-    }
-    return watched(request, _run_of(order_id), ORDER, "integrations/order.html", context)
-
-
-@require_safe
-def progress(request: HttpRequest, order_id: UUID) -> HttpResponse:
-    """How an order stands, as the part of its page that changes; 304 while it has not."""
-    return changed(request, _run_of(order_id), ORDER)
-
-
 @never_cache
 @require_safe
 @staff_member_required
@@ -81,14 +80,3 @@ def orders(request: HttpRequest) -> HttpResponse:
         "integrations/orders.html",
         {"orders": Order.objects.with_status()[:LISTED], "listed": LISTED},
     )
-
-
-def _form_page(
-    request: HttpRequest, form: OrderForm, *, status: int = 200, earlier: Order | None = None
-) -> HttpResponse:
-    context = {"form": form, "earlier": earlier}
-    return render(request, "integrations/shop.html", context, status=status)
-
-
-def _run_of(order_id: UUID) -> Run:
-    return get_object_or_404(Run, saga=SAGA, business_key=key_of(order_id))

@@ -25,11 +25,28 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
+class FormWords:
+    """What a customer reads around the form that starts a run."""
+
+    title: str
+    button: str
+    correct: str
+    """The headline where entries were refused."""
+    sent_before: str
+    """The headline where the same form was sent before with other entries."""
+    earlier: str
+    """The link to what the form started then."""
+    once_more: str
+    """What happens if it is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
-    """What a customer reads about a saga's runs: each step's phrases, and for each status of a run
-    a headline and a sentence. What is done in `unseen` steps is no business of the customer's.
+    """What a customer reads about a saga: around its form, each step's phrases, and for each status
+    of a run a headline and a sentence. What is done in `unseen` steps is no business of theirs.
     """
 
+    form: FormWords
     steps: Mapping[str, Phrases]
     summaries: Mapping[RunStatus, tuple[str, str]]
     unseen: frozenset[str] = frozenset()

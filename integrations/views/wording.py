@@ -1,11 +1,19 @@
-"""What customers read about the runs of each saga of the shop."""
+"""What customers read about each saga of the shop."""
 
 from __future__ import annotations
 
-from integrations.views.progress import Phrases, Wording
+from integrations.views.progress import FormWords, Phrases, Wording
 from sagas.states import RunStatus
 
 ORDER = Wording(
+    form=FormWords(
+        title="Order",
+        button="Place the order",
+        correct="Please correct your order",
+        sent_before="You have ordered already",
+        earlier="see that order",
+        once_more="you order once more",
+    ),
     steps={
         "reserve_stock": Phrases(
             "Reserve the items",
@@ -72,6 +80,14 @@ ORDER = Wording(
 )
 
 REGISTRATION = Wording(
+    form=FormWords(
+        title="Sign up",
+        button="Sign up",
+        correct="Please correct your entries",
+        sent_before="You have signed up already",
+        earlier="see that registration",
+        once_more="you sign up once more",
+    ),
     steps={
         "create_account": Phrases(
             "Make your account",
@@ -136,6 +152,14 @@ REGISTRATION = Wording(
 )
 
 LEAD = Wording(
+    form=FormWords(
+        title="Ask for an offer",
+        button="Ask for an offer",
+        correct="Please correct your entries",
+        sent_before="You have asked already",
+        earlier="see that request",
+        once_more="you ask once more",
+    ),
     steps={
         "capture_lead": Phrases(
             "Write your request down",

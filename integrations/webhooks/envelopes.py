@@ -12,19 +12,27 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from integrations.webhooks.received import Event, Malformed, Received, read_json
 from integrations.webhooks.signatures import standard as standard_webhooks
 
+_THIN = "v2.core.event"
 _WORD = re.compile(r"[!-~]+")
 _LONGEST_ID, _LONGEST_KIND = 200, 120
 _MOST = 1000  # HubSpot sends 100 at most
 
 
 def stripe(source: str, received: Received) -> list[Event]:
-    """Stripe's event object. Raises Malformed."""
-    text, document = _object(received)
-    at = _moment(document.get("created"))
+    """Stripe's event object, with the object that it is about or thin. Raises Malformed.
+
+    Thin events write their times, with milliseconds: without those, what comes in both ways is of
+    one moment.
+    """
+    text, document = _object(received.body)
+    created = document.get("created")
+    at = _written(created) if document.get("object") == _THIN else _moment(created)
+    at = at and at.replace(microsecond=0)
     return [_event(source, document.get("id"), document.get("type"), text, at)]
 
 
@@ -33,24 +41,25 @@ def standard(source: str, received: Received) -> list[Event]:
 
     Raises Malformed.
     """
-    text, document = _object(received)
+    text, document = _object(received.body)
     at = _written(document.get("timestamp"))
-    event_id = received.headers.get(standard_webhooks.ID)
+    event_id = standard_webhooks.event_id(received)
     return [_event(source, event_id, document.get("type"), text, at)]
 
 
 def github(source: str, received: Received) -> list[Event]:
     """GitHub's payload, of a kind such as `issues.opened`. Raises Malformed."""
-    text, document = _object(received)
+    payload = _payload(received.body)
+    text, document = _object(payload)
     kind, action = received.headers.get("x-github-event", ""), document.get("action")
-    event_id = f"sha256:{sha256(received.body).hexdigest()}"
+    event_id = f"sha256:{sha256(payload).hexdigest()}"
     whole = f"{kind}.{action}" if kind and isinstance(action, str) else kind
     return [_event(source, event_id, whole, text, None)]
 
 
 def hubspot(source: str, received: Received) -> list[Event]:
     """HubSpot's list of events, of which each is kept by itself. Raises Malformed."""
-    document = read_json(_text(received))
+    document = read_json(_text(received.body))
     if not isinstance(document, list) or not 0 < len(document) <= _MOST:
         raise Malformed(f"The body must be a list of 1 to {_MOST} events.")
     return list(_listed(source, document))
@@ -85,17 +94,33 @@ def _event(source: str, event_id: Any, kind: Any, body: str, at: datetime | None
     return Event(source, event_id, kind, body, at)
 
 
-def _object(received: Received) -> tuple[str, Mapping[str, Any]]:
-    text = _text(received)
+def _payload(body: bytes) -> bytes:
+    """What GitHub tells, which its settings have it send as JSON or as a form with one field.
+
+    The body says which: its header is not signed, and no JSON could be taken for such a form.
+    """
+    if not body.startswith(_FORM):
+        return body
+    encoded = body.removeprefix(_FORM)
+    if b"&" in encoded:
+        raise Malformed("The body is a form with more than a payload.")
+    return unquote_to_bytes(encoded.replace(b"+", b" "))
+
+
+_FORM = b"payload="
+
+
+def _object(body: bytes) -> tuple[str, Mapping[str, Any]]:
+    text = _text(body)
     document = read_json(text)
     if not isinstance(document, dict):
         raise Malformed("The body must be an object.")
     return text, document
 
 
-def _text(received: Received) -> str:
+def _text(body: bytes) -> str:
     try:
-        return received.body.decode()
+        return body.decode()
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from integrations.webhooks.received import Event
+from integrations.webhooks.redaction import field_name
 from integrations.webhooks.sources import SOURCES
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -101,6 +102,10 @@ def _validator(name: str) -> Draft202012Validator:
 
 def _told(error: ValidationError) -> str:
     """Where and why, without the value: that may be somebody's."""
-    place = ".".join(str(part)[:40] for part in error.absolute_path) or "the whole"
+    place = ".".join(map(_part, error.absolute_path)) or "the whole"
     rule = json.dumps(error.validator_value, sort_keys=True)
     return f"{place} breaks {error.validator!r}: {rule[:200]}"
+
+
+def _part(part: str | int) -> str:
+    return str(part) if isinstance(part, int) else field_name(part)

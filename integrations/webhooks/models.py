@@ -83,6 +83,15 @@ class PartnerObject(models.Model):
         db_default=0, help_text="of two events of one moment the higher is the later"
     )
     told_by = models.CharField(max_length=200, help_text="the event's id")
+    before = models.JSONField(
+        null=True, blank=True, help_text="its state before all that is known of that moment"
+    )
+    asked_by = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="the event that tells too little: the source is asked for the object",
+    )
 
     class Meta:
         ordering = ("source", "subject")

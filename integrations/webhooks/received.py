@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -37,8 +37,8 @@ class Received:
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)  # no log line and no error may show it by accident
 
     def header(self, name: str) -> str:
         """A header that must be there, once and of a sound size.
@@ -67,7 +67,7 @@ class Event:
     source: str
     id: str
     kind: str
-    body: str
+    body: str = field(repr=False)
     occurred_at: datetime | None = None
 
     @property

@@ -64,7 +64,7 @@ def _revive(ids: Sequence[int]) -> None:
 def _note(names: Sequence[str], by: Operator, why: str) -> None:
     subject = f"webhook {names[0]}" if len(names) == 1 else f"{len(names)} webhook events"
     audit.append(
-        actor=by.get_username(),
+        actor=by,
         verb="replay",
         reason=why,
         subject=subject,

@@ -23,12 +23,15 @@ class Source:
         scheme: how it signs.
         read: makes events of a request that is verified.
         personal: fields of its events that tell of people, beside those in ``SAGAS["REDACT"]``.
+        public: fields whose values everybody may see who sees events. What is neither shows that it
+            is there, and not what it says: see ``redaction``.
     """
 
     name: str
     scheme: Scheme
     read: Callable[[str, Received], list[Event]]
-    personal: tuple[str, ...] = ()
+    personal: frozenset[str]
+    public: frozenset[str]
 
     @property
     def setting(self) -> str:
@@ -51,16 +54,89 @@ class Source:
         return self.read(self.name, received)
 
 
-SOURCES = {
-    source.name: source
-    for source in (
-        Source("payments", stripe, envelopes.stripe),
-        Source("hubspot", hubspot, envelopes.hubspot, personal=("propertyValue",)),
-        Source("github", github, envelopes.github),
-        Source("shipping", standard, envelopes.standard),
-        Source("leads", standard, envelopes.standard, personal=("name",)),
-    )
-}
+_PAYMENTS = Source(
+    "payments",
+    stripe,
+    envelopes.stripe,
+    personal=frozenset(
+        {
+            *("name", "billing_details", "shipping", "customer_details", "individual", "person"),
+            *(
+                "owner",
+                "receipt_email",
+                "receipt_number",
+                "tax_id",
+                "tax_ids",
+                "dob",
+                "bank_account",
+            ),
+            *("payment_method_details", "description", "statement_descriptor", "metadata", "ip"),
+        }
+    ),
+    public=frozenset(
+        {
+            *("id", "object", "type", "created", "livemode", "api_version", "pending_webhooks"),
+            *("status", "amount", "amount_captured", "amount_refunded", "currency", "captured"),
+            *(
+                "customer",
+                "subscription",
+                "payment_intent",
+                "charge",
+                "refund",
+                "invoice",
+                "reason",
+            ),
+            *("failure_reason", "failure_code", "cancel_at_period_end", "snapshot_event", "url"),
+        }
+    ),
+)
+_HUBSPOT = Source(
+    "hubspot",
+    hubspot,
+    envelopes.hubspot,
+    personal=frozenset({"propertyValue", "sourceId", "messageId"}),
+    public=frozenset(
+        {
+            *("eventId", "subscriptionId", "subscriptionType", "portalId", "appId", "objectId"),
+            *("objectTypeId", "occurredAt", "attemptNumber", "changeSource", "changeFlag"),
+            *("propertyName", "lifecyclestage"),
+        }
+    ),
+)
+_GITHUB = Source(
+    "github",
+    github,
+    envelopes.github,
+    personal=frozenset(
+        {
+            *("sender", "user", "users", "author", "authors", "committer", "pusher", "owner"),
+            *("assignee", "assignees", "requested_reviewers", "creator", "member", "login", "name"),
+            *("title", "body", "message", "head_commit", "commits", "comment", "review"),
+        }
+    ),
+    public=frozenset(
+        {
+            *("action", "id", "number", "state", "created_at", "updated_at", "closed_at"),
+            *("draft", "merged", "private", "before", "after", "conclusion", "status"),
+        }
+    ),
+)
+_SHIPPING = Source(
+    "shipping",
+    standard,
+    envelopes.standard,
+    personal=frozenset({"recipient", "recipients", "sender", "name", "signed_by", "contact"}),
+    public=frozenset({"type", "timestamp", "tracking_number", "reference", "status", "service"}),
+)
+_LEADS = Source(
+    "leads",
+    standard,
+    envelopes.standard,
+    personal=frozenset({"name", "email", "company", "message"}),
+    public=frozenset({"type", "timestamp", "employees", "budget"}),
+)
+
+SOURCES = {s.name: s for s in (_PAYMENTS, _HUBSPOT, _GITHUB, _SHIPPING, _LEADS)}
 
 
 @cache

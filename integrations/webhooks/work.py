@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-import traceback
-from pathlib import Path
 
 from django.db import transaction
 
@@ -15,15 +13,13 @@ from integrations.webhooks.handlers import Unfit, handler
 from integrations.webhooks.inbox import Claim
 from integrations.webhooks.models import EventStatus
 from integrations.webhooks.received import Malformed
+from integrations.webhooks.redaction import reason, without_rows
 from sagas.api import KeyConflict, PayloadInvalid, Retry, SagaError
 
 logger = logging.getLogger("integrations.webhooks")
 
 RETRY = Retry(attempts=12, base=5, cap=3600)
 """About an hour in all, for what a deployment or a repaired table can cure."""
-
-_HOPELESS = (Unfit, Malformed, PayloadInvalid, KeyConflict)
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def work(seconds: float = math.inf) -> int:
@@ -35,7 +31,8 @@ def work(seconds: float = math.inf) -> int:
     end = time.monotonic() + seconds
     tried = 0
     while time.monotonic() < end and (claim := inbox.claim()) is not None:
-        handle(claim)
+        with without_rows():
+            handle(claim)
         tried += 1
     return tried
 
@@ -49,12 +46,22 @@ def handle(claim: Claim) -> None:
     if claim.attempt > (RETRY.attempts or 0):  # its last attempt ended with its process
         _bury(claim, f"{claim.attempt - 1} attempts ended without an answer.")
         return
+    # Not while the handler's error is handled: what the database raises would carry it along.
+    match _failure(claim):
+        case None:
+            pass
+        case Unfit() | Malformed() | PayloadInvalid() | KeyConflict() as error:
+            _bury(claim, str(error) or type(error).__name__)
+        case error:
+            _failed(claim, error)
+
+
+def _failure(claim: Claim) -> Exception | None:
     try:
         _handle(claim)
-    except _HOPELESS as error:
-        _bury(claim, str(error))
     except Exception as error:  # whatever a handler may raise is that event's failure alone
-        _failed(claim, error)  # raises if the database is away
+        return error
+    return None
 
 
 def _handle(claim: Claim) -> None:
@@ -84,14 +91,5 @@ def _bury(claim: Claim, reason: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What happened and where. The message only of our own: others' may repeat what was sent."""
-    if isinstance(error, SagaError):
-        return str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    last = next((f for f in reversed(frames) if _is_ours(f.filename)), frames[-1])
-    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
-
-
-def _is_ours(filename: str) -> bool:
-    path = Path(filename)
-    return path.is_relative_to(_ROOT) and "site-packages" not in path.parts
+    """What happened. The message only of our own: others' may repeat what was sent."""
+    return str(error) if isinstance(error, SagaError) else reason(error)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 REFUSED = 0.04  #: of all runs: a step up to the pivot is refused
 STUCK = 0.25  #: of those: their first step cannot be undone
+BLOCKED = 0.4  #: of the runs with two branches past the pivot: both are refused at first
+BROKEN = 0.3  #: of the same runs: a condition raises
 CANCELLED = 0.05  #: of all runs: cancelled while they run
 DOUBLED = 0.02  #: of all starts: sent twice at once
 ROLLED_BACK = 0.02  #: of all starts: their caller's transaction does not commit
@@ -20,7 +22,7 @@ FAULTS = (
     ("slow", 0.02),
     ("garbage", 0.01),
 )
-_CLEAN_FROM = 4  # a key's fourth call goes well, so that every run can end
+_CLEAN_FROM = 4  # a step's fourth call goes well, so that every run can end
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class Fate:
         """Whether undoing the run's first step fails for ever."""
         return self._draw("refused", business) < REFUSED * STUCK
 
+    def blocked(self, business: str) -> bool:
+        """Whether both branches of the run are refused until an operator has them done again."""
+        return self._draw("blocked", business) < BLOCKED
+
+    def broken(self, business: str) -> bool:
+        """Whether a condition of the run raises."""
+        return self._draw("broken", business) < BROKEN
+
     def cancelled(self, business: str) -> bool:
         """Whether the run is cancelled, if that comes in time."""
         return self._draw("cancelled", business) < CANCELLED
@@ -51,20 +61,20 @@ class Fate:
         """Whether a transaction that starts it is rolled back."""
         return self._draw("rolled back", business) < ROLLED_BACK
 
-    def fault(self, key: str, nth: int) -> str | None:
-        """What happens to the nth call with that key, counted from 1."""
+    def fault(self, step: str, nth: int) -> str | None:
+        """What happens to the nth call of a run's step, counted from 1; ``step`` names both."""
         if nth >= _CLEAN_FROM:
             return None
-        drawn = self._draw("fault", key, str(nth))
+        drawn = self._draw("fault", step, str(nth))
         for name, share in FAULTS:
             if drawn < share:
                 return name
             drawn -= share
         return None
 
-    def seconds(self, key: str, nth: int) -> float:
-        """How long a call takes: 0.05 to 0.5 s."""
-        return 0.05 + 0.45 * self._draw("seconds", key, str(nth))
+    def seconds(self, step: str, nth: int) -> float:
+        """How long that call takes: 0.05 to 0.5 s."""
+        return 0.05 + 0.45 * self._draw("seconds", step, str(nth))
 
     def _draw(self, *words: str) -> float:
         digest = hashlib.sha256("\0".join([str(self.seed), *words]).encode()).digest()

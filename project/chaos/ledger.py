@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS arrival (
   seq INTEGER PRIMARY KEY, at REAL, key TEXT, run TEXT, step TEXT, direction TEXT, attempt INT,
   fault TEXT);
 CREATE INDEX IF NOT EXISTS arrival_key ON arrival (key);
+CREATE INDEX IF NOT EXISTS arrival_of ON arrival (run, step, direction);
 CREATE TABLE IF NOT EXISTS effect (
   seq INTEGER PRIMARY KEY, at REAL, key TEXT, run TEXT, step TEXT, direction TEXT, attempt INT);
 CREATE INDEX IF NOT EXISTS effect_of ON effect (run, step, direction);
@@ -50,14 +51,17 @@ class Ledger:
         self._database.executescript(_SCHEMA)
 
     def arrive(self, call: Call) -> int:
-        """Note an arrival; give how many with its key there are now."""
+        """Note an arrival; give how many there are now of its step, whatever their keys."""
         with self._lock, self._database as database:
             database.execute(
                 "INSERT INTO arrival (at, key, run, step, direction, attempt, fault) "
                 "VALUES (?, ?, ?, ?, ?, ?, '')",
                 (time.time(), call.key, call.run, call.step, call.direction, call.attempt),
             )
-            counted = database.execute("SELECT count(*) FROM arrival WHERE key = ?", (call.key,))
+            counted = database.execute(
+                "SELECT count(*) FROM arrival WHERE run = ? AND step = ? AND direction = ?",
+                (call.run, call.step, call.direction),
+            )
             return int(counted.fetchone()[0])
 
     def happen(self, call: Call, *, once: bool) -> None:

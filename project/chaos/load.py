@@ -1,22 +1,26 @@
-"""Load: starts over HTTP until each is accepted, doubles, cancels, and starts that roll back."""
+"""Load: starts over HTTP until each is accepted, doubles, cancels, and starts that roll back.
+
+It goes on beyond the number that is asked for until ``enough`` is called: a fault that strikes when
+nothing runs shows nothing.
+"""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
-import httpx2 as httpx
-
 from project.chaos.fate import Fate
+from project.chaos.http import tried
 from project.chaos.world import ChaosWorld
 
-_AT_ONCE = 50  # runs that are under way
+_AT_ONCE = 4  # runs that are under way, for each of a worker's processes
 _STARTERS = 16
 _OPERATORS = 10  # who press the same button at once
+_CROWDED = 30.0  # seconds after which a run is started though none has come to rest
 _PATIENCE = 300.0  # seconds until a start that is never answered counts as an error
 
 
@@ -43,7 +47,7 @@ class Accepted:
 
 
 class Load:
-    """Starts `runs` runs of `sagas` in turn."""
+    """Starts at least `runs` runs of `sagas` in turn."""
 
     def __init__(
         self, world: ChaosWorld, runs: int, sagas: list[str], payload: dict[str, Any]
@@ -54,26 +58,33 @@ class Load:
         self._payload = payload
         self._fate = Fate(world.plan.seed)
         self._lock = threading.Lock()
-        self._room = threading.Semaphore(_AT_ONCE)
+        self._room = threading.Semaphore(_AT_ONCE * world.plan.processes)
         self._later = ThreadPoolExecutor(_OPERATORS * 2)
         self._stopped = threading.Event()
+        self._enough = threading.Event()
+        self.started = 0
         self.accepted = Accepted()
 
     def run(self) -> None:
         """Start them all; return when each was answered and every operator has acted."""
         with ThreadPoolExecutor(_STARTERS) as threads:
-            for number in range(self._runs):
-                self._room.acquire()
-                if self._stopped.is_set():
+            for number in count():
+                self._room.acquire(timeout=_CROWDED)
+                if self._stopped.is_set() or (number >= self._runs and self._enough.is_set()):
                     break
                 threads.submit(self._one, number)
+                self.started = number + 1
         self._later.shutdown(wait=True)
+
+    def enough(self) -> None:
+        """Start no more than were asked for."""
+        self._enough.set()
+        self._room.release()
 
     def stop(self) -> None:
         """Start no more, and give up what is not answered."""
         self._stopped.set()
-        for _ in range(self._runs):
-            self._room.release()
+        self._room.release(self._runs)
 
     def finished(self) -> None:
         """Another run has come to rest: there is room for one more."""
@@ -103,7 +114,7 @@ class Load:
         address = f"{self._world.address}/api/sagas/{saga}/runs"
         headers = self._headers() | {"Idempotency-Key": business}
         while time.monotonic() - began < _PATIENCE and not self._stopped.is_set():
-            answer = _tried("POST", address, headers, self._payload)
+            answer = tried("POST", address, headers, self._payload)
             if answer is not None and answer.status_code == 202:
                 self._accept(business, answer.json()["id"], time.monotonic() - began)
                 return
@@ -126,7 +137,7 @@ class Load:
         address = f"{self._world.address}/api/runs/{run_id}/cancel"
         with ThreadPoolExecutor(_OPERATORS) as operators:
             asked = [
-                operators.submit(_tried, "POST", address, self._headers(), None)
+                operators.submit(tried, "POST", address, self._headers(), None)
                 for _ in range(_OPERATORS)
             ]
         answers = [answer for future in asked if (answer := future.result()) is not None]
@@ -138,24 +149,10 @@ class Load:
         """A caller starts a run in a transaction that does not commit, in the web process."""
         address = f"{self._world.address}/chaos/roll-back"
         asked = {"saga": saga, "key": business, "payload": self._payload}
-        answer = _tried("POST", address, self._headers(), asked)
+        answer = tried("POST", address, self._headers(), asked)
         if answer is not None and answer.status_code == 200:
             with self._lock:
                 self.accepted.rolled_back.append(business)
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._world.token}"}
-
-
-def _tried(
-    method: str, address: str, headers: dict[str, str], body: dict[str, Any] | None
-) -> httpx.Response | None:
-    """One request; None if it was not answered."""
-    content = None if body is None else json.dumps(body)
-    headers = headers | ({"Content-Type": "application/json"} if body is not None else {})
-    try:
-        return httpx.request(
-            method, address, headers=headers, content=content, timeout=20, trust_env=False
-        )
-    except httpx.HTTPError:
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,7 +27,7 @@ def _fence() -> None:
     for name in ("_COUNT_RUN", "_WAKE_RUN", "_UPDATE_RUN"):
         text = getattr(transitions, name)
         setattr(transitions, name, text.replace(transitions._AS_PLANNED, blind))
-    dispatch._mine = lambda view, current, fence: True
+    dispatch._mine = lambda view, current, fence, outcome: True
 
 
 def _start() -> None:
@@ -35,8 +36,8 @@ def _start() -> None:
 
     real = transitions.insert
 
-    def insert(draft: Any, deadline: Any, tags: Any = ()) -> bool:
-        return bool(_in_a_thread(lambda: real(draft, deadline, tags)))
+    def insert(*arguments: Any, **more: Any) -> bool:
+        return bool(_in_a_thread(lambda: real(*arguments, **more)))
 
     transitions.insert = insert
     transaction.on_commit = _at_once
@@ -46,7 +47,7 @@ def _sweep() -> None:
     """Nobody sends again what was lost or has become due."""
     from sagas import transitions
 
-    transitions.wake = lambda batch: []
+    transitions.wake = lambda *_: transitions.Woken({}, datetime.now(UTC))
 
 
 def _claim() -> None:
@@ -64,6 +65,13 @@ def _claim() -> None:
     tasks.carry = carry  # type: ignore[attr-defined]
 
 
+def _repark() -> None:
+    """A run that an operator set going does not stop again for what still blocks it."""
+    from sagas.define import plan
+
+    plan.alive = lambda saga, draft: draft
+
+
 #: By name: what it breaks, and the invariant that must be seen broken.
 MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
     "key": (_key, "I3"),
@@ -71,6 +79,7 @@ MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
     "start": (_start, "I2"),
     "sweep": (_sweep, "I1"),
     "claim": (_claim, "I5"),
+    "repark": (_repark, "I1"),
 }
 
 

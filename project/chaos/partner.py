@@ -43,8 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         if asked["refuse"]:
             self._answer(409, {"error": "refused"})
             return
-        time.sleep(self.fate.seconds(call.key, nth))
-        fault = self.fate.fault(call.key, nth) or ""
+        time.sleep(self.fate.seconds(asked["name"], nth))
+        fault = self.fate.fault(asked["name"], nth) or ""
         if fault:
             self.ledger.note(call, fault)
         self._meet(fault, call, once)

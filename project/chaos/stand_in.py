@@ -24,8 +24,12 @@ from sagas.define.view import StepView
 from sagas.run import step as performing
 from sagas.states import Direction
 
+NEIGHBOUR = "chaos-neighbour"  #: the saga whose steps keep their own code
+FORKED = "chaos-forked"  #: the saga of which two steps may stop the same run
+BRANCHES = ("x", "y")  #: these
+_STUBBORN = 2  # attempts that are refused; then an operator's retry goes well
 TIMEOUT = 2.0  #: seconds that a call may take
-_SETTLED = LATE_AFTER + 1.0  # after its last call, what has not happened never will
+SETTLED = LATE_AFTER + 1.0  #: after its last call, what has not happened never will
 
 
 def install() -> None:
@@ -47,7 +51,7 @@ def undone_last(saga: Definition) -> str:
 
 
 def _action_of(step: Step, row: StepView) -> Action:
-    if step.waits:
+    if step.waits or step in registry.get(NEIGHBOUR).steps.values():
         return step.action
     if probing(step, row):
         return lambda run: _asked(step, run)
@@ -62,7 +66,8 @@ def _called(step: Step, row: StepView, run: Run[Any]) -> Any:
         "direction": str(row.direction),
         "attempt": run.attempt,
     }
-    asked = {"call": call, "once": step.idempotent, "refuse": _refuses(row, run)}
+    name = f"{run.business_key} {row.name} {row.direction}"  # the seed knows no run's id
+    asked = {"call": call, "name": name, "once": step.idempotent, "refuse": _refuses(row, run)}
     try:
         answer = _client().post("/act", json=asked)
     except httpx.ConnectError:
@@ -80,6 +85,8 @@ def _called(step: Step, row: StepView, run: Run[Any]) -> Any:
 
 def _refuses(row: StepView, run: Run[Any]) -> bool:
     fate, saga = _fate(), registry.get(run.saga)
+    if run.saga == FORKED and row.name in BRANCHES and fate.blocked(run.business_key):
+        return row.attempt <= _STUBBORN
     if row.direction is Direction.BACKWARD:
         return fate.stuck(run.business_key) and row.name == undone_last(saga)
     return row.name == refused_step(fate, saga, run.business_key)
@@ -93,7 +100,7 @@ def _asked(step: Step, run: Run[Any]) -> Any:
     told = answer.json()
     if told["happened"]:
         return _results().get(step.name, True)
-    if told["idle"] is not None and told["idle"] < _SETTLED:  # a late effect may still come
+    if told["idle"] is not None and told["idle"] < SETTLED:  # a late effect may still come
         return Unknown("not yet settled", 1.0)
     return NotApplied()
 

@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
+from uuid import UUID, uuid5
 
 import psycopg
 
 from project.chaos.fate import Fate
 from project.chaos.ledger import Entry, Ledger
 from project.chaos.load import Accepted
-from project.chaos.stand_in import refused_step, undone_last
+from project.chaos.recovery import Takeover
+from project.chaos.stand_in import BRANCHES, FORKED, NEIGHBOUR, refused_step, undone_last
 from sagas.define.saga import Definition
 from sagas.history import Fact, replay
 from sagas.testing.audit import before
+from sagas.testing.liveness import STRANDED
 
 _RUNS = """
 SELECT id::text, saga, business_key, status, epoch, attention, wake_at IS NOT NULL FROM sagas_run"""
-_STEPS = "SELECT run_id::text, direction, name, status, in_doubt FROM sagas_step"
+_STEPS = "SELECT run_id::text, direction, name, status, in_doubt, generation FROM sagas_step"
 _EVENTS = """
-SELECT run_id::text, extract(epoch FROM at)::float8, step, direction, old, new, attempt, epoch, data
+SELECT run_id::text, extract(epoch FROM at)::float8, step, direction, old, new, attempt, epoch,
+  data, worker
 FROM sagas_event ORDER BY run_id, id"""
-_ENDED = ("succeeded", "compensated", "needs_attention")
+_SEEN = """
+SELECT count(*) FILTER (WHERE new = 'in_flight' AND data ? 'took_over') AS "takeovers",
+  count(*) FILTER (WHERE new = 'unknown') AS "unknowns",
+  count(*) FILTER (WHERE data ? 'late_answer') AS "late answers",
+  count(*) FILTER (WHERE new = 'succeeded' AND direction = 'backward') AS "compensations",
+  count(*) FILTER (WHERE new = 'ready' AND data ? 'reason') AS "retries"
+FROM sagas_event"""
+_ENDED = ("succeeded", "compensated", "needs_attention", "resolved")
 
 
 @dataclass(slots=True)
@@ -36,19 +47,33 @@ class Verdict:
         statuses: how many runs came to rest in each status.
         counts: lost, stuck, double, missing, orphan, hanging effects, and what else is reported.
         seen: what really happened, for the minimums: unknowns, takeovers, zombies and so on.
-        recovery: seconds from the claim of each lost attempt until it was taken over.
+        takeovers: the attempts that were lost and taken over.
     """
 
     violations: list[str] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
-    recovery: list[float] = field(default_factory=list)
+    takeovers: list[Takeover] = field(default_factory=list)
 
     def add(self, invariant: str, kind: str, what: str) -> None:
         """Note a violation of an invariant, counted as that kind."""
         self.counts[kind] += 1
         self.violations.append(f"{invariant}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    direction: str
+    name: str
+    status: str
+    in_doubt: bool = False
+    generation: int = 1  # how often an operator has had it done anew, with another key
+
+    def keys(self, run: str) -> list[str]:
+        """The idempotency keys that its calls may have had, the one of now last."""
+        names = (f"{self.name}:{self.direction}:{n + 1}" for n in range(self.generation))
+        return [str(uuid5(UUID(run), name)) for name in names]
 
 
 @dataclass(slots=True)
@@ -60,9 +85,14 @@ class _Run:
     epoch: int
     attention: str
     awake: bool
-    steps: list[tuple[str, str, str, bool]] = field(default_factory=list)
+    steps: list[_Step] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     effects: list[Entry] = field(default_factory=list)
+
+    def step(self, direction: str, name: str) -> _Step | None:
+        """Its row, if there is one."""
+        found = (s for s in self.steps if (s.direction, s.name) == (direction, name))
+        return next(found, None)
 
 
 def judge(
@@ -75,18 +105,38 @@ def judge(
     """Check every run of a campaign that has come to rest."""
     verdict = Verdict()
     runs = _read(database, ledger, sagas)
+    for run_id in idle(database):
+        verdict.add("I1", "idle", f"run {run_id} is active, and nothing of it can be claimed")
     _triggers(verdict, runs, accepted)
     for run in runs.values():
         verdict.statuses[run.status] += 1
         _rest(verdict, run)
         _history(verdict, run)
+        if run.saga.name == NEIGHBOUR:  # which has no partner
+            _undisturbed(verdict, run)
+            continue
         _effects(verdict, run)
         _order(verdict, run)
         _attention(verdict, run, fate)
     _leaks(verdict, database)
-    verdict.seen["duplicates suppressed"] = ledger.repeated()
-    verdict.seen.update({f"partner: {k}": n for k, n in ledger.faults().items() if k})
+    verdict.seen = seen_so_far(database, ledger)
     return verdict
+
+
+def idle(database: psycopg.Connection[Any]) -> list[str]:
+    """The runs that are active and have nothing to claim or to wait for: there are never any."""
+    return [str(run_id) for (run_id,) in database.execute(STRANDED).fetchall()]
+
+
+def seen_so_far(database: psycopg.Connection[Any], ledger: Ledger) -> Counter[str]:
+    """What really happened, for the minimums: unknowns, takeovers, late answers and so on."""
+    cursor = database.execute(_SEEN)
+    found = cursor.fetchone() or ()
+    names = [column.name for column in cursor.description or ()]
+    seen: Counter[str] = Counter(dict(zip(names, map(int, found), strict=True)))
+    seen["duplicates suppressed"] = ledger.repeated()
+    seen.update({f"partner: {fault}": times for fault, times in ledger.faults().items() if fault})
+    return seen
 
 
 def _read(
@@ -96,7 +146,7 @@ def _read(
         row[0]: _Run(row[0], sagas[row[1]], *row[2:]) for row in database.execute(_RUNS).fetchall()
     }
     for run_id, *step in database.execute(_STEPS).fetchall():
-        runs[run_id].steps.append(tuple(step))
+        runs[run_id].steps.append(_Step(*step))
     for run_id, events in groupby(database.execute(_EVENTS).fetchall(), key=lambda row: row[0]):
         if run_id in runs:
             runs[run_id].events = [event[1:] for event in events]
@@ -122,11 +172,11 @@ def _triggers(verdict: Verdict, runs: dict[str, _Run], accepted: Accepted) -> No
 
 def _rest(verdict: Verdict, run: _Run) -> None:
     if run.status not in _ENDED:
-        steps = [f"{name} {direction} {status}" for direction, name, status, _ in run.steps]
+        steps = [f"{step.name} {step.direction} {step.status}" for step in run.steps]
         verdict.add("I1", "stuck", f"{run.business} is {run.status}: {', '.join(steps)}")
     if run.awake and run.status in _ENDED:
         verdict.add("I12", "leaks", f"{run.business} is over, and a sweep still looks at it")
-    if run.status in _ENDED and any(status == "in_flight" for _, _, status, _ in run.steps):
+    if run.status in _ENDED and any(s.status == "in_flight" for s in run.steps):
         verdict.add("I12", "leaks", f"{run.business} is at rest with a step in flight")
 
 
@@ -139,49 +189,90 @@ def _history(verdict: Verdict, run: _Run) -> None:
         verdict.add(
             "I9", "illegal", f"{run.business} is {run.status}, its events say {told.status}"
         )
-    for direction, name, status, _ in run.steps:
-        said = told.steps.get((direction, name), "pending")
-        if said != status:
+    for step in run.steps:
+        said = told.steps.get((step.direction, step.name), "pending")
+        if said != step.status:
             verdict.add(
-                "I9", "illegal", f"{run.business}: {name} is {status}, its events say {said}"
+                "I9",
+                "illegal",
+                f"{run.business}: {step.name} is {step.status}, its events say {said}",
             )
+    held = tuple(_pauses(run))
     claimed: dict[tuple[str, str], float] = {}
-    for at, step, direction, _, new, _, _, data in run.events:
+    for at, name, direction, _, new, _, _, data, worker in run.events:
         if new == "in_flight":
             if data.get("took_over"):
-                verdict.seen["takeovers"] += 1
-                verdict.recovery.append(at - claimed[direction, step])
-            claimed[direction, step] = at
-        verdict.seen["unknowns"] += new == "unknown"
-        verdict.seen["late answers"] += "late_answer" in data
-        verdict.seen["compensations"] += new == "succeeded" and direction == "backward"
-        verdict.seen["retries"] += new == "ready" and "reason" in data
+                before = claimed[direction, name]
+                verdict.takeovers.append(Takeover(run.id, name, before, at, worker, held))
+            claimed[direction, name] = at
+
+
+def _pauses(run: _Run) -> Iterator[tuple[float, float]]:
+    """When an operator had paused the run."""
+    said = [(event[0], event[4]) for event in run.events if event[4] in ("pause", "resume")]
+    for (at, what), (until, _) in pairwise([*said, (float("inf"), "resume")]):
+        if what == "pause":
+            yield at, until
 
 
 def _effects(verdict: Verdict, run: _Run) -> None:
-    count = Counter((e.call.direction, e.call.step) for e in run.effects)
-    for (direction, step), times in count.items():
+    by_key = Counter(effect.call.key for effect in run.effects)
+    known = {key for step in run.steps for key in step.keys(run.id)}
+    for effect in run.effects:
+        call, times = effect.call, by_key.pop(effect.call.key, 1)
+        what = f"{run.business}: {call.step} {call.direction}"
         if times > 1:
-            verdict.add("I3", "double", f"{run.business}: {step} {direction} has {times} effects")
+            verdict.add("I3", "double", f"{what} has {times} effects")
+        if call.key not in known:
+            verdict.add("I3", "double", f"{what} took effect with a key that is not its own")
     claims: dict[tuple[str, str, int], float] = {}
-    for at, step, direction, _, new, attempt, _, _ in run.events:
+    for at, name, direction, _, new, attempt, *_ in run.events:
         if new == "in_flight":
-            claims[direction, step, attempt] = at
+            claims[direction, name, attempt] = at
     for effect in run.effects:
         call = effect.call
-        at = claims.get((call.direction, call.step, call.attempt))
-        if at is None or at > effect.at:
+        claimed = claims.get((call.direction, call.step, call.attempt))
+        if claimed is None or claimed > effect.at:
             verdict.add(
                 "I5", "unclaimed", f"{run.business}: {call.step} {call.direction} took effect in "
                 f"attempt {call.attempt}, which nobody had claimed",
             )  # fmt: skip
-    for direction, step, status, _ in run.steps:
-        if status == "succeeded" and not count[direction, step] and not run.saga.steps[step].waits:
-            verdict.add("I6", "missing", f"{run.business}: {step} {direction} has no effect")
-    if run.status == "compensated":
-        for name, defined in run.saga.steps.items():
-            if defined.compensation and count["forward", name] and not count["backward", name]:
-                verdict.add("I4", "orphan", f"{run.business}: {name} was not undone")
+    keys = {effect.call.key for effect in run.effects}
+    for step in run.steps:
+        _accounted_for(verdict, run, step, keys)
+
+
+def _accounted_for(verdict: Verdict, run: _Run, step: _Step, keys: set[str]) -> None:
+    """Whether a step has its effects: those of now, and those that operators had done again."""
+    *before, now = step.keys(run.id)
+    what = f"{run.business}: {step.name} {step.direction}"
+    if step.status == "succeeded" and now not in keys and not run.saga.steps[step.name].waits:
+        verdict.add("I6", "missing", f"{what} has no effect")
+    again = sum(
+        (event[1], event[2], event[3]) == (step.name, step.direction, "succeeded")
+        for event in run.events
+    )
+    if sum(key in keys for key in before) > again and not _strayed(run):
+        verdict.add("I4", "orphan", f"{what} took effect, and was done anew as if it had not")
+    if step.status == "skipped" and now in keys and not step.in_doubt:
+        verdict.add("I4", "orphan", f"{what} was skipped, and took effect")
+    undone = run.step("backward", step.name)
+    undoes = step.direction == "forward" and run.saga.steps[step.name].compensation is not None
+    if run.status == "compensated" and undoes and now in keys:
+        skipped = undone is not None and undone.status == "skipped"
+        if not skipped and (undone is None or undone.keys(run.id)[-1] not in keys):
+            verdict.add("I4", "orphan", f"{run.business}: {step.name} was not undone")
+
+
+def _undisturbed(verdict: Verdict, run: _Run) -> None:
+    """A run whose steps leave things behind stops only if they take their processes with them."""
+    if run.status == "needs_attention" and "died" not in run.attention:
+        verdict.add("I11", "attention", f"{run.business}, for no good reason: {run.attention}")
+
+
+def _strayed(run: _Run) -> bool:
+    """Whether an attempt that had been given up succeeded late: an operator has been told."""
+    return any("stray" in event[7] for event in run.events)
 
 
 def _order(verdict: Verdict, run: _Run) -> None:
@@ -205,22 +296,29 @@ def _order(verdict: Verdict, run: _Run) -> None:
 
 
 def _attention(verdict: Verdict, run: _Run, fate: Fate) -> None:
-    """Whether a person is needed exactly where the seed, or an honest doubt, says so."""
-    doubt = any(in_doubt for _, _, status, in_doubt in run.steps if status != "succeeded")
-    stuck_step = undone_last(run.saga) if fate.stuck(run.business) else ""
-    refused = any(
-        (direction, name, status) == ("backward", stuck_step, "failed")
-        for direction, name, status, _ in run.steps
-    )
-    stray = any("stray" in event[-1] for event in run.events)
-    reasons = (doubt, refused, stray, "died" in run.attention)
-    if run.status == "needs_attention" and not any(reasons):
+    """Whether a person is needed exactly where the seed, an honest doubt, or an operator says."""
+    if run.status == "needs_attention" and not any(_reasons(run, fate)):
         verdict.add("I11", "attention", f"{run.business}, for no good reason: {run.attention}")
-    undone = ("backward", stuck_step) in {(d, n) for d, n, status, _ in run.steps}
-    if run.status == "compensated" and stuck_step and undone:
-        verdict.add("I11", "attention", f"{run.business} is compensated; {stuck_step} cannot be")
-    if run.status == "succeeded" and refused_step(fate, run.saga, run.business):
+    if run.status == "resolved" and "resolve" not in {event[4] for event in run.events}:
+        verdict.add("I11", "attention", f"{run.business} is resolved, and nobody said so")
+    undo = run.step("backward", undone_last(run.saga)) if fate.stuck(run.business) else None
+    if run.status == "compensated" and undo is not None and undo.status != "skipped":
+        verdict.add("I11", "attention", f"{run.business} is compensated; {undo.name} cannot be")
+    refused = run.step("forward", refused_step(fate, run.saga, run.business) or "")
+    if run.status == "succeeded" and refused is not None and refused.status != "skipped":
         verdict.add("I11", "attention", f"{run.business} succeeded; its partner refuses a step")
+
+
+def _reasons(run: _Run, fate: Fate) -> Iterator[bool]:
+    """What a run may need a person for."""
+    yield any(step.in_doubt for step in run.steps if step.status != "succeeded")
+    yield _strayed(run)
+    yield "died" in run.attention
+    failed = {(step.direction, step.name) for step in run.steps if step.status == "failed"}
+    yield fate.stuck(run.business) and ("backward", undone_last(run.saga)) in failed
+    if run.saga.name == FORKED:
+        yield fate.blocked(run.business) and bool(failed & {("forward", n) for n in BRANCHES})
+        yield fate.broken(run.business) and run.step("backward", "a") is None
 
 
 def _leaks(verdict: Verdict, database: psycopg.Connection[Any]) -> None:
@@ -237,18 +335,6 @@ _LEAKS = {
 }
 
 
-def recovery_of(verdict: Verdict) -> dict[str, float]:
-    """The median, the 99th percentile and the longest time to recovery, in seconds."""
-    times = sorted(verdict.recovery)
-    if not times:
-        return {}
-    return {
-        "p50": times[len(times) // 2],
-        "p99": times[min(len(times) - 1, int(len(times) * 0.99))],
-        "max": times[-1],
-    }
-
-
 def by_invariant(verdict: Verdict) -> dict[str, list[str]]:
     """The violations of each invariant that is broken."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -259,5 +345,15 @@ def by_invariant(verdict: Verdict) -> dict[str, list[str]]:
 
 def kinds() -> Iterator[str]:
     """The counts that must be zero, in the order in which they are told."""
-    yield from ("lost", "stuck", "double", "missing", "orphan", "hanging", "order", "illegal")
+    yield from (
+        "lost",
+        "stuck",
+        "idle",
+        "double",
+        "missing",
+        "orphan",
+        "hanging",
+        "order",
+        "illegal",
+    )
     yield from ("unclaimed", "unasked", "attention", "leaks")

@@ -32,10 +32,11 @@ WORKERS = ("one", "two")
 CLIENTS = (*WORKERS, "web")
 SERVERS = ("postgres", "broker", "partner")
 LEASE = 5.0
+SWEEP = 1.0
 _ROOT = Path(__file__).resolve().parents[2]
 _SAGAS = {
     "LEASE_SECONDS": LEASE,
-    "SWEEP_SECONDS": 1,
+    "SWEEP_SECONDS": SWEEP,
     "RESEND_SECONDS": 3,
     "GRACE_SECONDS": 0.5,
     "API_WRITES_PER_MINUTE": 1_000_000,
@@ -65,6 +66,9 @@ class ChaosWorld:
         self.token = ""
         self.database = ""  # past the proxy
         self.broker: Redis | RabbitMQ
+        self.broker_address = ("", 0)  # past the proxy
+        self.messages = var / "messages.log"
+        self.reserved: set[str] = set()  # runs that operators leave alone for now
         self.ledger: Ledger
         self._cleanup = ExitStack()
 
@@ -95,7 +99,9 @@ class ChaosWorld:
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
         """A connection of our own to the database, past the proxy."""
-        return psycopg.connect(self.database, autocommit=True, connect_timeout=3)
+        return psycopg.connect(
+            self.database, autocommit=True, connect_timeout=3, application_name="chaos"
+        )
 
     def environment(self, client: str) -> dict[str, str]:
         """What that client's processes run with."""
@@ -114,6 +120,7 @@ class ChaosWorld:
             "CHAOS_SEED": str(self.plan.seed),
             "CHAOS_MUTANT": self.plan.mutant,
             "CHAOS_RESULTS": self.plan.results,
+            "CHAOS_MESSAGES": str(self.messages),
         }
 
     def main_process(self, worker: str) -> psutil.Process | None:
@@ -136,7 +143,7 @@ class ChaosWorld:
         self.database = postgres.url
         folder = parse_qs(urlsplit(postgres.url).query)["host"][0]
         upstream: dict[str, str | tuple[str, int]] = {"postgres": f"{folder}/.s.PGSQL.5432"}
-        upstream["broker"] = self._start_broker()
+        upstream["broker"] = self.broker_address = self._start_broker()
         upstream["partner"] = ("127.0.0.1", _free_port())
         for client in CLIENTS:
             for server in SERVERS:

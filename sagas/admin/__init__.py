@@ -1,6 +1,19 @@
 """The console, in Django's admin: the record is read, and moved by verbs alone."""
 
-from sagas.admin import approval, audit, batch, event, hold, run, scope, signal, step, worker
+from sagas.admin import (
+    approval,
+    audit,
+    batch,
+    event,
+    hold,
+    login,
+    run,
+    scope,
+    signal,
+    step,
+    token,
+    worker,
+)
 
 __all__ = [
     "approval",
@@ -8,9 +21,11 @@ __all__ = [
     "batch",
     "event",
     "hold",
+    "login",
     "run",
     "scope",
     "signal",
     "step",
+    "token",
     "worker",
 ]

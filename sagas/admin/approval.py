@@ -10,18 +10,22 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
+from sagas import record
 from sagas.admin.badge import badge
 from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.outlook import foreseen, told
 from sagas.admin.shown import as_line, line, shown
+from sagas.define.outlook import Outlook
 from sagas.errors import SagaError
 from sagas.models import Approval, ApprovalStatus, Run
-from sagas.operate.access import Right, within
-from sagas.operate.approval import approve, decline, withdraw
-from sagas.operate.catalogue import VERBS
+from sagas.operate import reveal
+from sagas.operate.approval import approve, decline, may_decide, withdraw
+from sagas.operate.asker import Shell, unverified
+from sagas.operate.catalogue import VERBS, verb_of
 
 _GLYPHS = {
     ApprovalStatus.OPEN: "◷",
@@ -71,13 +75,16 @@ class ApprovalAdmin(HistoryAdmin):
         if request.method == "POST" and form.is_valid():
             self._decide(request, asked, form.cleaned_data["note"])
             return redirect("admin:sagas_approval_change", asked.pk)
+        after = _foreseen(asked)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Request {asked.pk}: {_label(asked)}",
             "facts": _facts(request, asked),
-            "form": form if (buttons := _buttons(request, asked)) else None,
+            "form": form if (buttons := _buttons(request, asked, after)) else None,
             "buttons": buttons,
+            "outlook": told(after) if after is not None else None,
+            "danger": "approve" if (kind := VERBS.get(asked.verb)) and kind.final else "",
         }
         return TemplateResponse(request, "admin/sagas/decide.html", context)
 
@@ -89,17 +96,17 @@ class ApprovalAdmin(HistoryAdmin):
     def state(self, asked: Approval) -> str:
         return _state(asked)
 
-    @admin.display(description="run")
+    @admin.display(description="on")
     def run_page(self, asked: Approval) -> SafeString:
-        return run_link(asked.run, asked.run)
+        return shown(asked.subject) if asked.run is None else run_link(asked.run, asked.run)
 
     @admin.display(description="saga")
     def of_saga(self, asked: Approval) -> str:
-        return line(asked.saga)
+        return line(asked.saga or "several")
 
     @admin.display(description="asked by")
     def asker(self, asked: Approval) -> str:
-        return line(asked.asked_by)
+        return line(_who(asked))
 
     @admin.display(description="asked at (UTC)")
     def asked(self, asked: Approval) -> str:
@@ -127,9 +134,16 @@ class ApprovalAdmin(HistoryAdmin):
             messages.success(request, f"Request {asked.pk} is {decided.status}.")
 
 
+def _who(asked: Approval) -> str:
+    known = not unverified(asked.asked_by)
+    return asked.asked_by if known else f"{asked.asked_by} ({Shell.acts_through})"
+
+
 def _label(asked: Approval) -> str:
+    if asked.run is None:
+        return line(f"{asked.verb.capitalize()} {asked.subject}", 120)
     kind = VERBS.get(asked.verb)
-    step = line(asked.arguments.get("step", ""))
+    step = line(asked.arguments.get("step", ""), 100)
     return f"{kind.label if kind else line(asked.verb)} {step}".strip()
 
 
@@ -137,17 +151,56 @@ def _state(asked: Approval) -> str:
     return f"{_GLYPHS[ApprovalStatus(asked.status)]} {asked.status}"
 
 
-def _buttons(request: HttpRequest, asked: Approval) -> list[tuple[str, str]]:
+def _foreseen(asked: Approval) -> Outlook | None:
+    """What follows if one consents, as the run stands now; None: nobody can tell."""
+    if asked.status != ApprovalStatus.OPEN or asked.run is None:
+        return None
+    try:
+        return foreseen(verb_of(asked.verb, asked.arguments), record.read(asked.run))
+    except SagaError:
+        return None
+
+
+def _buttons(request: HttpRequest, asked: Approval, after: Outlook | None) -> list[tuple[str, str]]:
     if asked.status != ApprovalStatus.OPEN:
         return []
     user: Any = request.user
     if asked.asked_by == user.get_username():
         return [("withdraw", "Withdraw it")]
-    may = user.has_perm(Right.APPROVE) and within(user, Right.APPROVE, asked.saga)
-    return [("approve", "Consent: do it now"), ("decline", "Decline")] if may else []
+    may = may_decide(user, asked)
+    return [("approve", _consent(asked, after)), ("decline", "Decline")] if may else []
+
+
+def _consent(asked: Approval, after: Outlook | None) -> str:
+    """The button that carries it out, by what it does."""
+    if after is None:
+        return "Consent: do it now"
+    step = str(asked.arguments.get("step", ""))
+    return line(f"Consent: {VERBS[asked.verb].confirmed(step, after)}", 160)
+
+
+_UNKNOWN = "Nothing: this code has no such verb."
+_APART = {
+    "hold": "It stops what is named: what is in flight finishes, nothing new begins.",
+    "lift": "What the hold stopped goes on, staggered.",
+    "batch": "Each of these runs is dealt with in turn; rules for its verb ask for each again.",
+}
+
+
+def _apart(asked: Approval) -> SafeString:
+    """What is about no single run, with a link to its own page."""
+    told = asked.arguments
+    pages = {"lift": ("hold", told.get("hold")), "batch": ("batch", told.get("batch"))}
+    name, pk = pages.get(asked.verb, ("", None))
+    if pk is None:
+        return shown(asked.subject)
+    address = reverse(f"admin:sagas_{name}_change", args=[pk])
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', address, line(asked.subject, 200))
 
 
 def _run(asked: Approval) -> SafeString:
+    if asked.run is None:
+        return _apart(asked)
     found = Run.objects.only("business_key", "status").filter(pk=asked.run).first()
     if found is None:
         return format_html("{}, which is gone", shown(asked.run))
@@ -155,19 +208,25 @@ def _run(asked: Approval) -> SafeString:
     return format_html("{}, {}", link, badge(found.status))
 
 
+_SAID = ("step", "batch", "hold", "kind", "target")  # in the title and the link
+
+
 def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
     kind = VERBS.get(asked.verb)
-    step, reveals = str(asked.arguments.get("step", "")), reveal.reveals(request, asked.saga)
-    told = reveal.told(asked.arguments, asked.saga, step, reveal=reveals)
-    told.pop("step", None)
+    step = str(asked.arguments.get("step", ""))
+    about: dict[str, Any] = {"run": asked.run, "subject": asked.subject}
+    holds = bool(reveal.DOCUMENTS & asked.arguments.keys())
+    shows = holds and reveal.revealing(request.user, asked.saga, **about)
+    told = reveal.told(asked.arguments, asked.saga, step, reveal=shows)
+    told = {name: value for name, value in told.items() if name not in _SAID}
     facts: list[tuple[str, object]] = [
         ("State", _state(asked)),
-        ("Run", _run(asked)),
-        ("What it does", kind.summary if kind else "Nothing: this code has no such verb."),
-        ("Asked by", shown(f"{asked.asked_by}, {moment(asked.asked_at)[:19]} UTC")),
+        ("Run" if asked.run else "On", _run(asked)),
+        ("What it does", kind.explained(step) if kind else _APART.get(asked.verb, _UNKNOWN)),
+        ("Asked by", shown(f"{_who(asked)}, {moment(asked.asked_at)[:19]} UTC")),
         ("Because", shown(asked.reason)),
     ]
-    if asked.status == ApprovalStatus.OPEN and not _buttons(request, asked):
+    if asked.status == ApprovalStatus.OPEN and not _buttons(request, asked, None):
         facts.append(("Who decides", "Somebody else who may consent to it; you may not."))
     if told:
         facts.append(("With", shown(as_line(told))))

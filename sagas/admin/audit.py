@@ -14,13 +14,16 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
-from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.history import HistoryAdmin, moment, run_link, sees_all
 from sagas.admin.shown import as_json, as_line, line, shown
 from sagas.define.redact import hidden
 from sagas.models import AuditEntry
+from sagas.operate import reveal
 from sagas.operate.access import Right, scope
+from sagas.operate.asker import Shell, unverified
 from sagas.operate.audit import FIELDS, append, chain
+from sagas.operate.journal import asked_of
+from sagas.operate.people import VERBS
 
 
 @admin.register(AuditEntry)
@@ -40,10 +43,15 @@ class AuditAdmin(HistoryAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With those that are of no saga, as a hold on a queue is."""
+        """With those that are of no saga, as a hold on a queue is; not those about people.
+
+        Who logs in and who may what is for those whose right holds for all sagas.
+        """
         rows: QuerySet[Any] = super().get_queryset(request)
         names = scope(request.user, Right.AUDIT)
-        return rows if names is None else rows.filter(saga__in=["", *sorted(names)])
+        if names is None:
+            return rows
+        return rows.filter(saga__in=["", *sorted(names)]).exclude(verb__in=VERBS)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.export)
@@ -61,7 +69,7 @@ class AuditAdmin(HistoryAdmin):
                 "An export holds what was entered, unredacted, of all sagas. It needs "
                 f"{Right.AUDIT.value!r} and {Right.REVEAL.value!r}."
             )
-        append(actor=user.get_username(), verb="export", reason="", subject="audit")
+        append(actor=user, verb="export", reason="", subject="audit")
         lines = StreamingHttpResponse(_lines(), content_type="application/jsonl")
         lines["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
         return lines
@@ -74,8 +82,8 @@ class AuditAdmin(HistoryAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         entry: Any = super().get_object(request, object_id, from_field)
-        if entry is not None:
-            entry.details = entry.details if entry.revealed else _redacted(entry)
+        if entry is not None and (safe := _redacted(entry)) != entry.details:
+            entry.details = entry.details if sees_all(entry) else safe
         return entry
 
     def saga_of(self, row: Any) -> str:
@@ -87,15 +95,18 @@ class AuditAdmin(HistoryAdmin):
 
     @admin.display(description="who")
     def who(self, entry: AuditEntry) -> SafeString:
+        actor = shown(entry.actor)
+        if by_what := _through(entry):
+            actor = format_html("{} ({})", actor, shown(by_what))
         if entry.approver:
-            return format_html("{}, with {}", shown(entry.actor), shown(entry.approver))
-        return shown(entry.actor)
+            return format_html("{}, with {}", actor, shown(entry.approver))
+        return actor
 
     @admin.display(description="on")
     def on(self, entry: AuditEntry) -> SafeString | str:
         if entry.run is None:
             return shown(entry.subject, 80)
-        step = format_html(" {}", shown(entry.step, 80)) if entry.step else ""
+        step = format_html(" {}", shown(asked_of(entry), 100)) if entry.step else ""
         link = run_link(entry.run, f"{entry.saga} …{str(entry.run)[-6:]}")
         return format_html("{}{}", link, step)
 
@@ -105,7 +116,8 @@ class AuditAdmin(HistoryAdmin):
 
     @admin.display(description="before → after")
     def changed(self, entry: AuditEntry) -> str:
-        pairs = [f"{n}: {v} → {entry.after.get(n, 'none')}" for n, v in entry.before.items()]
+        was, now = entry.before, entry.after
+        pairs = [f"{n}: {was.get(n, 'none')} → {now.get(n, 'none')}" for n in {**was, **now}]
         return line("; ".join(pairs), 90)
 
     @admin.display(description="before")
@@ -119,6 +131,12 @@ class AuditAdmin(HistoryAdmin):
     @admin.display(description="what was asked")
     def told(self, entry: AuditEntry) -> SafeString:
         return format_html("<pre>{}</pre>", shown(as_json(entry.details)))
+
+
+def _through(entry: AuditEntry) -> str:
+    """What the actor acted through; entries from before that was kept tell it by the name."""
+    kept = entry.details.get("through", "") if isinstance(entry.details, dict) else ""
+    return str(kept) or (Shell.acts_through if unverified(entry.actor) else "")
 
 
 def _redacted(entry: AuditEntry) -> Any:

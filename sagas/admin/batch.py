@@ -22,9 +22,10 @@ from sagas.admin.history import HistoryAdmin, moment
 from sagas.admin.living import living
 from sagas.admin.shown import line
 from sagas.errors import SagaError
-from sagas.models import Batch
+from sagas.models import Approval, Batch
 from sagas.operate.access import Right
-from sagas.operate.bulk import confirm, discard, stop, visible_batches
+from sagas.operate.approval import told_of
+from sagas.operate.bulk import confirm_or_ask, discard, stop, visible_batches
 
 
 @admin.register(Batch)
@@ -101,8 +102,8 @@ class BatchAdmin(HistoryAdmin):
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
             try:
-                word(batch_id, request.user)
-                messages.success(request, said)
+                done = word(batch_id, request.user)
+                messages.success(request, told_of(done) if isinstance(done, Approval) else said)
             except (SagaError, PermissionDenied) as error:
                 messages.error(request, str(error))
                 return redirect("admin:sagas_batch_change", batch_id)
@@ -131,7 +132,7 @@ class BatchAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def state(self, batch: Batch) -> SafeString:
-        return batch_badge(batch.status)
+        return batch_badge(batch)
 
     @admin.display(description="by")
     def who(self, batch: Batch) -> SafeString:
@@ -142,6 +143,6 @@ class BatchAdmin(HistoryAdmin):
         return format_html("<bdi>{}</bdi>", line(batch.reason))
 
 
-_CONFIRMED = (confirm, "The batch is under way.", True)
+_CONFIRMED = (confirm_or_ask, "The batch was started.", True)
 _DISCARDED = (discard, "The trial was thrown away. Nothing was done.", False)
 _STOPPED = (stop, "The batch is stopped. What it had not done yet is left as it was.", True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from django.apps import apps
@@ -16,55 +17,61 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.encoding import iri_to_uri
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
+from sagas.admin.badge import badge, mark
 from sagas.admin.history import run_link
 from sagas.admin.run_page.words import length
-from sagas.admin.shown import as_line, cleaned, line
+from sagas.admin.shown import as_line, cleaned, line, shown
 from sagas.admin.when import address
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus
+from sagas.operate import reveal
 from sagas.operate.access import Right, scope
 from sagas.operate.catalogue import VERBS
-from sagas.operate.tally import Tally, tally
+from sagas.operate.tally import ANSWERS, StateNow, Tally, followed, summary, tally
+from sagas.states import RunStatus
+
+T = TypeVar("T")
 
 PER_PAGE = 100
 _LATELY = timedelta(seconds=10)
 _LONGEST_ADDRESS = 4000
+#: A shape for each word of an answer or of a batch, and for a run that is gone.
 _GLYPHS = {
-    ItemStatus.READY: "◔",
-    ItemStatus.UNFIT: "⊘",
-    ItemStatus.DONE: "✓",
-    ItemStatus.ASKED: "◷",
-    ItemStatus.REFUSED: "✕",
-    ItemStatus.FAILED: "!",
-    BatchStatus.DRAFT: "◌",
-    BatchStatus.RUNNING: "▶",
-    BatchStatus.STOPPED: "■",
-    BatchStatus.DONE: "✓",
-}
-#: What an item's status means to the one who reads it.
-_MEANING = {
-    ItemStatus.READY: "to do",
-    ItemStatus.UNFIT: "left out",
-    ItemStatus.DONE: "done",
-    ItemStatus.ASKED: "wait for a second person",
-    ItemStatus.REFUSED: "refused",
-    ItemStatus.FAILED: "failed",
+    "ready": "◔",
+    "unfit": "⊘",
+    "accepted": "→",
+    "asked": "◷",
+    "refused": "✕",
+    "failed": "!",
+    "draft": "◌",
+    "running": "▶",
+    "stopped": "■",
+    "finished": "⚑",
+    "removed": "∅",
 }
 
 
-def batch_badge(status: str) -> SafeString:
-    """A batch's or an item's status in a word, a shape and a colour."""
-    known = status in _GLYPHS
-    return format_html(
-        '<span class="saga-state batch-{}"><span aria-hidden="true">{}</span> {}</span>',
-        status if known else "other",
-        _GLYPHS[status] if known else "?",  # type: ignore[index]  # the words are strings
-        line(status),
-    )
+def batch_badge(batch: Batch) -> SafeString:
+    """A batch's status in a word, a shape and a colour; none says how its runs go on."""
+    return _badge(BatchStatus(batch.status).word)
+
+
+def answer_badge(answer: ItemStatus) -> SafeString:
+    """What a batch was answered for a run, in a word, a shape and a colour."""
+    return _badge(answer.word, ANSWERS[answer])
+
+
+def now_badge(state: StateNow) -> SafeString:
+    """Where a run stands now, in words, a shape and a colour."""
+    if state is StateNow.REMOVED:
+        return _badge(state)
+    return badge(RunStatus.NEEDS_ATTENTION if state is StateNow.FAILED_AGAIN else state, state)
+
+
+def _badge(word: str, said: str = "") -> SafeString:
+    return mark(f"batch-{word}", _GLYPHS[word], said or word)
 
 
 class Parts:
@@ -73,8 +80,8 @@ class Parts:
     def __init__(self, request: HttpRequest, batch: Batch) -> None:
         self._request, self._batch = request, batch
         self._tally = tally(batch)
-        given = request.GET.get("status", "")
-        self._only = ItemStatus(given) if given in set(ItemStatus) else None
+        self._answer = _chosen(request, "status", {answer.word: answer for answer in ItemStatus})
+        self._now = _chosen(request, "now", {state.value: state for state in StateNow})
 
     @property
     def title(self) -> str:
@@ -86,14 +93,19 @@ class Parts:
     @property
     def final(self) -> bool:
         """Whether nothing changes any more by itself."""
-        return self._batch.status != BatchStatus.RUNNING
+        return self._batch.status != BatchStatus.RUNNING and self._tally.settled
 
     @property
     def url(self) -> str:
         """Where the parts are polled: the same items as on the page."""
         where = reverse("admin:sagas_batch_live", args=[self._batch.pk])
-        shown = {"status": self._only or "", "p": self._page.number}
-        return f"{where}?{urlencode(shown)}"
+        return f"{where}?{self._only}&p={self._page.number}"
+
+    @property
+    def _only(self) -> str:
+        """Which items are shown, as a part of the address."""
+        now = self._now or ""
+        return urlencode({"status": self._answer.word if self._answer else "", "now": now})
 
     @cached_property
     def html(self) -> SafeString:
@@ -108,11 +120,13 @@ class Parts:
     def frame(self) -> dict[str, Any]:
         """What the page around the parts needs."""
         batch, user = self._batch, self._request.user
+        kind = VERBS.get(batch.verb)
         mine = user.get_username() == batch.created_by
         return {
             "live": self,
             "batch": batch,
-            "verb": VERBS.get(batch.verb),
+            "verb": kind,
+            "summary": kind.explained("") if kind is not None else "",
             "arguments": self._arguments(),
             "reason": cleaned(batch.reason),
             "query": line(_filter(batch), 200),
@@ -127,16 +141,21 @@ class Parts:
 
     def _arguments(self) -> list[tuple[str, str]]:
         """What the verb is told; its result for those who may reveal it, of whatever saga."""
-        reveals = self._request.user.has_perm(Right.REVEAL)
-        everywhere = reveals and scope(self._request.user, Right.REVEAL) is None
-        told = reveal.told(self._batch.arguments, "", "", reveal=everywhere)
+        user, batch = self._request.user, self._batch
+        everywhere = scope(user, Right.REVEAL) is None
+        holds = bool(reveal.DOCUMENTS & batch.arguments.keys())
+        shows = holds and everywhere and reveal.revealing(user, "", subject=f"batch {batch.pk}")
+        told = reveal.told(batch.arguments, "", "", reveal=shows)
         return [(name, _told(value)) for name, value in told.items()]
 
     def _context(self) -> dict[str, Any]:
         batch, told = self._batch, self._tally
         return {
             "batch": batch,
-            "badge": batch_badge(batch.status),
+            "badge": batch_badge(batch),
+            "summary": summary(batch, told),
+            "following": not self.final,
+            "again": told.now[StateNow.FAILED_AGAIN],
             "stopped_by": line(batch.stopped_by),
             "rate": f"{batch.rate:g}",
             "running": batch.status == BatchStatus.RUNNING,
@@ -146,19 +165,30 @@ class Parts:
             "percent": 100 * told.answered // told.tried if told.tried else 100,
             "left": _left(batch, told),
             "pace": self._pace(),
-            "counts": [(batch_badge(s), _MEANING[s], n) for s, n in told.counts.items() if n],
-            "reasons": [(batch_badge(r.status), _reason(r)) for r in told.reasons],
+            "reasons": [(answer_badge(r.status), _reason(r)) for r in told.reasons],
             "result": self._result(),
-            "statuses": [(s.value, _MEANING[s], n) for s, n in told.counts.items() if n],
-            "only": self._only.value if self._only else "",
+            "all": not (self._answer or self._now),
+            "states": [
+                (state.value, now_badge(state), n, state is self._now)
+                for state, n in told.now.items()
+                if n
+            ],
+            "answers": [
+                (answer.word, answer_badge(answer), told.counts[answer], answer is self._answer)
+                for answer in ANSWERS
+                if told.counts[answer]
+            ],
+            "only": self._only,
             "page": self._page,
             "items": [_row(item) for item in self._page],
         }
 
     @cached_property
     def _page(self) -> Page[BatchItem]:
-        items = self._batch.items.order_by("id")
-        items = items if self._only is None else items.filter(status=self._only)
+        items = followed(self._batch.items.order_by("id"))
+        items = items if self._answer is None else items.filter(status=self._answer)
+        if self._now is not None:
+            items = items.filter(status=ItemStatus.ACCEPTED, now=self._now)
         return Paginator(items, PER_PAGE).get_page(self._request.GET.get("p"))
 
     def _pace(self) -> str:
@@ -202,14 +232,22 @@ def _reason(reason: Any) -> dict[str, Any]:
     return {"count": reason.count, "detail": cleaned(reason.detail, 300), "examples": examples}
 
 
-def _row(item: BatchItem) -> dict[str, Any]:
+def _row(item: Any) -> dict[str, Any]:
+    now = StateNow(item.now)
+    key = item.key or "(empty)"
     return {
-        "run": run_link(item.run, item.key or "(empty)"),
-        "step": line(item.step),
-        "badge": batch_badge(item.status),
-        "detail": cleaned(item.detail, 300),
+        "run": shown(key, 80) if now is StateNow.REMOVED else run_link(item.run, key),
+        "step": line(item.step, 100),
+        "now": now_badge(now),
+        "group": cleaned(item.group or "", 300),
+        "badge": answer_badge(item.answer),
+        "detail": cleaned(item.why, 300),
         "at": item.at,
     }
+
+
+def _chosen(request: HttpRequest, name: str, values: Mapping[str, T]) -> T | None:
+    return values.get(request.GET.get(name, ""))
 
 
 def _told(value: Any) -> str:

@@ -81,6 +81,7 @@ class BulkPages(admin.ModelAdmin[Run]):
             "cl": chosen,
             "limit": conf().BATCH_LIMIT,
             "verb": kind,
+            "summary": kind.explained("") if kind else "",
             "verbs": [(v, _address(chosen, v)) for v in VERBS.values()],
             "form": form,
             "runs": f"{reverse('admin:sagas_run_changelist')}?{chosen.filter_query}",

@@ -27,7 +27,7 @@ class BulkForm(forms.Form):
         for name, field in kind.model_fields.items():
             if name not in SINGLE:
                 self.fields[name] = _field(name, field.description or "", user)
-        self.fields["reason"] = reason_field(of="with each run")
+        self.fields["reason"] = reason_field(of="with each run", required=kind.reasoned)
         self.fields["rate"] = _rate()
 
     def instruction(self) -> Instruction:
@@ -59,6 +59,8 @@ def _field(name: str, described: str, user: Any) -> forms.Field:
             return forms.CharField(
                 required=False, max_length=150, initial=who, label="Owner", help_text=text
             )
+        case "to":
+            return forms.IntegerField(min_value=1, label="To which version")
     text = f"JSON, the same for all: {described}. Empty: nothing."
     return JSONText(required=False, label="Result", help_text=text)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, moment, pretty, run_link, sees_all
 from sagas.models import Event, Run
+from sagas.operate import reveal
 
 
 @admin.register(Event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,7 +23,11 @@ COLUMNS = (
     *("owner", "tags", "created_at", "started_at", "finished_at", "deadline_at"),
 )
 _CHUNK = 1000
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: Where a spreadsheet would see a formula begin: in front, and behind whatever it may take for the
+#: end of a cell, as it takes the semicolon in many countries. Quotes do not help there.
+_FORMULA = re.compile(
+    r"""^(?=[\t\r\n]) | (?:^|[;|\t\r\n]) [" \xa0]* (?=[-=+@\uff1d\uff0b\uff0d\uff20])""", re.VERBOSE
+)
 
 
 def runs(page: Any, request: HttpRequest) -> HttpResponseBase:
@@ -56,7 +61,7 @@ def _refused(why: str) -> HttpResponse:
 def _note(request: HttpRequest, wanted: str, query: str) -> None:
     user: Any = request.user
     audit.append(
-        actor=user.get_username(),
+        actor=user,
         verb="export",
         reason="",
         subject="runs",
@@ -72,7 +77,7 @@ class _Echo:
 
 
 def _csv(request: HttpRequest, rows: QuerySet[Run]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)  # some readers end cells at ; and , alike
     yield writer.writerow(COLUMNS)
     for values in _in_order(rows).values_list(*COLUMNS).iterator(_CHUNK):
         yield writer.writerow([_cell(value) for value in values])
@@ -81,7 +86,7 @@ def _csv(request: HttpRequest, rows: QuerySet[Run]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     """A value as a spreadsheet may read it: what it would take for a formula is made a text."""
     text = " ".join(value) if isinstance(value, list) else _plain(value)
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+    return _FORMULA.sub(r"\g<0>'", text)
 
 
 def _json_lines(request: HttpRequest, rows: QuerySet[Run]) -> Iterator[str]:

@@ -19,11 +19,13 @@ from sagas.define import registry
 from sagas.models import Run
 from sagas.operate.access import Right, scope, within
 from sagas.operate.groups import ErrorGroup, error_groups
-from sagas.operate.held import OPEN_STEPS, UNFINISHED, at_step, held
+from sagas.operate.held import UNFINISHED, at_step, held, standing_where
+from sagas.operate.holding import partners
 from sagas.operate.moments import SLACK, least_id
+from sagas.operate.outage import standing_at
 from sagas.operate.selection import NOTABLE, of_error_group, with_tag
 from sagas.operate.stuck import stuck
-from sagas.states import RunStatus, StepStatus
+from sagas.states import RunStatus
 
 Rows = QuerySet[Run]
 _LONGEST = 300
@@ -176,10 +178,24 @@ class StepFilter(RunFilter):
         return [Choice(name, name) for name in names]
 
     def narrow(self, rows: Rows, value: str) -> Rows:
-        turn = at_step(Q(name=value, status__in=OPEN_STEPS))
-        stopped = at_step(Q(name=value, status__in=[*OPEN_STEPS, StepStatus.FAILED]))
-        attention = Q(status=RunStatus.NEEDS_ATTENTION)
-        return rows.filter(UNFINISHED).filter((attention & Q(stopped)) | (~attention & Q(turn)))
+        return standing_where(rows, lambda s: Q(at_step(Q(name=value, status__in=s))))
+
+
+class PartnerFilter(RunFilter):
+    """By the partner that runs stand at: whose step's turn it is, or which stopped them."""
+
+    title = "partner"
+    parameter = "partner"
+
+    def options(self) -> list[Choice]:
+        sagas = [s for s in registry.all_sagas() if within(self.user, Right.READ, s.name)]
+        steps = (step for saga in sagas for step in saga.steps.values())
+        return [Choice(name, name) for name in sorted({s.partner for s in steps if s.partner})]
+
+    def narrow(self, rows: Rows, value: str) -> Rows:
+        if value not in partners():
+            raise Unfit(f"No step names a partner {value!r}.")
+        return standing_at(rows, value)
 
 
 class ErrorFilter(RunFilter):
@@ -314,7 +330,7 @@ class OwnerFilter(RunFilter):
 
 
 FILTERS: tuple[type[RunFilter], ...] = (
-    *(StateFilter, SagaFilter, ErrorFilter, StepFilter, OwnerFilter),
+    *(StateFilter, SagaFilter, ErrorFilter, StepFilter, PartnerFilter, OwnerFilter),
     *(TagFilter, AgeFilter, SinceFilter, UntilFilter),
 )
 #: The parameters that narrow the list, besides the search.
@@ -323,4 +339,5 @@ PARAMETERS = tuple(f.parameter for f in FILTERS)
 
 def probes(given: Mapping[str, str]) -> bool:
     """Whether these parameters look each run up among the steps, so that counting is dear."""
-    return bool(given.get("step")) or given.get("status") in ("held", "stuck")
+    by_step = given.get("step") or given.get("partner")
+    return bool(by_step) or given.get("status") in ("held", "stuck")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.postgres.fields import ArrayField
 from django.core.paginator import Paginator
 from django.db import models
@@ -18,10 +19,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin.reveal import reveals
 from sagas.admin.shown import as_json, line, shown
 from sagas.models import Run
 from sagas.operate.access import visible
+from sagas.operate.reveal import revealing
 
 _COUNTED = 10_000
 _LONGEST = 100_000  # characters of a document on its own page
@@ -76,8 +77,17 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
         return visible(request.user, rows, field=self.saga_field) if self.saga_field else rows
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """No filter on a document: who may not see its fields could guess them by what matches."""
+        """No filter on a document: who may not see its fields could guess them by what matches.
+
+        Raises:
+            IncorrectLookupParameters: the value is none that PostgreSQL takes as a text.
+        """
         field = lookup.partition("__")[0]
+        own = {getattr(kind, "parameter", None) for kind in self.list_filter}  # they say it better
+        values = value if isinstance(value, list) else [value]
+        plain = {f.name for f in self.opts.fields} - own
+        if field in plain and any("\x00" in str(item) for item in values):
+            raise IncorrectLookupParameters
         documents = {f.name for f in self.opts.fields if isinstance(f, models.JSONField)}
         return field not in documents and super().lookup_allowed(lookup, value, request)
 
@@ -93,10 +103,11 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """The row, which then knows whether whoever asks sees redacted fields: ``revealed``."""
+        """The row, of which ``sees_all`` then knows whether whoever asks sees redacted fields."""
         row: Any = super().get_object(request, object_id, from_field)
         if row is not None:
-            row.revealed = reveals(request, self.saga_of(row))
+            about = f"{self.opts.model_name} {row.pk}"
+            row.reveal = partial(revealing, request.user, self.saga_of(row), subject=about)
         return row
 
     def render_change_form(
@@ -104,7 +115,7 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
     ) -> Any:
         """Django's own page, with a name of the row that steers no screen."""
         if (row := context.get("original")) is not None:
-            context["subtitle"] = line(row)
+            context["subtitle"] = self.called(row)
         return super().render_change_form(request, context, *args, **options)
 
     def history_view(
@@ -112,8 +123,13 @@ class HistoryAdmin(ReadOnly, admin.ModelAdmin[Model]):
     ) -> Any:
         """What Django's own log tells of the row, again with a name that steers no screen."""
         row = self.get_object(request, object_id)
-        safe = {"object": _Named(row.pk, line(row)), "title": line(row)} if row is not None else {}
+        name = self.called(row) if row is not None else ""
+        safe = {"object": _Named(row.pk, name), "title": name} if row is not None else {}
         return super().history_view(request, object_id, {**safe, **(extra_context or {})})
+
+    def called(self, row: Any) -> str:
+        """What people call a row: in one line that steers no screen."""
+        return line(row)
 
     def saga_of(self, row: Any) -> str:
         """The name of the saga whose documents a row holds; empty if nobody knows."""
@@ -155,8 +171,9 @@ def _safely(field: Any) -> Callable[[Any], SafeString]:
 
 
 def sees_all(row: Model) -> bool:
-    """Whether whoever asked for this row sees redacted fields."""
-    return bool(getattr(row, "revealed", False))
+    """Whether whoever asked for this row is now shown redacted fields; then that is noted."""
+    reveal: Callable[[], bool] | None = getattr(row, "reveal", None)
+    return reveal is not None and reveal()
 
 
 def pretty(document: Any) -> SafeString:

@@ -20,10 +20,11 @@ from sagas.admin.shown import line, shown
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.errors import SagaError
-from sagas.models import Hold, HoldKind
+from sagas.models import Approval, Hold, HoldKind
 from sagas.operate.access import Holder, Right
+from sagas.operate.approval import told_of
 from sagas.operate.held import visible_holds
-from sagas.operate.hold import hold, lift, waiting_under
+from sagas.operate.hold import hold_or_ask, lift_or_ask, waiting_under
 from sagas.operate.holding import partners
 from sagas.run.queues import routed_queues
 
@@ -95,10 +96,15 @@ class HoldAdmin(HistoryAdmin):
         if request.method == "POST" and form.is_valid():
             kind, _, name = form.cleaned_data["target"].partition(":")
             try:
-                placed = hold(kind, name, by=_user(request), reason=form.cleaned_data["reason"])
+                placed = hold_or_ask(
+                    kind, name, by=_user(request), reason=form.cleaned_data["reason"]
+                )
             except (SagaError, PermissionDenied) as error:
                 form.add_error(None, str(error))
             else:
+                if isinstance(placed, Approval):
+                    messages.success(request, told_of(placed))
+                    return redirect("admin:sagas_hold_changelist")
                 messages.success(request, f"Held: {placed}. What is in flight finishes.")
                 return redirect("admin:sagas_hold_change", placed.pk)
         context = {"title": "Hold a saga, a queue or a partner", "form": form, "button": "Hold"}
@@ -118,7 +124,8 @@ class HoldAdmin(HistoryAdmin):
         if placed is None:
             messages.warning(request, f"There is no hold {line(object_id)}.")
             return redirect("admin:sagas_hold_changelist")
-        form = LiftForm(request.POST or None, initial={"per_second": conf().DRAIN_PER_SECOND})
+        pace = placed.per_second or conf().DRAIN_PER_SECOND
+        form = LiftForm(request.POST or None, initial={"per_second": pace})
         if request.method == "POST" and form.is_valid() and self._lifted(request, placed, form):
             return redirect("admin:sagas_hold_change", placed.pk)
         shown_form = form if placed.lifted_at is None and may_lift(request.user, placed) else None
@@ -134,6 +141,8 @@ class HoldAdmin(HistoryAdmin):
     def state(self, placed: Hold) -> str:
         if placed.lifted_at is not None:
             return f"lifted by {placed.lifted_by}"
+        if placed.ends_at is not None:
+            return f"‖ in force until {moment(placed.ends_at)[:19]}"
         return "‖ in force" if placed.probe is None else "‖ in force, lets one run through"
 
     @admin.display(description="by")
@@ -152,10 +161,13 @@ class HoldAdmin(HistoryAdmin):
         asked = form.cleaned_data
         how = {"reason": asked["reason"], "per_second": asked["per_second"]}
         try:
-            woken = lift(placed.pk, by=_user(request), **how)
+            woken = lift_or_ask(placed.pk, by=_user(request), **how)
         except (SagaError, PermissionDenied) as error:
             form.add_error(None, str(error))
             return False
+        if isinstance(woken, Approval):
+            messages.success(request, told_of(woken))
+            return True
         seconds = woken / asked["per_second"]
         messages.success(request, f"Lifted: {woken:,} runs go on within {seconds:,.0f} s.")
         return True
@@ -197,7 +209,10 @@ def _facts(placed: Hold) -> list[tuple[str, object]]:
         since = f"since {moment(placed.probed_at)[:19]} UTC" if placed.probed_at else ""
         through = format_html("{} {}", run_link(placed.probe, placed.probe), since)
         facts.append(("Lets through", through))
-    if placed.source:
+    if placed.ends_at is not None:
+        ends = f"{moment(placed.ends_at)[:19]} UTC, by itself; or lift it here"
+        facts.append(("Ends", ends))
+    elif placed.source:
         facts.append(("Lifted", f"by {placed.source} itself, or here: then it tries the partner"))
     return [*facts, ("Runs that wait for it", f"{waiting_under(placed):,} (1,000 at most)")]
 

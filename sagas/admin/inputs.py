@@ -92,7 +92,7 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
-def reason_field(label: str = "Why", of: str = "") -> forms.Field:
+def reason_field(label: str = "Why", of: str = "", *, required: bool = True) -> forms.Field:
     """The field for why something is done.
 
     Args:
@@ -100,7 +100,13 @@ def reason_field(label: str = "Why", of: str = "") -> forms.Field:
     """
     kept = f"Kept in the audit{f' {of}' if of else ''}, for those who come after you."
     rows = forms.Textarea(attrs={"rows": 2})
-    return forms.CharField(max_length=1000, label=label, help_text=kept, widget=rows)
+    return forms.CharField(
+        max_length=1000,
+        label=label if required else f"{label} (optional)",
+        help_text=kept,
+        widget=rows,
+        required=required,
+    )
 
 
 class JSONText(forms.CharField):

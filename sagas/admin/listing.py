@@ -23,6 +23,7 @@ from sagas.admin.shown import encoded, line
 from sagas.admin.when import address
 from sagas.models import Run
 from sagas.operate.access import Right
+from sagas.operate.search import matching
 from sagas.operate.selection import with_tag
 
 # Earlier names of parameters, in links that people have kept.
@@ -149,7 +150,9 @@ class RunListAdmin(HistoryAdmin):
     list_filter = (*FILTERS,)
     sortable_by = ()  # but by age: no index serves another order
     search_fields = ("business_key",)
-    search_help_text = "the beginning of a business key, a whole run id, or tag:word"
+    search_help_text = (
+        "a number as people write it, the beginning of a business key or of a run id, or tag:word"
+    )
     large = ("payload", "amended")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunList]:
@@ -190,17 +193,6 @@ class RunListAdmin(HistoryAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        run_id = uuid_of(term)
-        if run_id is not None:
-            return queryset.filter(id=run_id), False
         if term.startswith("tag:"):
             return queryset.filter(with_tag(term.removeprefix("tag:").strip())), False
-        return queryset.filter(business_key__startswith=term) if term else queryset, False
-
-
-def uuid_of(text: str) -> UUID | None:
-    """The id that a text is, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+        return queryset.filter(matching(term)) if term else queryset, False

@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString, mark_safe
 from sagas.admin.badge import badge
 from sagas.admin.hold import may_lift
 from sagas.admin.living import living
-from sagas.admin.rows import text
-from sagas.admin.run_page.words import length
+from sagas.admin.rows import WHY, text
+from sagas.admin.run_page.words import clock, length
 from sagas.admin.shown import line
 from sagas.admin.sparkline import sparkline
 from sagas.admin.when import address, ago
@@ -28,9 +28,10 @@ from sagas.models import Hold, Run
 from sagas.operate.access import Right, require
 from sagas.operate.figures import SagaFigures
 from sagas.operate.groups import ErrorGroup
+from sagas.operate.outage import MANY, Outage
 from sagas.operate.overview import SHOWN, Overview, overview
 from sagas.signals import Health
-from sagas.states import RunStatus
+from sagas.states import MOVING_RUNS, RunStatus
 
 _GLYPHS: Mapping[Health, str] = {
     Health.OK: "✓",
@@ -78,12 +79,19 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
         "shown": SHOWN,
         "capped": seen.capped,
         "looked": seen.looked,
+        "outages": [_outage(outage, seen.now) for outage in seen.outages],
         "states": [(status, badge(status), n) for status, n in unfinished.items()],
         "sagas": [_saga(saga) for saga in seen.sagas],
-        "groups": [_group(group) for group in seen.errors],
-        "attention": [_run(run, seen.now) for run in seen.attention],
+        "groups": [_group(group, seen.now) for group in seen.errors],
+        "attention": [
+            {**_run(run, seen.now), "age": _ago(seen.stopped.get(run.pk), seen.now)}
+            for run in seen.attention
+        ],
         "attention_count": unfinished[RunStatus.NEEDS_ATTENTION],
-        "stuck": [_run(run, seen.now) for run in seen.stuck[:SHOWN]],
+        "stuck": [
+            {**_run(run, seen.now), "why": text(seen.reasons[run.pk], WHY)}
+            for run in seen.stuck[:SHOWN]
+        ],
         "more_stuck": len(seen.stuck) > SHOWN,
         "stuck_after": length(conf().STUCK_SECONDS),
         "queues": [{"of": queue, "oldest": _ago(queue.oldest, seen.now)} for queue in seen.queues],
@@ -131,14 +139,20 @@ def _context(user: Any, seen: Overview) -> dict[str, Any]:
 
 _DETAIL = 200  # characters: why a partner is down must be read to its end
 _UNFINISHED = [
-    *(RunStatus.NEEDS_ATTENTION.value, RunStatus.PENDING.value),
-    *(RunStatus.RUNNING.value, RunStatus.COMPENSATING.value),
+    RunStatus.NEEDS_ATTENTION.value,
+    *(status.value for status in RunStatus if status in MOVING_RUNS),
 ]
 
 
-def _group(group: ErrorGroup) -> dict[str, Any]:
+def _group(group: ErrorGroup, now: datetime) -> dict[str, Any]:
     query = {"status": RunStatus.NEEDS_ATTENTION.value, "error_group": group.name}
-    return {"name": line(group.name, 120), "count": group.count, "query": urlencode(query)}
+    return {
+        "name": line(group.name, 120),
+        "count": group.count,
+        "first": ago(group.first, now),
+        "last": ago(group.last, now),
+        "query": urlencode(query),
+    }
 
 
 def _count(seen: Overview, status: str) -> int:
@@ -167,13 +181,34 @@ def _saga(saga: SagaFigures) -> dict[str, Any]:
 _MANY = 0.1
 
 
+def _outage(outage: Outage, now: datetime) -> dict[str, Any]:
+    query = {"partner": outage.partner}
+    stopped = {**query, "status": RunStatus.NEEDS_ATTENTION.value}
+    link = reverse("admin:sagas_run_change", args=[outage.through]) if outage.through else ""
+    return {
+        "of": outage,
+        "partner": text(outage.partner),
+        "why": text(outage.why, _DETAIL),
+        "by": text(outage.by),
+        "age": ago(outage.since, now) if outage.since else "",
+        "since": clock(outage.since) if outage.since else "",
+        "query": urlencode(query),
+        "stopped": urlencode(stopped),
+        "many": outage.waiting + outage.stopped >= MANY,
+        "through": link,
+        "until": clock(outage.until) if outage.until else "",
+        "probe": clock(outage.probe_at) if outage.probe_at and outage.probe_at > now else "",
+        "probes_now": outage.probe_at is not None and outage.probe_at <= now,
+    }
+
+
 def _run(run: Run, now: datetime) -> dict[str, Any]:
     return {
         "link": reverse("admin:sagas_run_change", args=[run.pk]),
         "key": text(run.business_key),
         "saga": text(run.saga),
         "state": badge(run.status),
-        "error": text(run.error_group),
+        "error": text(run.error_group, WHY),
         "owner": text(run.owner),
         "age": ago(run.created_at, now),
     }
@@ -193,6 +228,7 @@ def _hold(user: Any, hold: Hold, now: datetime) -> dict[str, Any]:
         "reason": text(hold.reason),
         "by": text(hold.placer),
         "through": through,
+        "until": clock(hold.ends_at) if hold.ends_at else "",
         "age": ago(hold.placed_at, now),
     }
 

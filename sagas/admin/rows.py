@@ -6,24 +6,29 @@ of the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Case, CharField, F, OuterRef, QuerySet, Value, When
 from django.db.models.functions import Concat, Now
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
-from sagas.admin.badge import badge
+from sagas.admin.badge import badge, kept
 from sagas.admin.shown import cleaned, line
 from sagas.admin.when import ago, took
+from sagas.define.title import title
 from sagas.models import Run, Step
-from sagas.operate.held import OPEN_STEPS, UNFINISHED
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.operate.expected import Expected, Next, expected_of, foremost
+from sagas.operate.held import UNFINISHED
+from sagas.operate.reason import state_reason
+from sagas.states import CLAIMABLE_STEPS, CURRENT_STEPS, MOVING_RUNS, Direction, RunStatus
 
 _HOVER = 300
+WHY = 120  #: characters of why a run stands where it does: its time is at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,11 @@ class Row:
     saga: str
     state: SafeString
     steps: str
-    error: Text
+    why: Text
     owner: Text
     age: SafeString
     took: str
+    stopped: SafeString  #: how long ago it came to need attention; empty: it does not
 
 
 def standing(page: QuerySet[Any]) -> QuerySet[Any]:
@@ -56,12 +62,15 @@ def standing(page: QuerySet[Any]) -> QuerySet[Any]:
     """
     at = Step.objects.filter(run=OuterRef("pk")).order_by("position")
     label = Case(
-        When(direction=Direction.BACKWARD, then=Concat(Value("undo "), F("name"))),
+        When(
+            direction=Direction.BACKWARD,
+            then=Concat(Value(title("", Direction.BACKWARD)), F("name")),
+        ),
         default=F("name"),
         output_field=CharField(),
     )
-    turn = at.filter(status__in=OPEN_STEPS).values_list(label)
-    stopped = at.filter(status__in=[*OPEN_STEPS, StepStatus.FAILED]).values_list(label)
+    turn = at.filter(status__in=CLAIMABLE_STEPS).values_list(label)
+    stopped = at.filter(status__in=CURRENT_STEPS).values_list(label)
     steps = Case(
         When(status=RunStatus.NEEDS_ATTENTION, then=ArraySubquery(stopped)),
         When(UNFINISHED, then=ArraySubquery(turn)),
@@ -72,22 +81,34 @@ def standing(page: QuerySet[Any]) -> QuerySet[Any]:
 
 def rows(runs: Iterable[Any]) -> list[Row]:
     """Runs that ``standing`` gave, as they are shown."""
-    return [_row(run) for run in runs]
+    listed = list(runs)
+    found = expected_of(listed, listed[0].clock) if listed else {}
+    return [_row(run, found[run.pk]) for run in listed]
 
 
-def _row(run: Any) -> Row:
+def _row(run: Any, found: Sequence[Expected]) -> Row:
     over = run.finished_at is not None
+    active = run.status in MOVING_RUNS
     return Row(
         id=run.id,
         key=text(run.business_key),
         saga=line(run.saga),
-        state=badge(run.status),
+        state=kept(badge(run.status), found),
         steps=line(", ".join(run.at_steps or ())),
-        error=text(run.error_group),
+        why=text(state_reason(found, run.clock) if active else run.error_group, WHY),
         owner=text(run.owner),
         age=ago(run.created_at, run.clock),
         took=took(run.finished_at - run.created_at) if over else "",
+        stopped=_stopped(found, run.clock),
     )
+
+
+def _stopped(found: Sequence[Expected], now: datetime) -> SafeString:
+    """How long ago a run came to need attention."""
+    first = foremost(found)
+    if first is None or first.what is not Next.PERSON or first.since is None:
+        return mark_safe("")
+    return ago(first.since, now)
 
 
 def text(given: str, most: int = 80) -> Text:

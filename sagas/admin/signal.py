@@ -9,10 +9,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
 from sagas.admin.history import HistoryAdmin, pretty, run_link, sees_all
 from sagas.admin.shown import shown
 from sagas.models import Signal
+from sagas.operate import reveal
 from sagas.operate.access import Right, scope
 
 
@@ -20,7 +20,7 @@ from sagas.operate.access import Right, scope
 class SignalAdmin(HistoryAdmin):
     """Signals with the runs that took them."""
 
-    list_display = ("named", "correlated", "received_at", "taken_at", "run_page")
+    list_display = ("named", "saga", "correlated", "received_at", "taken_at", "run_page")
     list_filter = (("taken_at", admin.EmptyFieldListFilter),)
     list_select_related = ("taken_by",)
     large = ("payload", "taken_by__result")
@@ -28,8 +28,8 @@ class SignalAdmin(HistoryAdmin):
     search_help_text = "a whole correlation"
     ordering = ("-id",)
     fields = (
-        *("named", "correlated", "deduplicated", "received_at", "taken_at", "run_page"),
-        "document",
+        *("named", "saga", "correlated", "deduplicated", "received_at", "expires_at", "taken_at"),
+        *("run_page", "document"),
     )
     readonly_fields = fields
 

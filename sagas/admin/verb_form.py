@@ -8,10 +8,13 @@ from typing import Any
 from django import forms
 from pydantic import BaseModel
 
+from sagas import record
 from sagas.admin.inputs import PREFIX, JSONText, document, fields, reason_field
 from sagas.conf import conf
+from sagas.define import registry
 from sagas.define.redact import redact
 from sagas.define.saga import Definition
+from sagas.define.title import is_undo
 from sagas.define.view import RunView
 from sagas.errors import PayloadInvalid, SagaError
 from sagas.operate.catalogue import verb_of
@@ -50,13 +53,13 @@ class VerbForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.kind, self.saga = kind, saga
-        self.current: dict[str, Any] = json.loads(view.payload)
+        self.current: dict[str, Any] = json.loads(record.complete(view))
         self.hidden = frozenset() if revealed or saga is None else _hidden(saga, self.current)
         self.initial = {"seen": view.imprint, "step": step}
         self.fixed = _fixed(view, step, self.current) if kind is Retry else ""
         for name in kind.model_fields:
             self.fields |= self._of(name, view, user)
-        self.fields["reason"] = reason_field(_REASONS.get(kind.name, "Why"))
+        self.fields["reason"] = reason_field(_REASONS.get(kind.name, "Why"), required=kind.reasoned)
 
     @property
     def inputs(self) -> list[Any]:
@@ -93,14 +96,19 @@ class VerbForm(forms.Form):
                 model = self.saga.payload if self.saga is not None and not self.fixed else None
                 return dict(fields(model, self.current, self.hidden)) if model else {}
             case "happened":
-                words = [("true", "It happened"), ("false", "It did not happen")]
+                did = "was undone" if is_undo(self.initial["step"]) else "happened"
+                did_not = "was not undone" if is_undo(self.initial["step"]) else "did not happen"
+                words = [("true", f"It {did}"), ("false", f"It {did_not}")]
                 radio = forms.ChoiceField(choices=words, widget=forms.RadioSelect)
                 return {"happened": radio}
             case "again":
                 return {"again": _again(Restart.model_fields["again"].description or "")}
             case "owner":
                 return {"owner": _owner(user)}
-        return {"result": _result(self.kind)}
+            case "to":
+                return {"to": _version(view)}
+        undo = is_undo(self.initial["step"])  # nothing sees what a compensation answers
+        return {} if undo else {"result": _result(self.kind)}
 
     def _told(self, name: str) -> Any:
         if name == "payload":
@@ -154,6 +162,12 @@ def _owner(user: Any) -> forms.Field:
         label="Who looks after it",
         help_text="A user's name; empty: nobody.",
     )
+
+
+def _version(view: RunView) -> forms.Field:
+    known = reversed(registry.versions(view.saga))
+    choices = [(str(number), f"version {number}") for number in known]
+    return forms.ChoiceField(choices=choices, label="To which version")
 
 
 def _result(kind: type[Verb]) -> forms.Field:

@@ -13,23 +13,28 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from sagas import record
-from sagas.admin import reveal
 from sagas.admin.back import came_from, carried, list_of
 from sagas.admin.badge import badge
+from sagas.admin.outlook import foreseen, told
 from sagas.admin.run_page.verbs import bars
 from sagas.admin.shown import cleaned, line
 from sagas.admin.verb_form import VerbForm
+from sagas.define.outlook import Outlook
 from sagas.define.preview import undo_preview
 from sagas.define.saga import Definition
+from sagas.define.title import titled
 from sagas.define.view import RunView
 from sagas.errors import PayloadInvalid, SagaError, UnknownRun, VerbRefused
 from sagas.models import Run
+from sagas.operate import reveal
 from sagas.operate.access import Right, require
+from sagas.operate.cancel import Cancel
 from sagas.operate.catalogue import VERBS, Answer, carry_out
 from sagas.operate.compensate import Compensate
 from sagas.operate.offer import offers, refusal
 from sagas.operate.restart import Restart
-from sagas.operate.verb import Verb, definition, needs_approval
+from sagas.operate.retry import CHANGE_INPUT
+from sagas.operate.verb import Verb, definition, needs_approval, ruled
 
 
 class VerbPages(admin.ModelAdmin[Run]):
@@ -55,14 +60,14 @@ class VerbPages(admin.ModelAdmin[Run]):
             messages.error(request, str(error))
             return redirect(list_of(came_from(request)))
         except (SagaError, PermissionDenied) as error:
-            what = VERBS[name].label if name in VERBS else "That"
+            what = _title(VERBS[name], request.GET.get("step", "")) if name in VERBS else "That"
             messages.error(request, f"{what} was refused: {error}")
         return redirect(page)
 
     def _asked(self, request: HttpRequest, kind: type[Verb], view: RunView) -> HttpResponse:
         saga = definition(kind.model_construct(), view)
-        step = request.GET.get("step", "")
-        revealed = reveal.reveals(request, view.saga)
+        step = kind.target(view, request.GET.get("step", ""))
+        revealed = reveal.revealing(request.user, view.saga, run=view.id)
         how: dict[str, Any] = {"step": step, "revealed": revealed}
         if request.method != "POST":
             return self._shown(request, VerbForm(kind, view, saga, request.user, **how), view, step)
@@ -88,14 +93,16 @@ class VerbPages(admin.ModelAdmin[Run]):
     ) -> HttpResponse:
         kind, back = form.kind, came_from(request)
         why = refusal(kind, view, step) if step or kind is not Restart else ""
+        after = _foreseen(kind, form.saga, view, step, why)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{kind.label} {line(step)}".strip(),
+            "title": _title(kind, step),
             "verb": kind,
+            "summary": kind.explained(step),
             "form": form,
             "run": view,
-            "step": line(step),
+            "step": line(step, 100),
             "badge": badge(view.status),
             "row": (row := _row(view, step)),
             "row_badge": badge(row.status) if row is not None else "",
@@ -105,9 +112,12 @@ class VerbPages(admin.ModelAdmin[Run]):
             "list": list_of(back),
             "attention": cleaned(view.attention, 800),
             "approval": needs_approval(kind.model_construct(), view.saga),
-            "refusal": why,
+            "input_approval": ruled(CHANGE_INPUT, [view.saga]),
+            "refusal": cleaned(why, 800),
             "bars": bars(view.id, offers(view), back) if why else [],
-            "preview": _preview(kind, form.saga, view),
+            "final": kind.final,
+            "outlook": told(after, refused=bool(why)) if after is not None else None,
+            "button": _title(kind, step) if why or after is None else _button(kind, step, after),
         }
         status = 400 if form.errors else 200
         return TemplateResponse(request, "admin/sagas/run/do.html", context, status=status)
@@ -118,7 +128,7 @@ def _page(request: HttpRequest, run_id: UUID) -> str:
 
 
 def _told(kind: type[Verb], step: str, answer: Answer) -> str:
-    what = f"{kind.label} {line(step)}".strip()
+    what = _title(kind, step)
     if answer.status is None:
         return (
             f"{what}: a second person must consent. You have asked for it "
@@ -127,10 +137,26 @@ def _told(kind: type[Verb], step: str, answer: Answer) -> str:
     return f"{what}: done. The run is {answer.status.replace('_', ' ')}."
 
 
+def _title(kind: type[Verb], step: str) -> str:
+    return f"{kind.label} {line(step, 100)}".strip()
+
+
 def _row(view: RunView, step: str) -> Any:
-    rows = [row for row in view.steps.values() if row.name == step]
-    return rows[-1] if rows else None
+    return next((row for row in view.steps.values() if titled(row) == step), None)
 
 
-def _preview(kind: type[Verb], saga: Definition | None, view: RunView) -> Any:
-    return undo_preview(saga, view) if kind is Compensate and saga is not None else None
+def _foreseen(
+    kind: type[Verb], saga: Definition | None, view: RunView, step: str, refused: str
+) -> Outlook | None:
+    """How the run goes on then; of what would be refused, how it stands; None: nobody can tell."""
+    if not kind.foreseen:
+        return None
+    if refused:
+        undoes = kind in (Cancel, Compensate)
+        return Outlook(view.status, undo=undo_preview(saga, view)) if undoes and saga else None
+    fields = {"step": step} if "step" in kind.model_fields else {}
+    return foreseen(kind.model_validate(fields), view)
+
+
+def _button(kind: type[Verb], step: str, after: Outlook) -> str:
+    return line(kind.confirmed(step, after), 160)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
 
+from sagas.define.arguments import ATTEMPTS, DELAY, TOTAL, checked, refuse
 
+
+@checked("Retry", attempts=ATTEMPTS, base=DELAY, cap=DELAY, total=TOTAL)
 @dataclass(frozen=True, slots=True)
 class Retry:
     """A retry budget with capped exponential backoff and full jitter.
@@ -17,7 +19,7 @@ class Retry:
     Args:
         attempts: how many times the step is tried in all; ``None`` means until it works.
         base: bound of the first delay in seconds; it doubles with each try.
-        cap: largest delay in seconds, also for a partner's ``Retry-After``.
+        cap: largest delay in seconds of its own; a partner that asks for more gets it.
         total: seconds from the first try after which no new one is made; ``None``: no limit.
             Time in which no try could be made does not count: the step was held, its partner was
             not asked, or no worker was free.
@@ -29,12 +31,13 @@ class Retry:
     total: float | None = None
 
     def __post_init__(self) -> None:
-        if self.attempts is not None and self.attempts < 1:
-            raise ValueError(f"Retry(attempts={self.attempts}) must be at least 1, or None.")
-        if not 0 <= self.base <= self.cap < math.inf:
-            raise ValueError(f"Retry needs 0 <= base <= cap, got {self.base} and {self.cap}.")
-        if self.total is not None and not self.total > 0:
-            raise ValueError(f"Retry(total={self.total}) must be above 0, or None.")
+        if self.base > self.cap:
+            refuse(
+                "sagas.E017",
+                "Retry()",
+                f"its first delay, base={self.base}, is above its largest, cap={self.cap}.",
+                "Raise cap= too, or lower base=.",
+            )
 
     @property
     def gives_up(self) -> bool:
@@ -48,13 +51,14 @@ class Retry:
         return self.total is not None and elapsed >= self.total
 
     def delay(self, tries: int, asked: float | None = None) -> float:
-        """Seconds until the next try: full jitter, or more if the partner asked for more; capped.
+        """Seconds until the next try: full jitter, or more if the partner asked for more.
 
-        A partner that asks for no pause at all gets the jitter, since a step after the pivot
-        would else call it in a tight loop.
+        What it asks for is believed up to a day: a try before then would be wasted. A partner
+        that asks for no pause at all gets the jitter, since a step after the pivot would else
+        call it in a tight loop.
         """
         bound = min(self.cap, self.base * 2.0 ** min(tries - 1, 60))
-        return min(max(random.uniform(0.0, bound), asked or 0.0), self.cap)
+        return max(random.uniform(0.0, bound), min(asked or 0.0, _LONGEST_ASKED))
 
 
 def comeback(asked: float | None) -> float:
@@ -67,6 +71,7 @@ def comeback(asked: float | None) -> float:
     return told * random.uniform(1.0, 1.2)
 
 
+_LONGEST_ASKED = 86_400.0
 _COMEBACK, _SOONEST, _LATEST = 5.0, 1.0, 300.0
 
 FORWARD = Retry()

@@ -14,6 +14,22 @@ PayloadT = TypeVar("PayloadT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedSignal:
+    """The signal that a step waited for.
+
+    Attributes:
+        name: the signal's name.
+        payload: what it carries: the type that ``wait_for(payload=...)`` declares, else JSON data;
+            None if it carries nothing.
+        received_at: when it was sent.
+    """
+
+    name: str
+    payload: Any
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Run(Generic[PayloadT]):
     """The argument of every action, compensation, verify and condition.
 
@@ -29,7 +45,11 @@ class Run(Generic[PayloadT]):
         attempt: number of this attempt, from 1.
         result: in a compensation or verify, the step's own result, if it is known.
         now: the database's time.
+        started_at: when the run was started: no effect of it is older. Bound look-ups by it.
         elapsed: seconds since this step was first claimed.
+        signal: the signal that this step waited for, until the step gives its result or waits
+            anew; None on the first call, and when the waiting time was up.
+        timed_out: whether the step waited for a signal, and the time was up before one came.
     """
 
     id: UUID
@@ -41,8 +61,11 @@ class Run(Generic[PayloadT]):
     attempt: int
     result: Any
     now: datetime
+    started_at: datetime
     elapsed: float
     clock: Callable[[], float]
+    signal: ReceivedSignal | None = None
+    timed_out: bool = False
 
     @property
     def remaining(self) -> float:

@@ -8,7 +8,17 @@ from typing import Any
 from sagas.define.cause import general
 from sagas.define.view import RunView, StepView
 from sagas.errors import IllegalMove
-from sagas.states import REWINDS, RUN_MOVES, STEP_MOVES, Direction, RunStatus, StepStatus
+from sagas.states import (
+    MOVING_RUNS,
+    REWINDS,
+    RUN_MOVES,
+    SCHEDULED_STEPS,
+    SETTLED_STEPS,
+    STEP_MOVES,
+    Direction,
+    RunStatus,
+    StepStatus,
+)
 
 
 @dataclass(slots=True)
@@ -17,8 +27,6 @@ class Change:
 
     row: StepView
     due_in: float | None = None
-    signal: str = ""
-    correlation: str = ""
     error: str | None = None
     time_limit: float | None = None  # of the attempt that this change claims
 
@@ -42,10 +50,13 @@ class Draft:
     view: RunView
     changes: dict[tuple[Direction, str], Change] = field(default_factory=dict)
     events: list[Happening] = field(default_factory=list)
+    woken: list[StepView] = field(default_factory=list)  # could be claimed while the run stood
     claimed: StepView | None = None  # the step that this worker performs next ...
     unless: frozenset[str] = frozenset()  # ... if none of these holds is in force by then
     owner: str | None = None  # who looks after the run from now on
     amended: str | None = None  # JSON: the payload from now on
+    version: int | None = None  # of its saga, from now on ...
+    fingerprint: str | None = None  # ... and what that pins
 
     def __bool__(self) -> bool:
         return bool(self.events)
@@ -56,8 +67,6 @@ class Draft:
         to: StepStatus,
         *,
         due_in: float | None = None,
-        signal: str = "",
-        correlation: str = "",
         error: str | None = None,
         time_limit: float | None = None,
         **data: Any,
@@ -69,7 +78,7 @@ class Draft:
         """
         if to not in STEP_MOVES[row.status]:
             raise IllegalMove(f"Step {row.name!r} ({row.direction}) cannot go {row.status} → {to}.")
-        self._move(row, Change(row, due_in, signal, correlation, error, time_limit), to, data)
+        self._move(row, Change(row, due_in, error, time_limit), to, data)
 
     def rewind(self, row: StepView) -> None:
         """Let a step of a run that needs attention be done once more, with a new key.
@@ -99,15 +108,39 @@ class Draft:
 
     def hasten(self, row: StepView) -> None:
         """Make a step due now that waits for its next try; its state stays as it is."""
-        row.free_in = 0
-        self.changes[row.direction, row.name] = Change(row, 0)
-        self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"now": True}))
+        self._due_now(row, {"now": True})
+
+    def hand_over(self, row: StepView) -> None:
+        """Make a waiting step due now: the signal that it waits for has come."""
+        self._due_now(row, {"signal": row.signal})
+
+    def put_off(self, row: StepView, due_in: float | None, error: str) -> None:
+        """Change when a step is due; its state stays as it is, and what it waits for."""
+        row.free_in, row.error = due_in, error
+        change = Change(row, due_in, error=error)
+        self.changes[row.direction, row.name] = change
+        data = {"put_off": due_in, "reason": error}
+        self.events.append(Happening(row.name, row.direction, "", "", row.attempt, data))
 
     def renew(self, row: StepView) -> None:
         """Give a step a new key that waits for its next try; when it is due stays as it is."""
         row.renew_key()
         self.changes[row.direction, row.name] = Change(row, row.free_in)
         self.events.append(Happening(row.name, row.direction, "", "", row.attempt, {"key": "new"}))
+
+    def wake(self, direction: Direction) -> None:
+        """Let what became due while the run stood be due from now on, so that it is sent at once.
+
+        The time since then counts for nothing: neither as a try's, nor as time that is overdue.
+        """
+        for row in self.view.rows(direction):
+            if not row.needs_worker:
+                continue
+            self.woken.append(row)
+            if row.status in SCHEDULED_STEPS:
+                row.waited += -row.free_in if row.attempt and row.free_in else 0.0
+                row.free_in = 0
+                self.changes[direction, row.name] = Change(row, 0)
 
     def park(self, reason: str, *, group: str = "") -> None:
         """Stop the run until a person decides; what was scheduled stays where it is.
@@ -144,12 +177,27 @@ class Draft:
     @property
     def to_send(self) -> list[StepView]:
         """Steps that became claimable here and that some worker must be told about."""
-        rows = (change.row for change in self.changes.values())
-        return [row for row in rows if row.needs_worker]
+        if self.view.status not in MOVING_RUNS:
+            return []
+        lapsed = [row for row in self.woken if (row.direction, row.name) not in self.changes]
+        rows = [change.row for change in self.changes.values()]
+        return [row for row in (*rows, *lapsed) if row.needs_worker]
+
+    def _due_now(self, row: StepView, data: dict[str, Any]) -> None:
+        row.free_in = 0
+        self.changes[row.direction, row.name] = Change(row, 0)
+        self.events.append(Happening(row.name, row.direction, "", "", row.attempt, data))
 
     def _move(self, row: StepView, change: Change, to: StepStatus, data: dict[str, Any]) -> None:
         old, row.status, row.free_in = row.status, to, change.due_in
+        row.error = row.error if change.error is None else change.error
+        if to in _WAITS_NO_MORE:
+            row.signal = row.correlation = ""
         self.changes[row.direction, row.name] = change
         if change.error:
             data["reason"] = change.error
         self.events.append(Happening(row.name, row.direction, old, to, row.attempt, data))
+
+
+# A step that gave up keeps it: a person may have it tried again.
+_WAITS_NO_MORE = SETTLED_STEPS | {StepStatus.PENDING}

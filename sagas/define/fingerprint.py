@@ -53,9 +53,14 @@ def fingerprint(saga: Definition) -> str:
 
 def fits(pinned: str, saga: Definition) -> bool:
     """Whether a run that pins this fingerprint may go on with this definition."""
-    if pinned == saga.fingerprint:
-        return True
-    return same_structure(pinned, saga) and not any(broken_promises(pinned, saga))
+    return accepts(saga.fingerprint, pinned)
+
+
+def accepts(current: str, pinned: str) -> bool:
+    """Whether a run that pins one fingerprint may go on with a definition that has the other."""
+    if current[:_HALF] != pinned[:_HALF]:
+        return False
+    return not _bits(pinned) & ~_bits(current)
 
 
 def same_structure(pinned: str, saga: Definition) -> bool:
@@ -65,13 +70,21 @@ def same_structure(pinned: str, saga: Definition) -> bool:
 
 def broken_promises(pinned: str, saga: Definition) -> Iterator[str]:
     """What a fingerprint of the same structure promised and the definition does not, in words."""
-    before = int.from_bytes(urlsafe_b64decode(pinned[_HALF:]), "little")
+    before = _bits(pinned)
     for place, step in enumerate(list(saga.steps.values())[:_ROOM]):
         lost = (before >> (_BITS * place)) & ~_promise(step)
         if lost & _UNDONE:
             yield f"step {step.name!r} has lost its compensation"
         if lost & _VERIFIED:
             yield f"step {step.name!r}, which may not be repeated, has lost its verify"
+
+
+def promised_undo(pinned: str, position: int) -> bool | None:
+    """Whether the step at that position could be undone; None: a fingerprint has no room for it."""
+    if position >= _ROOM:
+        return None
+    before = int.from_bytes(urlsafe_b64decode(pinned[_HALF:]), "little")
+    return bool((before >> (_BITS * position)) & _UNDONE)
 
 
 def flags(step: Step) -> Mapping[str, bool]:
@@ -128,6 +141,10 @@ def _promise(step: Step) -> int:
 def _packed(promises: Sequence[int]) -> str:
     bits = sum(promise << (_BITS * place) for place, promise in enumerate(promises[:_ROOM]))
     return _text(bits.to_bytes(_BYTES, "little"))
+
+
+def _bits(pinned: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(pinned[_HALF:]), "little")
 
 
 def _text(half: bytes) -> str:

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sagas.define.backoff import Retry, comeback
-from sagas.define.cause import error_group
+from sagas.define.blockers import (
+    blocker,
+    blockers,
+    doubtful_for_ever,
+    named,
+)
+from sagas.define.cause import error_group, in_words
 from sagas.define.draft import Draft
 from sagas.define.frontier import frontier
 from sagas.define.hold import covering, names
 from sagas.define.outcome import (
     Done,
+    Mismatch,
     NotApplied,
     NotAsked,
     Outcome,
@@ -27,8 +34,19 @@ from sagas.define.outcome import (
 )
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
-from sagas.define.view import RunView, StepView
-from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
+from sagas.define.view import RunView, StepView, direction_of
+from sagas.states import (
+    ACTIVE_RUNS,
+    IDLE_STEPS,
+    MOVING_RUNS,
+    OPEN_STEPS,
+    SCHEDULED_STEPS,
+    SETTLED_STEPS,
+    Direction,
+    Halt,
+    RunStatus,
+    StepStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,7 @@ def begin(saga: Definition, view: RunView, worker: Worker) -> Draft:
         view.steps[Direction.FORWARD, name] = StepView(None, name, Direction.FORWARD, position)
     draft.note("", RunStatus.PENDING)
     _forward(saga, draft, worker)
-    return draft
+    return alive(saga, draft)
 
 
 def claim(
@@ -75,11 +93,11 @@ def claim(
     if direction is Direction.FORWARD and _must_halt(saga, draft):
         _turn_when_still(saga, draft, worker)
         if draft.claimed or view.status not in ACTIVE_RUNS[direction]:
-            return draft
+            return alive(saga, draft)
     row = view.step(name, direction)
     if row is not None and row.needs_worker and _worth_claiming(saga, view, row):
         _take(saga, draft, row, worker)
-    return draft
+    return alive(saga, draft)
 
 
 def first_claim(saga: Definition, view: RunView, name: str) -> Draft:
@@ -98,6 +116,28 @@ def settle(
         row.losses = 0
     _answer(saga, draft, row, outcome)
     advance(saga, draft, worker)
+    return alive(saga, draft)
+
+
+def lost(saga: Definition | None, view: RunView, poison: int) -> Draft:
+    """Settle the attempts that died while their run needs attention: nobody calls for them now.
+
+    Else they would be in flight for as long as the run stands, and no operator could settle them.
+
+    Args:
+        saga: None: no code here fits the run, so nothing is known of its steps.
+        poison: attempts in a row that may die before a person is asked.
+    """
+    draft = Draft(view)
+    if view.status is not RunStatus.NEEDS_ATTENTION:
+        return draft
+    for row in [row for row in view.steps.values() if row.lost]:
+        if saga is None:
+            row.losses, row.in_doubt = row.losses + 1, True
+            draft.step(row, StepStatus.UNKNOWN, error=_LOST)
+        elif not _settled_without_a_call(saga, draft, row, poison):  # when the run goes on
+            to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.READY
+            draft.step(row, to, due_in=0, error=_LOST)
     return draft
 
 
@@ -116,7 +156,7 @@ def late(
     draft.late(row, attempt, type(outcome).__name__, stray=stray)
     if stray and not view.over:
         draft.park(
-            f"Attempt {attempt} of {_named(row)} was given up and then succeeded: "
+            f"Attempt {attempt} of {named(row)} was given up and then succeeded: "
             "its effect may be a second one, or one that nobody undoes.",
             group=error_group(row, "it was given up and then succeeded"),
         )
@@ -142,18 +182,93 @@ def _found(current: StepView | None, row: StepView) -> bool:
     return current.tries == row.tries
 
 
+def hand_over(view: RunView, row: StepView) -> Draft:
+    """Have a waiting step called: the signal that it waits for is at hand.
+
+    This needs no definition: a process whose code does not fit the run may do it too.
+    """
+    draft = Draft(view)
+    draft.hand_over(row)
+    return draft
+
+
 def halt(saga: Definition, view: RunView, reason: Halt, worker: Worker) -> Draft:
     """Ask a run to turn back; it does so at once if no step is in flight."""
     draft = Draft(view)
     _set_halt(draft, reason)
     _turn_when_still(saga, draft, worker)
+    return alive(saga, draft)
+
+
+def alive(saga: Definition, draft: Draft) -> Draft:
+    """The liveness invariant, kept after each move: an active run goes on by itself.
+
+    One that does not is stopped, for what it cannot get past.
+    """
+    if draft.claimed is None and draft.view.status in MOVING_RUNS and not moving(saga, draft.view):
+        _require_attention(saga, draft)
     return draft
+
+
+def moving(saga: Definition, view: RunView) -> bool:
+    """Whether an active run goes on by itself: something is in flight, claimable or waited for.
+
+    A hold does not matter here: it only delays what it covers.
+    """
+    direction = direction_of(view)
+    rows = (row for (way, _), row in view.steps.items() if way is direction)
+    return any(_goes_on(saga, view, row) for row in rows)
+
+
+def _goes_on(saga: Definition, view: RunView, row: StepView) -> bool:
+    if row.status is StepStatus.IN_FLIGHT:
+        return True
+    comes_up = row.free_in is not None or row.status is StepStatus.WAITING  # for a signal, perhaps
+    return row.status in SCHEDULED_STEPS and comes_up and _worth_claiming(saga, view, row)
+
+
+def _require_attention(saga: Definition, draft: Draft) -> None:
+    found = blockers(saga, draft.view)
+    reason = " ".join(one.reason for one in found) or "Nothing will move the run any more."
+    draft.park(reason, group=found[0].group if found else "")
+
+
+def fault(saga: Definition, view: RunView, row: StepView, reason: str, poison: int) -> Draft:
+    """What to make of an exception that this planner, or the definition, raised about a step.
+
+    It counts like an attempt that died, and asks the definition as little as it can.
+
+    Args:
+        row: a step that could be claimed, or that was in flight when it was raised.
+        reason: the exception.
+        poison: how many of them in a row stop the run.
+    """
+    draft, step = Draft(view), saga.steps[row.name]
+    row.losses += 1
+    flying, backward = row.status is StepStatus.IN_FLIGHT, row.direction is Direction.BACKWARD
+    row.in_doubt = row.in_doubt or (flying and not (step.atomic or step.waits))
+    doubtful = row.status is StepStatus.UNKNOWN or (flying and row.in_doubt)
+    repeated = backward or step.idempotent or step.verifier is not None
+    stops = row.losses >= poison or (doubtful and not repeated)
+    due_in = None if stops else min(2.0 ** (row.losses - 1), _LONGEST_FAULT_SECONDS)
+    if flying or (stops and not doubtful):
+        to = StepStatus.FAILED if stops else StepStatus.READY
+        draft.step(row, StepStatus.UNKNOWN if doubtful else to, due_in=due_in, error=reason)
+    else:
+        draft.put_off(row, due_in, reason)
+    if stops:
+        why = f"the engine or the saga's definition raised {reason}"
+        draft.park(f"{named(row)} cannot go on: {why}.", group=error_group(row, why))
+    return draft
+
+
+_LONGEST_FAULT_SECONDS = 60.0
 
 
 def past_pivot(saga: Definition, view: RunView) -> bool:
     """Whether the point of no return was passed."""
     row = view.step(saga.pivot.name) if saga.pivot else None
-    return row is not None and row.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+    return row is not None and row.status in SETTLED_STEPS
 
 
 def probing(step: Step, row: StepView) -> bool:
@@ -172,27 +287,30 @@ def time_limit(step: Step, direction: Direction) -> float:
 
 
 def _take(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> None:
-    lost = row.status is StepStatus.IN_FLIGHT
-    if lost and _settled_without_a_call(saga, draft, row, worker):
+    lost = row.lost
+    if lost and _settled_without_a_call(saga, draft, row, worker.poison):
         advance(saga, draft, worker)
     else:
         _claim(saga, draft, row, worker.default_queue, lost=lost)
 
 
-def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, worker: Worker) -> bool:
+_LOST = "the worker was lost before it answered"
+
+
+def _settled_without_a_call(saga: Definition, draft: Draft, row: StepView, poison: int) -> bool:
     """What to make of an attempt that died; False: the step is called, or verified, once more."""
     step = saga.steps[row.name]
     row.losses += 1
     row.in_doubt = row.in_doubt or not (step.atomic or step.waits)
-    if row.losses >= worker.poison:
-        reason = f"{row.losses} attempts of {_named(row)} died without an answer"
+    if row.losses >= poison:
+        reason = f"{row.losses} attempts of {named(row)} died without an answer"
         to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.FAILED
         draft.step(row, to, error=reason)
         draft.park(f"{reason}.", group=error_group(row, "its attempts died without an answer"))
     elif row.in_doubt and not probing(step, row) and not _may_repeat(saga, draft, step, row):
-        _give_up(saga, draft, row, "the worker was lost before it answered")
+        _give_up(saga, draft, row, _LOST)
     elif not row.in_doubt and draft.view.halt and row.direction is Direction.FORWARD:
-        draft.step(row, StepStatus.READY)  # it surely did nothing, and now it need not
+        draft.step(row, StepStatus.READY, due_in=0)  # it surely did nothing, and need not now
     else:
         return False
     return True
@@ -240,24 +358,23 @@ def _answer(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
     if isinstance(outcome, NotAsked):
         _not_asked(draft, step, row, outcome)
         return
+    if isinstance(outcome, Mismatch):
+        _mismatched(draft, step, row, outcome)
+        return
     if probing(step, row) and not isinstance(outcome, Done):
         _probed(saga, draft, row, outcome)
         return
     match outcome:
         case Done(result):
+            late: dict[str, Any] = {"late": True} if row.status is StepStatus.UNKNOWN else {}
             row.in_doubt = False
             row.result = result
-            draft.step(row, StepStatus.SUCCEEDED)
-        case Wait(seconds, signal, correlation):
+            draft.step(row, StepStatus.SUCCEEDED, **late)
+        case Wait(seconds, signal, correlation, result):
             row.tries -= 1
-            draft.step(
-                row,
-                StepStatus.WAITING,
-                due_in=seconds,
-                signal=signal,
-                correlation=correlation,
-                error="",
-            )
+            row.result = result or row.result
+            row.signal, row.correlation = signal, correlation
+            draft.step(row, StepStatus.WAITING, due_in=seconds, error="")
         case Refused(reason):
             _give_up(saga, draft, row, reason)
         case RetryLater(reason, after):
@@ -283,9 +400,24 @@ def _not_asked(draft: Draft, step: Step, row: StepView, outcome: NotAsked) -> No
     draft.step(row, to, due_in=delay, error=outcome.reason, not_asked=step.partner or "")
 
 
+def _mismatched(draft: Draft, step: Step, row: StepView, outcome: Mismatch) -> None:
+    """Only other code helps, so nothing is tried again, and nothing undone, before there is."""
+    forward = row.direction is Direction.FORWARD
+    row.in_doubt = row.in_doubt or (outcome.acted and forward)
+    if step.optional and forward:
+        draft.step(row, StepStatus.FAILED, error=outcome.reason)
+        return
+    to = StepStatus.UNKNOWN if row.in_doubt else StepStatus.FAILED
+    draft.step(row, to, error=outcome.reason)
+    draft.park(
+        f"The code of {named(row)} does not fit its data: {outcome.reason}.",
+        group=error_group(row, "its code does not fit its data"),
+    )
+
+
 def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> None:
     if isinstance(outcome, NotApplied):
-        row.in_doubt, row.probes = False, 0
+        row.in_doubt, row.doubted, row.probes = False, True, 0
         if _exhausted(saga, draft, row):
             _give_up(saga, draft, row, "verify found that it did not happen, and no try is left")
         else:
@@ -352,28 +484,26 @@ def _give_up(saga: Definition, draft: Draft, row: StepView, reason: str) -> None
     step, group = saga.steps[row.name], error_group(row, reason)
     if row.direction is Direction.BACKWARD:
         draft.step(row, StepStatus.FAILED, error=reason)
-        draft.park(f"{_named(row)} gave up: {reason}.", group=group)
+        _stop_for(saga, draft, row)
     elif step.optional:
         draft.step(row, StepStatus.FAILED, error=reason)
-    elif row.in_doubt and not _undoes_doubt(step):
+    elif row.in_doubt and not step.tolerates_doubt:
         if row.status is not StepStatus.UNKNOWN:
             draft.step(row, StepStatus.UNKNOWN, error=reason)
-        draft.park(f"Nobody can tell whether {_named(row)} happened: {reason}.", group=group)
+        draft.park(f"Nobody can tell whether {named(row)} happened: {reason}.", group=group)
     else:
         draft.step(row, StepStatus.FAILED, error=reason)
         if past_pivot(saga, draft.view):
-            draft.park(f"{_named(row)} gave up after the pivot: {reason}.", group=group)
+            _stop_for(saga, draft, row)
         else:
             draft.view.error_group = group
             _set_halt(draft, Halt.FAILED)
 
 
-def _undoes_doubt(step: Step) -> bool:
-    if step.kind is Kind.HARMLESS:
-        return True
-    if step.kind is not Kind.COMPENSATABLE or step.compensation is None:
-        return False
-    return step.compensation.tolerates_nothing
+def _stop_for(saga: Definition, draft: Draft, row: StepView) -> None:
+    """Stop the run at once for a step that blocks it, whatever else could still go on."""
+    found = blocker(saga, draft.view, row)
+    draft.park(found.reason, group=found.group)
 
 
 # --- going on ------------------------------------------------------------------------------
@@ -439,7 +569,7 @@ def _holds(draft: Draft, step: Step, worker: Worker) -> bool:
         name = type(error).__name__
         draft.park(
             f"The condition of step {step.name!r} raised {name}.",
-            group=f"{step.name}: its condition raised {name}",
+            group=f"{step.name}: its condition raised {in_words(name)}",
         )
         return True
 
@@ -450,9 +580,7 @@ def _make_ready(
     for step in steps:
         row = draft.view.steps[direction, step.name]
         startable = row.status is StepStatus.PENDING or (
-            row.status is StepStatus.READY
-            and row.needs_worker
-            and (direction, row.name) in draft.changes
+            row.status in IDLE_STEPS and row.needs_worker and (direction, row.name) in draft.changes
         )
         if not startable:
             continue
@@ -485,7 +613,8 @@ def _turn_when_still(saga: Definition, draft: Draft, worker: Worker) -> None:
     """Turn back once nothing is in flight or being found out: an effect must not be missed."""
     view = draft.view
     for row in view.rows(Direction.FORWARD):
-        if row.in_doubt and row.status in _PAUSED and saga.steps[row.name].verifier is None:
+        unasked = saga.steps[row.name].verifier is None
+        if row.in_doubt and row.status in SCHEDULED_STEPS and unasked:
             _give_up(saga, draft, row, "the run turns back")
     if view.status is RunStatus.NEEDS_ATTENTION:
         return
@@ -493,14 +622,11 @@ def _turn_when_still(saga: Definition, draft: Draft, worker: Worker) -> None:
         _turn_back(saga, draft, worker)
 
 
-_PAUSED = frozenset({StepStatus.UNKNOWN, StepStatus.WAITING})
-
-
 def _open(saga: Definition, row: StepView) -> bool:
     """Whether a step's outcome is still to come: in flight, or about to be verified."""
     if row.status is StepStatus.READY:
         return row.in_doubt
-    return row.status in (StepStatus.IN_FLIGHT, StepStatus.UNKNOWN)
+    return row.status in OPEN_STEPS
 
 
 def turn_back(saga: Definition, draft: Draft, reason: Halt, worker: Worker) -> None:
@@ -512,17 +638,14 @@ def turn_back(saga: Definition, draft: Draft, reason: Halt, worker: Worker) -> N
 def _turn_back(saga: Definition, draft: Draft, worker: Worker) -> None:
     view = draft.view
     for row in view.rows(Direction.FORWARD):
-        if row.status in (StepStatus.READY, StepStatus.WAITING):
+        if row.status in IDLE_STEPS:
             draft.step(row, StepStatus.PENDING)
     if view.status is RunStatus.PENDING:
         draft.run(RunStatus.COMPENSATED, because=view.halt)
         return
-    stuck = [r for r in view.rows(Direction.FORWARD) if _doubtful_for_ever(saga, r)]
+    stuck = [r for r in view.rows(Direction.FORWARD) if doubtful_for_ever(saga, r)]
     if stuck:
-        draft.park(
-            f"Nobody can tell whether {_named(stuck[0])} happened, so nothing undoes it.",
-            group=error_group(stuck[0], "nobody can tell whether it happened"),
-        )
+        _stop_for(saga, draft, stuck[0])
         return
     view.epoch += 1
     draft.run(RunStatus.COMPENSATING, because=view.halt)
@@ -537,14 +660,7 @@ def _to_undo(saga: Definition, row: StepView) -> bool:
     step = saga.steps[row.name]
     if step.kind is not Kind.COMPENSATABLE or step.compensation is None:
         return False
-    happened = row.status is StepStatus.SUCCEEDED
-    return happened or (row.status is StepStatus.FAILED and row.in_doubt)
-
-
-def _doubtful_for_ever(saga: Definition, row: StepView) -> bool:
-    given_up = row.status is StepStatus.FAILED and row.in_doubt
-    return given_up and not _undoes_doubt(saga.steps[row.name])
-
-
-def _named(row: StepView) -> str:
-    return f"{'the compensation of ' if row.direction is Direction.BACKWARD else ''}{row.name!r}"
+    if row.status is not StepStatus.FAILED:
+        return row.status is StepStatus.SUCCEEDED
+    # A verify may have asked too early for an effect that came late.
+    return row.in_doubt or (row.doubted and step.tolerates_doubt)

@@ -39,7 +39,7 @@ def redact(document: Any, names: Collection[str], kind: Any = None) -> Any:
         kind: the type whose document it is, with its fields' marks; None: there are only names.
     """
     try:
-        return _walked(document, _matcher(frozenset(names)), [] if kind is None else [kind])
+        return _walked(document, matcher(names), [] if kind is None else [kind])
     except RecursionError:
         return HIDDEN
 
@@ -76,7 +76,8 @@ def _field(name: str, value: Any, named: Callable[[str], bool], kinds: _Kinds) -
 # --- names ---------------------------------------------------------------------------------
 
 
-def _matcher(names: frozenset[str]) -> Callable[[str], bool]:
+def matcher(names: Collection[str]) -> Callable[[str], bool]:
+    """Whether a field goes by one of these names, or has one as a part of its own."""
     return partial(_named, frozenset(f"_{_words(name)}_" for name in names))
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from sagas.define.arguments import refuse, shown
 from sagas.define.difference import difference
 from sagas.define.fingerprint import fits
 from sagas.define.saga import Definition
-from sagas.errors import DefinitionError, UnknownSaga
+from sagas.define.step import Step
+from sagas.errors import UnknownSaga
 
+_LISTED = 10  # names in an error that a caller reads
 _sagas: dict[str, dict[int, Definition]] = {}
 
 
@@ -22,9 +25,10 @@ def register(saga: Definition) -> None:
     """
     versions = _sagas.setdefault(saga.name, {})
     if saga.version in versions:
-        raise DefinitionError(
+        refuse(
             "sagas.E012",
-            f"Saga {saga.name!r}: version {saga.version} is defined twice.",
+            f"Saga {saga.name!r}",
+            f"version {saga.version} is defined twice.",
             "Give it another name, or raise its version.",
         )
     versions[saga.version] = saga
@@ -40,13 +44,18 @@ def get(name: str, version: int | None = None) -> Definition:
     if not versions:
         near = get_close_matches(name, _sagas, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(sorted(_sagas)) or "none"
-        raise UnknownSaga(f"No saga is named {name!r}.{hint} Known sagas: {known}.")
+        raise UnknownSaga(f"No saga is named {shown(name)}.{hint} Known sagas: {_known()}.")
     wanted = max(versions) if version is None else version
     if wanted not in versions:
         listed = ", ".join(map(str, sorted(versions)))
         raise UnknownSaga(f"Saga {name!r} has no version {wanted}; it has {listed}.")
     return versions[wanted]
+
+
+def _known() -> str:
+    names = sorted(_sagas)
+    more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more if names else "none"
 
 
 def find(reference: str) -> Definition | None:
@@ -68,6 +77,27 @@ def pinned(name: str, version: int, fingerprint: str) -> Definition:
             "the new ones a version of their own."
         )
     return saga
+
+
+def fitting(name: str, version: int, fingerprint: str) -> Definition | None:
+    """As ``pinned``; None where that raises."""
+    saga = _sagas.get(name, {}).get(version)
+    return saga if saga is not None and fits(fingerprint, saga) else None
+
+
+def waiting_for(signal: str) -> dict[str, list[Step]]:
+    """The steps that declare that they wait for a signal, by saga; the newest version's first."""
+    found: dict[str, list[Step]] = {}
+    for saga in reversed(all_sagas()):
+        for step in saga.steps.values():
+            if step.signal == signal:
+                found.setdefault(saga.name, []).append(step)
+    return found
+
+
+def versions(name: str) -> list[int]:
+    """The versions of a saga, the oldest first; none of one that is gone."""
+    return sorted(_sagas.get(name, ()))
 
 
 def mismatch(name: str, version: int, fingerprint: str, started: Sequence[str]) -> str:

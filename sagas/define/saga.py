@@ -9,8 +9,20 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from sagas.define.arguments import (
+    ADDRESS,
+    FLAG,
+    NAME,
+    OPTIONAL_SPAN,
+    STEPS,
+    VERSION,
+    checked,
+    instance,
+    refuse,
+)
 from sagas.define.backoff import FOREVER, FORWARD, Retry
-from sagas.define.step import Errors, Kind, Step
+from sagas.define.data import extra_at_door, extra_stored
+from sagas.define.step import ERRORS, Errors, Kind, Step
 from sagas.errors import PayloadInvalid
 
 
@@ -28,13 +40,21 @@ def parallel(*branches: Step | Parallel | Sequence[Node]) -> Parallel:
     """Run branches side by side and go on when all are done.
 
     Args:
-        branches: each a step or a sequence of steps (and further ``parallel`` blocks).
+        branches: at least two, each a step or a list of steps (and further ``parallel`` blocks)
+            that come one after the other.
     """
-    return Parallel(
-        tuple(tuple(b) if isinstance(b, Sequence) else (b,) for b in branches),
-    )
+    sequences = [tuple(b) if isinstance(b, list | tuple) else (b,) for b in branches]
+    if len(sequences) < 2:
+        refuse(
+            "sagas.E011",
+            "parallel()",
+            f"it has {len(sequences)} branches, so nothing runs side by side.",
+            "Write parallel(a, b); parallel([a, b], c) runs b after a, and both beside c.",
+        )
+    return Parallel(tuple(sequences))
 
 
+@checked("pivot", step=instance(Step, "a step", "Put @pivot above @step, or write pivot(charge)."))
 def pivot(step: Step) -> Step:
     """Mark the point of no return: before it a saga undoes itself, after it must finish."""
     return step.as_pivot()
@@ -45,7 +65,9 @@ class Definition:
 
     Args:
         name: lower-case words joined by hyphens; unique together with ``version``.
-        payload: the pydantic model of the payload.
+        payload: the pydantic model of the payload. Fields that it does not have are refused
+            when a run is started, unless it says otherwise with ``extra`` in its
+            ``model_config``; in what is stored they are passed over.
         steps: steps and ``parallel`` blocks, in order.
         version: raise it when you change the steps while runs are under way, and keep the old
             definition beside the new one; ``sagas.define.fingerprint`` says what is a change.
@@ -59,6 +81,16 @@ class Definition:
         DefinitionError: the definition breaks a rule; it names the rule and the cure.
     """
 
+    @checked(
+        "Saga",
+        name=NAME,
+        steps=STEPS,
+        version=VERSION,
+        errors=ERRORS,
+        deadline=OPTIONAL_SPAN,
+        hop=FLAG,
+        about=ADDRESS,
+    )
     def __init__(
         self,
         name: str,
@@ -83,11 +115,15 @@ class Definition:
         self.about = about
         self.tree = _resolved(steps)
         validate(self)
+        self._at_door = extra_at_door(payload.__pydantic_core_schema__)
+        self._stored = extra_stored(payload.__pydantic_core_schema__)
         self.steps = {step.name: step for step in walk(self.tree)}
         self.order = {name: position for position, name in enumerate(self.steps)}
         self.pivot = next((s for s in self.steps.values() if s.kind is Kind.PIVOT), None)
         self.fingerprint = fingerprint(self)
         self.defined()
+        for step in self.steps.values():
+            step.used_by(name)
 
     def defined(self) -> None:
         """Called once the definition is found to be sound."""
@@ -108,7 +144,7 @@ class Definition:
     def validated(
         self, payload: BaseModel | dict[str, Any] | str | bytes, *, by_name: bool | None = None
     ) -> BaseModel:
-        """The payload as the saga's model.
+        """The payload as the saga's model. Fields that it does not have are refused.
 
         Args:
             by_name: take a field's own name too, where it has an alias; None: the model says.
@@ -118,27 +154,31 @@ class Definition:
         """
         try:
             if isinstance(payload, str | bytes):
-                return self.payload.model_validate_json(payload, by_name=by_name)
-            return self.payload.model_validate(payload, by_name=by_name)
+                return self.payload.model_validate_json(
+                    payload, by_name=by_name, extra=self._at_door
+                )
+            return self.payload.model_validate(payload, by_name=by_name, extra=self._at_door)
         except ValidationError as error:
             raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
 
-    def plain(self, payload: BaseModel) -> dict[str, Any]:
+    def plain(self, payload: BaseModel, mode: str = "json") -> dict[str, Any]:
         """A payload as it is stored: by the names of its fields, without what is computed.
 
         Raises:
             ValueError: something in it has no JSON form.
         """
-        return payload.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
+        return payload.model_dump(mode=mode, by_alias=False, round_trip=True, warnings=False)
 
     def restored(self, document: str) -> BaseModel:
-        """The payload from what was stored.
+        """The payload from what was stored, by this code or by code with other fields.
 
         Raises:
             PayloadInvalid: it does not fit the saga's model, or no longer.
         """
         try:
-            return self.payload.model_validate_json(document, by_alias=False, by_name=True)
+            return self.payload.model_validate_json(
+                document, by_alias=False, by_name=True, extra=self._stored
+            )
         except ValidationError as error:
             raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic.errors import (
+    PydanticSchemaGenerationError,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+)
 
+from sagas.define.arguments import refuse, shown
+from sagas.define.data import silent_beside_lenient
 from sagas.define.step import Kind, Step
-from sagas.errors import DefinitionError
 
 if TYPE_CHECKING:
     from sagas.define.saga import Definition, Node
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 STEP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}")
+_NO_SCHEMA = (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError)
 
 
 def validate(saga: Definition) -> None:
@@ -29,7 +34,7 @@ def validate(saga: Definition) -> None:
     """
     for rule in RULES:
         for message, hint in rule(saga):
-            raise DefinitionError(rule.__doc__ or "", f"Saga {saga.name!r}: {message}", hint)
+            refuse(rule.__doc__ or "", f"Saga {saga.name!r}", message, hint)
 
 
 Finding = tuple[str, str]
@@ -37,13 +42,11 @@ Finding = tuple[str, str]
 
 def _name(saga: Definition) -> Iterator[Finding]:
     """sagas.E001"""
-    if not isinstance(saga.name, str) or len(saga.name) > 80 or not NAME.fullmatch(saga.name):
+    if len(saga.name) > 80 or not NAME.fullmatch(saga.name):
         yield (
             "the name is not lower-case words joined by hyphens, at most 80 characters.",
             "Name it like 'order-fulfilment'.",
         )
-    if saga.version < 1:
-        yield f"the version {saga.version} is below 1.", "Count versions from 1."
 
 
 def _payload(saga: Definition) -> Iterator[Finding]:
@@ -54,6 +57,23 @@ def _payload(saga: Definition) -> Iterator[Finding]:
             f"the payload {saga.payload!r} is no schema.",
             "Give a pydantic model class, as in payload=Order.",
         )
+        return
+    try:
+        saga.payload.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        yield (
+            f"the payload {saga.payload.__name__} cannot be used: {error.message}.",
+            "Import what its fields name at run time, and define it above the Saga.",
+        )
+
+
+def _unknown_fields(saga: Definition) -> Iterator[Finding]:
+    """sagas.E022"""
+    if silent := silent_beside_lenient(saga.payload.__pydantic_core_schema__):
+        yield (
+            f"in the payload some model lets unknown fields pass, and {silent} says nothing.",
+            f'Say what {silent} does, as in model_config = ConfigDict(extra="forbid").',
+        )
 
 
 def _nodes(saga: Definition) -> Iterator[Finding]:
@@ -63,8 +83,9 @@ def _nodes(saga: Definition) -> Iterator[Finding]:
     strangers = [n for n in walk(saga.tree) if not isinstance(n, Step)]
     if strangers:
         yield (
-            f"{strangers[0]!r} is not a step.",
-            "Put @step above the function, or use wait_for, wait_until or parallel.",
+            f"{shown(strangers[0])} is not a step.",
+            "Put @step above the function and above its other decorators, or use wait_for, "
+            "wait_until or parallel; a list of steps belongs into parallel.",
         )
     elif not list(walk(saga.tree)):
         yield "it has no steps.", "Give at least one step."
@@ -79,7 +100,10 @@ def _unique(saga: Definition) -> Iterator[Finding]:
                 "Results are found by name: give each use its own, as in @step(name=...).",
             )
         if not STEP_NAME.fullmatch(name):
-            yield f"{name!r} is no name for a step.", "Use letters, digits, _ and -, at most 80."
+            yield (
+                f"{name!r} is no name for a step.",
+                'Use letters, digits, _ and -, at most 80, as in @step(name="charge-card").',
+            )
 
 
 def _undoable(saga: Definition) -> Iterator[Finding]:
@@ -88,7 +112,7 @@ def _undoable(saga: Definition) -> Iterator[Finding]:
         if step.kind is Kind.COMPENSATABLE and step.compensation is None:
             yield (
                 f"step {step.name!r} stands before the pivot and cannot be undone.",
-                f"Add @{step.name}.compensate, or declare @step(harmless=True).",
+                f"Add @{step.name}.compensate above the Saga, or declare @step(harmless=True).",
             )
         if step.harmless and step.compensation is not None:
             yield (
@@ -142,23 +166,29 @@ def _plain_pivot(saga: Definition) -> Iterator[Finding]:
             )
 
 
-def _limits(saga: Definition) -> Iterator[Finding]:
-    """sagas.E009"""
+def _annotations(saga: Definition) -> Iterator[Finding]:
+    """sagas.E021"""
     for step in _steps(saga):
-        limits = [step.timeout] + ([step.compensation.timeout] if step.compensation else [])
-        if not all(isinstance(s, int | float) and 0 < s < inf for s in limits):
-            yield f"step {step.name!r} has no positive timeout.", "Give seconds above zero."
+        try:
+            _ = step.returned
+        except Exception as error:  # whatever evaluating it raises
+            yield (
+                f"the return annotation of {shown(step.action)} cannot be read: {error}.",
+                "Import what it names at run time, not under TYPE_CHECKING, and define it above "
+                "the Saga, at module level; or leave the annotation out.",
+            )
 
 
 def _results(saga: Definition) -> Iterator[Finding]:
     """sagas.E010"""
     for step in _steps(saga):
         try:
-            _ = step.result_type
-        except (PydanticSchemaGenerationError, PydanticUserError):
+            _ = step.stored_extra
+        except _NO_SCHEMA:
             yield (
                 f"the return annotation of step {step.name!r} is no schema.",
-                "Return a pydantic model, a dataclass or plain JSON types.",
+                "Return a pydantic model, a dataclass or plain JSON types; of a Django object, "
+                "its primary key. What their fields name must be defined above the Saga.",
             )
 
 
@@ -172,13 +202,14 @@ def _branches(saga: Definition) -> Iterator[Finding]:
 RULES: Sequence[Callable[[Definition], Iterator[Finding]]] = (
     _name,
     _payload,
+    _unknown_fields,
     _nodes,
     _unique,
     _one_pivot,
     _plain_pivot,
     _undoable,
     _finishing,
-    _limits,
+    _annotations,
     _results,
     _branches,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,15 @@ from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
-from sagas.states import TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
+from sagas.states import (
+    ACTIVE_RUNS,
+    CLAIMABLE_STEPS,
+    TERMINAL_RUNS,
+    Direction,
+    Halt,
+    RunStatus,
+    StepStatus,
+)
 
 
 @dataclass(slots=True)
@@ -27,12 +36,16 @@ class StepView:
     probes: int = 0  # calls of the verify that count against its budget
     losses: int = 0  # attempts in a row that died without an answer
     in_doubt: bool = False  # an earlier attempt may have had its effect
+    doubted: bool = False  # so it was in this generation, until a verify found none
     generation: int = 1  # raised when a person has the step done once more
     free_in: float | None = None  # seconds until its due time, or until its lease is over
     elapsed: float = 0.0  # seconds since it was first claimed, when the view was read ...
     since: float = 0.0  # ... or at this age of the view, when it is claimed first
     waited: float = 0.0  # of these, in which no try could be made
+    signal: str = ""  # that it waits for, or was called for, until it is settled ...
+    correlation: str = ""  # ... and the key of that signal
     result: str | None = None  # JSON
+    error: str = ""  # what its last attempt said that did not succeed
     worker: str = ""  # who has it in flight ...
     pid: int | None = None  # ... and in which of its processes
     claimed_at: float | None = None  # the monotonic time before this process wrote its claim
@@ -40,22 +53,29 @@ class StepView:
     def renew_key(self) -> None:
         """Give it another key; its clock starts anew with the next claim."""
         self.generation += 1
+        self.doubted = False
+        self.signal = self.correlation = ""
         self.waited = 0.0
 
     @property
     def awaits(self) -> bool:
         """Whether its time, or the end of its lease, makes it claimable."""
-        return self.status in _CLAIMABLE
+        return self.status in CLAIMABLE_STEPS
 
     @property
     def needs_worker(self) -> bool:
         """Whether a worker could claim it now: it is due, or its lease is over."""
         return self.awaits and self.free_in is not None and self.free_in <= 0
 
+    @property
+    def lost(self) -> bool:
+        """Whether an attempt has it that will not answer any more: its lease is over."""
+        return self.status is StepStatus.IN_FLIGHT and self.needs_worker
 
-_CLAIMABLE = frozenset(
-    {StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING, StepStatus.IN_FLIGHT}
-)
+    @property
+    def waits_for_a_try(self) -> bool:
+        """Whether it did not work yet and comes up again later."""
+        return self.status is StepStatus.READY and self.tries > 0 and not self.needs_worker
 
 
 class StepState(Protocol):
@@ -75,8 +95,26 @@ def imprint(status: str, epoch: int, halt: str, owner: str, steps: Iterable[Step
         (str(s.direction), s.name, str(s.status), s.attempt, s.generation, s.in_doubt)
         for s in steps
     )
-    text = repr((str(status), epoch, str(halt), owner, rows))
-    return sha256(text.encode()).hexdigest()[:16]
+    parts = {"run": (str(status), epoch, str(halt)), "owner": owner, "steps": rows}
+    return "".join(_hashed(parts[name], length) for name, length in _PARTS.items())
+
+
+def changed(seen: str, now: str) -> frozenset[str]:
+    """What differs between two imprints of a run: ``run``, ``owner``, ``steps``."""
+    found, start = set(), 0
+    for name, length in _PARTS.items():
+        if seen[start : start + length] != now[start : start + length]:
+            found.add(name)
+        start += length
+    return frozenset(found)
+
+
+#: The parts of an imprint with their lengths, so that one can tell which of them changed.
+_PARTS = {"run": 4, "owner": 4, "steps": 8}
+
+
+def _hashed(part: Any, length: int) -> str:
+    return urlsafe_b64encode(sha256(repr(part).encode()).digest()).decode()[:length]
 
 
 @dataclass(slots=True)
@@ -88,7 +126,7 @@ class RunView:
     version: int
     fingerprint: str
     business_key: str
-    payload: str
+    payload: str | None  # JSON; None: neither it nor the results have been read
     status: RunStatus = RunStatus.PENDING
     epoch: int = 1
     revision: int = 0
@@ -116,6 +154,12 @@ class RunView:
         return self.now + timedelta(seconds=self.age)
 
     @property
+    def started_at(self) -> datetime:
+        """When it was started, by the database's clock."""
+        assert self.now is not None, "only a view that was read has a clock"
+        return self.now - timedelta(seconds=self.lifetime)
+
+    @property
     def overdue(self) -> bool:
         """Whether the run's deadline has passed."""
         return self.deadline is not None and self.now is not None and self.clock >= self.deadline
@@ -137,6 +181,12 @@ class RunView:
         """The rows of a direction, in order of position."""
         return [s for (d, _), s in self.steps.items() if d is direction]
 
+    def undone(self, row: StepView) -> bool:
+        """Whether a step happened, and its compensation too."""
+        undo = self.step(row.name, Direction.BACKWARD)
+        happened = row.direction is Direction.FORWARD and row.status is StepStatus.SUCCEEDED
+        return happened and undo is not None and undo.status is StepStatus.SUCCEEDED
+
     @property
     def imprint(self) -> str:
         """A short text that is the same while the run stands as it does.
@@ -152,3 +202,10 @@ class RunView:
     def key_of(self, step: StepView) -> str:
         """The idempotency key: the same for every attempt of a step in one direction."""
         return str(uuid5(self.id, f"{step.name}:{step.direction}:{step.generation}"))
+
+
+def direction_of(view: RunView) -> Direction:
+    """The direction in which a run goes, or went when it stopped."""
+    if view.status in ACTIVE_RUNS[Direction.FORWARD] or not view.rows(Direction.BACKWARD):
+        return Direction.FORWARD
+    return Direction.BACKWARD

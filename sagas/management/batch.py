@@ -11,14 +11,15 @@ from uuid import UUID
 
 from sagas.errors import SagaError
 from sagas.management.console import Console
-from sagas.management.operator import Shell
 from sagas.management.text import table
-from sagas.models import Batch, BatchStatus, ItemStatus
-from sagas.operate.bulk import confirm, discard, draft, stop
+from sagas.models import Approval, Batch, BatchStatus, ItemStatus
+from sagas.operate.approval import told_of
+from sagas.operate.asker import Shell
+from sagas.operate.bulk import confirm_or_ask, discard, draft, stop
 from sagas.operate.catalogue import VERBS
 from sagas.operate.instruction import instruction
 from sagas.operate.selection import Selection
-from sagas.operate.tally import Tally, tally
+from sagas.operate.tally import StateNow, Tally, followed, summary, tally
 from sagas.states import RunStatus
 
 Options = Mapping[str, Any]
@@ -36,8 +37,10 @@ def add_words(words: Any) -> None:
     parser.add_argument("--owner", help="only runs that this user looks after; '' for nobody's")
     parser.add_argument("--arguments", default="{}", help="JSON: what the verb must be told")
     parser.add_argument("--rate", type=float, help="runs a second at most")
-    parser.add_argument("--reason", required=True, help="why; kept in the audit")
+    parser.add_argument("--reason", default="", help="why; kept in the audit")
     parser.add_argument("--yes", action="store_true", help="do it, after the trial")
+    showing = words.add_parser("show-batch", help="what a batch did, and where its runs stand now")
+    showing.add_argument("batch", type=_uuid, help="its whole id")
     stopping = words.add_parser("stop-batch", help="stop a batch; what is not done yet is left")
     stopping.add_argument("batch", type=_uuid, help="its whole id")
 
@@ -56,10 +59,21 @@ def batch(options: Options) -> str:
     for line in _trial(made, tally(made)):
         console.say(line)
     if options["yes"]:
-        confirm(made.pk, by)
+        if isinstance(done := confirm_or_ask(made.pk, by), Approval):
+            return told_of(done)
         return _followed(made, console)
     discard(made.pk, by)
     return "Nothing was done. With --yes it will be."
+
+
+def show_batch(options: Options) -> str:
+    """Say what a batch did and where its runs stand now, and name those that need attention."""
+    found = Batch.objects.filter(pk=options["batch"]).first()
+    if found is None:
+        raise SagaError(f"There is no batch {options['batch']}; a draft is removed after a day.")
+    told = tally(found)
+    parts = [_line(found, told), *([_reasons(told)] if told.reasons else []), *_stopped(found)]
+    return "\n".join(parts)
 
 
 def stop_batch(options: Options) -> str:
@@ -70,7 +84,11 @@ def stop_batch(options: Options) -> str:
 
 
 #: The function for each word.
-WORDS: Mapping[str, Callable[[Options], str]] = {"batch": batch, "stop-batch": stop_batch}
+WORDS: Mapping[str, Callable[[Options], str]] = {
+    "batch": batch,
+    "show-batch": show_batch,
+    "stop-batch": stop_batch,
+}
 
 
 def _trial(made: Batch, told: Tally) -> Iterator[str]:
@@ -81,7 +99,7 @@ def _trial(made: Batch, told: Tally) -> Iterator[str]:
 
 
 def _reasons(told: Tally) -> str:
-    rows = [(f"{r.count:,}", r.status, r.examples[0], r.detail) for r in told.reasons]
+    rows = [(f"{r.count:,}", r.status.word, r.examples[0], r.detail) for r in told.reasons]
     return table(("RUNS", "ARE", "SUCH AS", "BECAUSE"), rows)
 
 
@@ -91,12 +109,31 @@ def _followed(made: Batch, console: Console) -> str:
         told = _over(made, console)
     except KeyboardInterrupt:
         return f"Batch {made.pk} goes on. To stop it: manage.py sagas stop-batch {made.pk}"
-    counted = ", ".join(f"{n:,} {status}" for status, n in told.counts.items() if n)
     bad = told.counts[ItemStatus.REFUSED] + told.counts[ItemStatus.FAILED]
     if bad:
         console.say(_reasons(told))
-        raise SagaError(f"Batch {made.pk} is {made.status}: {counted}.")
-    return f"Batch {made.pk} is {made.status}: {counted}."
+        raise SagaError(_line(made, told))
+    return f"{_line(made, told)}\nLater: manage.py sagas show-batch {made.pk}"
+
+
+def _line(made: Batch, told: Tally) -> str:
+    done = summary(made, told) or f"{told.tried:,} to do"
+    return f"Batch {made.pk} is {BatchStatus(made.status).word}. {done[0].upper()}{done[1:]}."
+
+
+def _stopped(shown: Batch) -> Iterator[str]:
+    """A table of the accepted runs that need attention, if there are any."""
+    accepted = followed(shown.items.filter(status=ItemStatus.ACCEPTED).order_by("id"))
+    items: list[Any] = list(accepted.filter(now__in=_STOPPED)[: _ROWS + 1])
+    if items:
+        rows = [(i.key, i.now.replace("_", " "), i.run, i.group) for i in items[:_ROWS]]
+        yield table(("KEY", "NOW", "RUN", "STOPPED BY"), rows, width=None)
+    if len(items) > _ROWS:
+        yield f"... and more: these are the first {_ROWS}."
+
+
+_STOPPED = (StateNow.FAILED_AGAIN, StateNow.NEEDS_ATTENTION)
+_ROWS = 20
 
 
 def _over(made: Batch, console: Console) -> Tally:

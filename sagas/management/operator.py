@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sagas import record
 from sagas.management.finding import find
 from sagas.management.text import table
-from sagas.models import Hold
-from sagas.operate.approval import pending
+from sagas.models import Approval, Hold
+from sagas.operate.approval import pending, told_of
+from sagas.operate.asker import Shell
 from sagas.operate.catalogue import VERBS, carry_out, verb_of
-from sagas.operate.hold import hold, in_force, lift
+from sagas.operate.hold import hold_or_ask, in_force, lift_or_ask
+from sagas.operate.moved import stands
 
 Options = Mapping[str, Any]
-
-
-class Shell:
-    """Who sits at the command line: they could change the database itself."""
-
-    def has_perm(self, perm: str) -> bool:
-        """Whether they may: always."""
-        return True
-
-    def get_username(self) -> str:
-        """Their name on this machine, marked as such."""
-        return f"shell:{getpass.getuser()}"
 
 
 def act(name: str, options: Options) -> str:
     """Carry out a verb of the catalogue."""
     run_id = find(options["id"])
-    verb = verb_of(name, _arguments(name, options))
+    verb = verb_of(name, _arguments(name, options)).addressed(record.read(run_id))
     answer = carry_out(run_id, verb, by=Shell(), reason=options["reason"])
     if answer.status is None:
         return (
-            f"Nothing was done yet: a second person must consent to request {answer.approval}, "
-            "in the admin or through the API."
+            f"Nothing was done yet: a second person must consent to request {answer.approval} "
+            f"({verb.title}), in the admin or through the API."
         )
-    return f"Run {run_id} is {answer.status.replace('_', ' ')}."
+    return f"{verb.title}: done. Run {run_id} {stands(answer.status)}."
 
 
 def place_hold(options: Options) -> str:
@@ -47,33 +37,42 @@ def place_hold(options: Options) -> str:
     kind, target = options["kind"], options["target"]
     if kind == "run":
         target = str(find(target))
-    placed = hold(kind, target, by=Shell(), reason=options["reason"])
+    placed = hold_or_ask(kind, target, by=Shell(), reason=options["reason"])
+    if isinstance(placed, Approval):
+        return told_of(placed)
     return f"Hold {placed.pk}: {placed} stands still until: manage.py sagas lift {placed.pk}"
 
 
 def lift_hold(options: Options) -> str:
     """Lift a hold and say how many runs go on."""
     how = {"reason": options["reason"], "per_second": options["per_second"]}
-    woken = lift(options["hold"], by=Shell(), **how)
+    woken = lift_or_ask(options["hold"], by=Shell(), **how)
+    if isinstance(woken, Approval):
+        return told_of(woken)
     return f"Lifted hold {options['hold']}: {woken:,} runs go on, staggered."
 
 
 def list_holds(options: Options) -> str:
     """The holds that are in force."""
-    heads = ("HOLD", "WHAT", "SINCE (UTC)", "BY", "LETS THROUGH", "BECAUSE")
+    heads = ("HOLD", "WHAT", "SINCE (UTC)", "UNTIL (UTC)", "BY", "LETS THROUGH", "BECAUSE")
     return table(heads, [_row(placed) for placed in in_force()], width=None)
 
 
 def list_requests(options: Options) -> str:
     """What waits for a second person."""
-    rows = [(a.pk, a.verb, a.run, a.asked_by, a.reason) for a in pending()]
-    return table(("REQUEST", "VERB", "RUN", "ASKED BY", "BECAUSE"), rows, width=None)
+    rows = [(a.pk, _asked(a), a.run or a.subject, a.asked_by, a.reason) for a in pending()]
+    return table(("REQUEST", "VERB", "ON", "ASKED BY", "BECAUSE"), rows, width=None)
+
+
+def _asked(asked: Approval) -> str:
+    return f"{asked.verb} {asked.arguments.get('step', '')}".strip()
 
 
 def _row(placed: Hold) -> tuple[object, ...]:
     since = f"{placed.placed_at:%Y-%m-%d %H:%M:%S}"
+    until = "-" if placed.ends_at is None else f"{placed.ends_at:%Y-%m-%d %H:%M:%S}"
     through = "one run" if placed.probe is not None else "-"
-    return (placed.pk, str(placed), since, placed.placer, through, placed.reason)
+    return (placed.pk, str(placed), since, until, placed.placer, through, placed.reason)
 
 
 def _arguments(name: str, options: Options) -> dict[str, Any]:

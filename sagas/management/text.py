@@ -27,8 +27,8 @@ def cut(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most that width."""
-    return textwrap.wrap(text, max(width, 10)) or [""]
+    """The text in lines of at most that width; an id that fits into one is not broken."""
+    return textwrap.wrap(text, max(width, 10), break_on_hyphens=False) or [""]
 
 
 def table(

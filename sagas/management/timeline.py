@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sagas.define import registry
-from sagas.errors import UnknownSaga
+from sagas.define.title import title
 from sagas.management.text import WIDTH, cut, duration, printable, wrapped
 from sagas.models import Event, Run
 from sagas.operate import held
-from sagas.operate.look import Expected, Next, Sight, look
+from sagas.operate.expected import Expected, Next, declared
+from sagas.operate.look import Sight, look
+from sagas.operate.reason import state_reason, tries
+from sagas.operate.undone import UNDONE, undone_because
 from sagas.states import Direction, StepStatus
 
 _ARROWS = {Direction.FORWARD.value: "→", Direction.BACKWARD.value: "←", "": " "}
@@ -28,7 +29,7 @@ def timeline(run_id: UUID) -> str:
     sight = look(run_id)
     events = list(Event.objects.filter(run_id=run_id))
     happened = _happened(sight.run, events)
-    return "\n".join([*_title(sight.run), "", *happened, "", *_holds(sight), *_next(sight)])
+    return "\n".join([*_title(sight), "", *happened, "", *_holds(sight), *_next(sight)])
 
 
 def as_data(run_id: UUID) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def as_data(run_id: UUID) -> dict[str, Any]:
     fields = ("at", "step", "direction", "old", "new", "attempt", "epoch", "worker", "data")
     return {
         **{name: getattr(sight.run, name) for name in _RUN_FIELDS},
+        "undone": undone_because(sight.run, sight.steps),
+        "state_reason": state_reason(sight.expected, sight.now),
         "events": list(Event.objects.filter(run_id=run_id).values(*fields)),
         "next": [_plain(expected) for expected in sight.expected],
     }
@@ -48,23 +51,31 @@ def as_data(run_id: UUID) -> dict[str, Any]:
 
 _RUN_FIELDS = (
     *("id", "saga", "version", "business_key", "status", "halt", "attention"),
+    *("origin_kind", "origin_id", "root", "depth"),
     *("created_at", "started_at", "finished_at", "deadline_at"),
 )
 
 
 def _plain(expected: Expected) -> dict[str, Any]:
-    return {name: getattr(expected, name) for name in expected.__slots__}
+    """Without the hold, which is a row: what tells of it stands beside it."""
+    return {name: getattr(expected, name) for name in expected.__slots__ if name != "hold"}
 
 
 # --- what happened -------------------------------------------------------------------------
 
 
-def _title(run: Run) -> Iterator[str]:
+def _title(sight: Sight) -> Iterator[str]:
+    run = sight.run
     yield cut(printable(f"{run.saga} version {run.version}, key {run.business_key}"), WIDTH)
     ended = ""
     if run.finished_at is not None:
         ended = f" in {duration((run.finished_at - run.created_at).total_seconds())}"
     yield f"run {run.id}, {_words(run.status)}{ended}, accepted {_clock(run.created_at)}"
+    if why := undone_because(run, sight.steps):
+        yield from wrapped(printable(f"undone because: {why}"), WIDTH)
+    if run.origin_kind:
+        chain = f", run {run.depth + 1} of the chain that began with {run.root}" * bool(run.root)
+        yield from wrapped(printable(f"started by {run.origin_kind} {run.origin_id}{chain}"), WIDTH)
 
 
 def _happened(run: Run, events: Sequence[Event]) -> Iterator[str]:
@@ -98,7 +109,7 @@ def _asked(event: Event) -> str:
     data = event.data
     verdict = {True: " as happened", False: " as not happened"}.get(data.get("happened"), "")
     which = f" {data['of']}" if "of" in data else ""
-    return f"{data.get('by')} asked to {event.new}{which}{verdict}: {data['why']}"
+    return f"{data.get('by')} asked to {event.new}{which}{verdict}{_because(data['why'])}"
 
 
 _SAID = frozenset(
@@ -110,6 +121,7 @@ _SAID = frozenset(
         "not_applied",
         "not_asked",
         "now",
+        "put_off",
         "reason",
         "stray",
         "took_over",
@@ -135,6 +147,8 @@ def _step_words(event: Event) -> str:
         return f"answered too late, {ignored}: {data['late_answer']}"
     if data.get("now"):
         return "due now"
+    if "put_off" in data:
+        return f"could not be planned{_because(data.get('reason'))}"
     if event.new == StepStatus.IN_FLIGHT:
         lost = ", the worker before was lost" if data.get("took_over") else ""
         return _doing(event.direction, data) + lost
@@ -142,8 +156,14 @@ def _step_words(event: Event) -> str:
         return "it did not happen, ready again"
     if "not_asked" in data:
         return _not_asked(event)
-    words = "will be tried again" if _put_off(event) else _words(event.new)
+    words = "will be tried again" if _put_off(event) else _stands(event)
     return words + _because(data.get("reason"))
+
+
+def _stands(event: Event) -> str:
+    """How the step stands then: what a compensation that worked did is undone."""
+    undone = event.direction == Direction.BACKWARD and event.new == StepStatus.SUCCEEDED
+    return UNDONE if undone else _words(event.new)
 
 
 def _doing(direction: str, data: Mapping[str, Any]) -> str:
@@ -156,7 +176,7 @@ def _not_asked(event: Event) -> str:
     """That a step waits for its partner; one that may have happened stays an open question."""
     who = f"the partner {event.data['not_asked']}" if event.data["not_asked"] else "its partner"
     doubt = "still unknown, " if event.new == StepStatus.UNKNOWN else ""
-    return f"{doubt}waits for {who}, which was not asked{_because(event.data.get('reason'))}"
+    return f"{doubt}waits for {who}{_because(event.data.get('reason'))}"
 
 
 def _put_off(event: Event) -> bool:
@@ -179,12 +199,10 @@ def _holds(sight: Sight) -> Iterator[str]:
     run = sight.run
     if run.finished_at is not None:
         return
-    saga = None
-    with suppress(UnknownSaga):
-        saga = registry.get(run.saga, run.version)
-    for hold in held.over(run, sight.steps, saga):
+    for hold in held.over(sight.around.holds, run, sight.steps, declared(run)):
         word = "Let through" if hold.probe == run.pk else "Held"
         placed = f"by {hold.placer} since {_clock(hold.placed_at)}"
+        placed += f" until {_clock(hold.ends_at)}" if hold.ends_at else ""
         told = printable(f"{word}: {hold.kind} {hold.target}, {placed}: {hold.reason}")
         yield from wrapped(told, WIDTH)
 
@@ -194,30 +212,39 @@ def _next(sight: Sight) -> Iterator[str]:
     if not expected:
         yield f"Nothing more happens: the run is {_words(sight.run.status)}."
     for one in expected:
-        yield from wrapped(f"Next: {printable(_awaited(sight.run, one))}.", WIDTH)
+        if one.what is Next.NOBODY:
+            yield from wrapped(printable(f"Not taken: {one.because}"), WIDTH)
+        elif one.step or one.what is not Next.HOLD:  # that of the whole run has just been told
+            yield from wrapped(f"Next: {printable(_awaited(sight.run, one))}.", WIDTH)
 
 
 def _awaited(run: Run, expected: Expected) -> str:
     name, undo = expected.step, expected.direction == Direction.BACKWARD
+    called = title(name, expected.direction)
     at = f" at {_clock(expected.at)}" if expected.at else ""
     match expected.what:
         case Next.ANSWER:
-            return f"a worker is {'undoing' if undo else 'doing'} {name}"
+            return f"worker {expected.worker} is {'undoing' if undo else 'doing'} {name}"
         case Next.TRY:
             return f"{name} is taken by a worker, to be {'undone' if undo else 'done'}"
         case Next.RETRY:
-            return f"{name} is tried again{at}"
+            return f"{called} is tried again{at}, {tries(expected)}"
         case Next.FIND_OUT:
-            return f"it is found out whether {name} happened{at}"
+            return f"it is found out whether {called} happened{at}"
         case Next.SIGNAL:
             signal = f"the signal {expected.signal!r} for {expected.correlation!r}"
             return f"{name} waits for {signal}{at.replace(' at ', ' until ', 1)}"
         case Next.TIME:
-            return f"{name} goes on{at}"
+            return f"{called} goes on{at}"
         case Next.PARTNER:
-            return f"{name} goes on{at}; its partner was not asked: {expected.because}"
+            return f"{called} goes on{at}; it waits for its partner: {expected.because}"
+        case Next.HOLD:
+            return f"{called} goes on once nothing holds it any more"
+        case Next.NOBODY:
+            return expected.because
         case Next.PERSON:
-            return f"a person must decide, because: {run.attention.rstrip('.')}"
+            since = f", since {_clock(expected.since)}" if expected.since else ""
+            return f"a person must decide{since}, because: {run.attention.rstrip('.')}"
 
 
 def _clock(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from sagas.management.console import Console
 from sagas.management.finding import find
 from sagas.management.text import WIDTH, duration, printable, wrapped
 from sagas.operate.archive import Tally, archive, eligible
+from sagas.operate.asker import Shell
 from sagas.operate.deploy import Group, check_deploy
 from sagas.operate.verify import verify
 
@@ -57,7 +58,7 @@ def archive_runs(options: Options) -> str:
     if options["to"] is None:
         raise SagaError("Say where to: --to FILE.jsonl.gz, or only count with --dry-run.")
     tally = Tally()
-    for tally in archive(older, options["to"], options["batch"]):
+    for tally in archive(older, options["to"], options["batch"], by=Shell()):
         options["console"].progress(f"{_counted(tally.removed)} archived")
     if not tally.exported:
         return f"No run has been over for {length}; no file was made."
@@ -73,8 +74,8 @@ def check_code(options: Options) -> str:
     Raises:
         SagaError: there are such runs; so the command fails.
     """
-    groups = list(check_deploy())
-    broken = [group for group in groups if group.mismatch]
+    groups = list(check_deploy(options["documents"]))
+    broken = [group for group in groups if not group.continues]
     checked = sum(group.runs for group in groups)
     if options["json"]:
         options["console"].say(_as_json(groups, checked))
@@ -84,8 +85,7 @@ def check_code(options: Options) -> str:
     if broken:
         raise SagaError(
             f"Checked {_counted(checked, 'unfinished run')}: this code cannot continue "
-            f"{sum(group.runs for group in broken):,}. Keep the old definition, and give the new "
-            "one a version of its own."
+            f"{sum(_stopped(group) for group in broken):,}. {_cure(broken)}"
         )
     if options["json"]:
         return ""
@@ -120,17 +120,44 @@ def _left_over(tally: Tally) -> str:
     )
 
 
+def _stopped(group: Group) -> int:
+    """How many runs cannot go on, as far as they were looked at."""
+    return group.runs if group.mismatch else max(one.runs for one in group.unfit)
+
+
+def _cure(broken: Sequence[Group]) -> str:
+    cures = []
+    if any(group.mismatch for group in broken):
+        cures.append(
+            "Keep the old definition, and give the new one a version of its own; or move them: "
+            "manage.py sagas migrate."
+        )
+    if any(group.unfit for group in broken):
+        cures.append(
+            "Let the models read what is stored: give new fields a default, and let fields keep "
+            "the types that they had."
+        )
+    return " ".join(cures)
+
+
 def _told(group: Group) -> Iterator[str]:
-    yield (
-        f"{group.saga} version {group.version}, fingerprint {group.fingerprint}: "
-        f"{_counted(group.runs)} cannot go on"
-    )
+    which = f"{group.saga} version {group.version}, fingerprint {group.fingerprint}: "
+    if group.mismatch:
+        yield f"{which}{_counted(group.runs)} cannot go on"
+    else:
+        yield f"{which}what is stored does not fit, of {_counted(group.read)} that were read"
+    for one in group.unfit:
+        at = f", field {one.field}" if one.field else ""
+        line = f"{one.place}{at}: {one.message} ({_counted(one.runs)}, such as {one.example})"
+        yield from (f"  {part}" for part in wrapped(printable(line), WIDTH - 2))
+    if not group.mismatch:
+        return
     since = f"{group.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     yield f"  the oldest is {group.oldest}, created {since}"
     yield from (f"  {line}" for line in wrapped(printable(group.mismatch), WIDTH - 2))
 
 
 def _as_json(groups: Sequence[Group], checked: int) -> str:
-    listed = [{**asdict(group), "continues": not group.mismatch} for group in groups]
+    listed = [{**asdict(group), "continues": group.continues} for group in groups]
     data = {"checked": checked, "groups": listed}
     return json.dumps(data, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)

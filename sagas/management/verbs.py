@@ -6,6 +6,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ from django.db.models import Count
 
 from sagas.define import registry
 from sagas.errors import SagaError
-from sagas.management import batch, operator, upkeep
+from sagas.management import batch, migration, operator, upkeep
 from sagas.management.drawing import draw
 from sagas.management.finding import find
 from sagas.management.text import table
 from sagas.management.timeline import as_data, timeline
 from sagas.models import Run
 from sagas.operate import token as tokens
+from sagas.operate.asker import Shell
 from sagas.operate.signal import send_signal
+from sagas.operate.unclaimed import unclaimed
+from sagas.run.origin import OriginKind, starting
 from sagas.run.start import start
 from sagas.states import RunStatus
 
@@ -49,7 +53,9 @@ def show(options: Options) -> str:
 def start_run(options: Options) -> str:
     """Start a run and say its id."""
     saga = registry.get(options["name"])
-    started = start(saga, saga.validated(_document(options["payload"])), key=options["key"])
+    payload = saga.validated(_document(options["payload"]))
+    with starting(OriginKind.COMMAND, Shell().get_username()):
+        started = start(saga, payload, key=options["key"])
     note = "" if started.created else " (this key had started it before)"
     return f"{started.id}{note}"
 
@@ -66,17 +72,37 @@ def list_runs(options: Options) -> str:
     """The newest runs."""
     wanted = {name: options[name] for name in ("saga", "status") if options[name] is not None}
     runs = Run.objects.filter(**wanted).defer("payload")[: options["limit"]]
-    rows = [(r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key) for r in runs]
-    return table(("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY"), rows)
+    rows = [
+        (r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key, _origin(r))
+        for r in runs
+    ]
+    return table(("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY", "STARTED BY"), rows, width=None)
 
 
 def signal(options: Options) -> str:
     """Send a signal and say what became of it."""
     payload = json.loads(_document(options["payload"]))
-    name, correlation = options["name"], options["correlation"]
-    if send_signal(name, correlation, payload, deduplication_id=options["id"]):
+    run = find(options["run"]) if options["run"] else None
+    address = {"saga": options["saga"] or "", "run": run, "deduplication_id": options["id"]}
+    if send_signal(options["name"], options["correlation"] or "", payload, **address):
         return "Delivered to the step that waited for it."
     return "No step waits for it; it is kept until one does, unless it is a duplicate."
+
+
+def signals(options: Options) -> str:
+    """The signals that no step has taken, with the reason."""
+    found = unclaimed(most=options["limit"])
+    if options["json"]:
+        rows = [asdict(one) for one in found]
+        return json.dumps(rows, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
+    return table(
+        ("RECEIVED (UTC)", "SIGNAL", "SAGA", "KEY", "WHY", "RUN"),
+        [
+            (_time(s.received_at), s.name, s.saga or "any", s.key, s.reason, s.run or "none")
+            for s in found
+        ],
+        width=None,
+    )
 
 
 def token(options: Options) -> str:
@@ -88,7 +114,26 @@ def token(options: Options) -> str:
         raise SagaError(f"There is no user {options['user']!r}.") from None
     if not user.is_active:
         raise SagaError(f"The user {options['user']!r} is not active.")
-    return tokens.issue(user, timedelta(days=options["days"]))
+    lifetime = timedelta(days=options["days"])
+    return tokens.issue(user, lifetime, by=Shell(), reason=options["reason"])
+
+
+def list_tokens(options: Options) -> str:
+    """The tokens that count; with ``all`` also those that were revoked or have expired."""
+    rows: Any = tokens.tokens()
+    rows = rows if options["all"] else rows.filter(state="good")
+    heads = ("TOKEN", "USER", "STATE", "ISSUED (UTC)", "BY", "UNTIL (UTC)", "FOR")
+    cells = [
+        (t.pk, t.user, t.state, _time(t.issued_at), t.issued_by, _time(t.expires_at), t.reason)
+        for t in rows
+    ]
+    return table(heads, cells, width=None)
+
+
+def revoke_token(options: Options) -> str:
+    """Revoke a token."""
+    revoked = tokens.revoke(options["token"], by=Shell(), reason=options["reason"])
+    return f"Revoked token {revoked.pk} of {revoked.user}: it is refused from now on."
 
 
 #: The function for each word of the command line.
@@ -103,9 +148,13 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "lift": operator.lift_hold,
     "holds": operator.list_holds,
     "requests": operator.list_requests,
+    **migration.WORDS,
     **batch.WORDS,
     "signal": signal,
+    "signals": signals,
     "token": token,
+    "tokens": list_tokens,
+    "revoke-token": revoke_token,
     "verify": upkeep.verify_runs,
     "archive": upkeep.archive_runs,
     "check-deploy": upkeep.check_code,
@@ -136,6 +185,10 @@ def _document(given: str) -> str:
         return Path(given[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SagaError(f"The payload's file {given[1:]!r} cannot be read: {error}.") from None
+
+
+def _origin(run: Run) -> str:
+    return f"{run.origin_kind} {run.origin_id}".strip() or "code"
 
 
 def _time(moment: datetime) -> str:

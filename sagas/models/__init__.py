@@ -1,6 +1,7 @@
 """The tables: the record that the engine keeps of runs, and what operators leave beside it."""
 
 from sagas.models.operators import (
+    ApiToken,
     Approval,
     ApprovalStatus,
     AuditEntry,
@@ -10,12 +11,14 @@ from sagas.models.operators import (
     Hold,
     HoldKind,
     ItemStatus,
+    LoginAttempts,
     SavedView,
     Scope,
 )
 from sagas.models.record import Event, Run, Signal, Step, Worker, uuid7
 
 __all__ = [
+    "ApiToken",
     "Approval",
     "ApprovalStatus",
     "AuditEntry",
@@ -26,6 +29,7 @@ __all__ = [
     "Hold",
     "HoldKind",
     "ItemStatus",
+    "LoginAttempts",
     "Run",
     "SavedView",
     "Scope",

@@ -40,6 +40,12 @@ class Hold(models.Model):
     reason = models.TextField()
     placed_by = models.CharField(max_length=150)
     placed_at = models.DateTimeField(db_default=Now())
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it is lifted by itself; null: somebody has to"
+    )
+    per_second = models.FloatField(
+        null=True, blank=True, help_text="runs that then go on in a second; null: the setting's"
+    )
     lifted_by = models.CharField(max_length=150, blank=True, default="")
     lifted_at = models.DateTimeField(null=True, blank=True)
     probe = models.UUIDField(
@@ -65,6 +71,11 @@ class Hold(models.Model):
                 fields=("source", "target", "id"),
                 name="sagas_hold_of_source",
                 condition=~Q(source=""),
+            ),
+            models.Index(
+                fields=("ends_at",),
+                name="sagas_hold_ends",
+                condition=Q(lifted_at__isnull=True, ends_at__isnull=False),
             ),
         ]
 
@@ -128,11 +139,21 @@ class ApprovalStatus(StrEnum):
 
 
 class Approval(models.Model):
-    """A verb that one person asked for and a second one must consent to."""
+    """Something that one person asked for and a second one must consent to.
+
+    A verb on a run; or what is about no single run: to place or lift a hold, or a batch.
+    """
 
     id = models.BigAutoField(primary_key=True)
-    run = models.UUIDField()
-    saga = models.CharField(max_length=80)
+    run = models.UUIDField(null=True, blank=True)
+    subject = models.CharField(
+        max_length=220,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what it is about, if no run",
+    )
+    saga = models.CharField(max_length=80, blank=True, help_text="empty: several")
     verb = models.CharField(max_length=32)
     arguments = models.JSONField()
     reason = models.TextField()
@@ -152,6 +173,11 @@ class Approval(models.Model):
             models.UniqueConstraint(
                 fields=("run", "verb"), condition=Q(status="open"), name="sagas_approval_once"
             ),
+            models.UniqueConstraint(
+                fields=("subject", "verb"),
+                condition=Q(status="open", run__isnull=True),
+                name="sagas_approval_of_subject",
+            ),
             models.CheckConstraint(
                 condition=Q(status="withdrawn") | ~Q(decided_by=F("asked_by")),
                 name="sagas_approval_by_another",
@@ -160,7 +186,7 @@ class Approval(models.Model):
         indexes: ClassVar = [models.Index(fields=("run",), name="sagas_approval_of_run")]
 
     def __str__(self) -> str:
-        return f"{self.verb} of run {self.run}"
+        return f"{self.verb} of run {self.run}" if self.run else f"{self.verb}: {self.subject}"
 
 
 class BatchStatus(StrEnum):
@@ -169,7 +195,12 @@ class BatchStatus(StrEnum):
     DRAFT = "draft"  # tried out without effect; waits for the operator's word
     RUNNING = "running"  # being carried out
     STOPPED = "stopped"  # an operator stopped it; what was not done is left
-    DONE = "done"  # every item has its answer
+    DONE = "done"  # every item has its answer; the runs may go on, or fail again
+
+    @property
+    def word(self) -> str:
+        """As every door calls it."""
+        return "finished" if self is BatchStatus.DONE else self.value
 
 
 class Batch(models.Model):
@@ -209,14 +240,19 @@ class Batch(models.Model):
 
 
 class ItemStatus(StrEnum):
-    """What became of one run of a batch."""
+    """What a batch was answered for one of its runs, which says nothing of how the run goes on."""
 
     READY = "ready"  # the trial found that the verb fits
     UNFIT = "unfit"  # the trial found that it does not; it is left out
-    DONE = "done"  # carried out
-    ASKED = "asked"  # a second person must consent
+    ACCEPTED = "done"  # the action was taken; the word is that of older code, which reads it too
+    ASKED = "asked"  # a second person was asked to consent
     REFUSED = "refused"  # the run had moved, and the verb did not fit any more
     FAILED = "failed"  # something went wrong here; nothing was changed
+
+    @property
+    def word(self) -> str:
+        """As every door calls it."""
+        return "accepted" if self is ItemStatus.ACCEPTED else self.value
 
 
 class BatchItem(models.Model):
@@ -248,6 +284,16 @@ class BatchItem(models.Model):
     def __str__(self) -> str:
         return f"{self.key}: {self.status}"
 
+    @property
+    def answer(self) -> ItemStatus:
+        """What the batch was answered."""
+        return ItemStatus(self.status)
+
+    @property
+    def why(self) -> str:
+        """Why it was not accepted; of what was, older code kept how the run stood just then."""
+        return "" if self.answer is ItemStatus.ACCEPTED else self.detail
+
 
 class SavedView(models.Model):
     """A filter of the list of runs that somebody gave a name."""
@@ -268,21 +314,72 @@ class SavedView(models.Model):
         return self.name
 
 
-class Scope(models.Model):
-    """Restricts a group: its permissions on runs hold for the sagas that its scopes name.
+ALL_SAGAS = None
+"""What a scope names instead of a saga. Not a word: no saga can be called so, and code before this
+took a group without scopes, of which its join found just this, for one that reaches all."""
 
-    A group without any scope may do what it may to every saga.
+
+class ApiToken(models.Model):
+    """A token for the API. What is sent is signed and stored nowhere; it counts while this does."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.CharField(max_length=150, help_text="whom it stands for")
+    user_pk = models.CharField(max_length=255)
+    reason = models.TextField(blank=True, help_text="what it is for")
+    issued_by = models.CharField(max_length=150)
+    issued_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    revoked_by = models.CharField(max_length=150, blank=True, default="", db_default="")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.id}"
+
+
+class LoginAttempts(models.Model):
+    """How often a password was tried lately: by name, address or browser. See ``throttle``."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    attempts = models.IntegerField()
+    since = models.DateTimeField(help_text="the first of them")
+
+    class Meta:
+        verbose_name_plural = "login attempts"
+        indexes: ClassVar = [models.Index(fields=("since",), name="sagas_login_since")]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} since {self.since}"
+
+
+class Scope(models.Model):
+    """Says for which sagas the permissions of a group on runs hold: for one, or for all.
+
+    A group without any scope reaches no saga, so to remove its last one never widens it.
     """
 
     id = models.BigAutoField(primary_key=True)
     group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, related_name="saga_scopes")
-    saga = models.CharField(max_length=80)
+    saga = models.CharField(  # noqa: DJ001  # null is ALL_SAGAS
+        max_length=80, null=True, blank=True, help_text="null: all sagas"
+    )
 
     class Meta:
         ordering = ("group", "saga")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=("group", "saga"), name="sagas_scope_once"),
+            models.UniqueConstraint(
+                fields=("group",), condition=Q(saga__isnull=True), name="sagas_scope_all_once"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.group}: {self.saga}"
+        return f"{self.group}: {self.reach}"
+
+    @property
+    def reach(self) -> str:
+        """What it covers, in words."""
+        return "all sagas" if self.saga is ALL_SAGAS else self.saga

@@ -15,7 +15,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import BooleanField, Func, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Collate, Now
 
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
@@ -46,6 +46,12 @@ def _sound(function: str, *columns: str) -> Func:
     return Func(*columns, function=function, output_field=BooleanField())
 
 
+def key_end() -> Collate:
+    """What stands after the last colon of a run's key, in small letters: as the index has it."""
+    end = "lower(substring(%(expressions)s from '[^:]*$'))"
+    return Collate(Func("business_key", template=end, output_field=models.CharField()), "C")
+
+
 class Run(models.Model):
     """One execution of a saga."""
 
@@ -73,6 +79,22 @@ class Run(models.Model):
     )
     owner = models.CharField(
         max_length=150, blank=True, default="", db_default="", help_text="who looks after it"
+    )
+    origin_kind = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what started it: a request, a command or a run; empty: other code",
+    )
+    origin_id = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="which of them"
+    )
+    root = models.UUIDField(
+        null=True, blank=True, help_text="the first run of the chain that led to it"
+    )
+    depth = models.IntegerField(
+        default=0, db_default=0, help_text="how many runs of that chain came before it"
     )
     deadline_at = models.DateTimeField(null=True, blank=True)
     wake_at = models.DateTimeField(null=True, blank=True, help_text="a sweep looks at it then")
@@ -105,7 +127,19 @@ class Run(models.Model):
                 name="sagas_run_key_prefix",
                 opclasses=["varchar_pattern_ops"],
             ),
+            # By the number that people have at hand; see ``operate.search``.
+            models.Index(key_end(), name="sagas_run_key_end"),
             GinIndex(fields=("tags",), name="sagas_run_tags", condition=~Q(tags=[])),
+            models.Index(  # only of runs that runs started: their number in a minute is limited
+                fields=("root", "created_at"),
+                name="sagas_run_of_root",
+                condition=Q(root__isnull=False),
+            ),
+            models.Index(  # an entry is written when a run is over, and by nothing else
+                fields=("finished_at", "id"),
+                name="sagas_run_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
         ]
         permissions: ClassVar = [
             ("approve_run", "Can consent to what another operator asked for"),
@@ -130,6 +164,9 @@ class Step(models.Model):
     probes = models.IntegerField(default=0, help_text="verifies that count as tries")
     losses = models.IntegerField(default=0, help_text="attempts in a row without answer")
     in_doubt = models.BooleanField(default=False, help_text="an attempt may have had its effect")
+    doubted = models.BooleanField(
+        default=False, db_default=False, help_text="so it was, until a verify found none"
+    )
     generation = models.IntegerField(default=1)
     waited = models.FloatField(
         default=0.0, db_default=0.0, help_text="seconds in which no try could be made"
@@ -209,6 +246,12 @@ class Worker(models.Model):
     lease_until = models.DateTimeField()
     queues = ArrayField(models.CharField(max_length=200), default=list, db_default=[], blank=True)
     processes = models.IntegerField(null=True, blank=True, help_text="of its pool")
+    sagas = ArrayField(
+        models.CharField(max_length=120),
+        null=True,
+        blank=True,
+        help_text="the definitions that it knows, as name/version/fingerprint",
+    )
 
     class Meta:
         ordering = ("name",)
@@ -218,15 +261,25 @@ class Worker(models.Model):
 
 
 class Signal(models.Model):
-    """A message for a waiting step; one that comes early stays here until it is waited for."""
+    """A message for a waiting step; one that comes early stays here until it is waited for.
+
+    One that was handed to a step (``taken_by``) is taken (``taken_at``) when the step is settled.
+    """
 
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=80)
-    correlation = models.CharField(max_length=200)
+    saga = models.CharField(
+        max_length=80, blank=True, default="", db_default="", help_text="empty: of any saga"
+    )
+    correlation = models.CharField(max_length=200, help_text="a key, or the id of a run")
     # Null, not empty, where the sender gives none: only then may equal ones stand side by side.
-    deduplication_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001
+    # It begins with the saga that the sender named, if any.
+    deduplication_id = models.CharField(max_length=300, null=True, blank=True)  # noqa: DJ001
     payload = models.JSONField(null=True, blank=True)
     received_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="no step takes it after that; empty: the setting says"
+    )
     taken_at = models.DateTimeField(null=True, blank=True)
     taken_by = models.ForeignKey(
         Step, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

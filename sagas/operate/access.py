@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group, PermissionsMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
+from sagas.models.operators import ALL_SAGAS
+
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
@@ -48,7 +50,7 @@ def require(user: Holder, right: Right, saga: str | None = None) -> None:
     if saga is not None and not within(user, right, saga):
         raise PermissionDenied(
             f"Your permission {right.value!r} does not hold for the saga {saga!r}; an "
-            "administrator can widen the scope of your group."
+            "administrator can give your group a scope that covers it."
         )
 
 
@@ -71,10 +73,10 @@ def visible(user: Holder, rows: Rows, right: Right = Right.READ, field: str = "s
 def scope(user: Holder, right: Right) -> frozenset[str] | None:
     """The sagas that a user's right holds for; None: all of them.
 
-    A right that comes from a group holds for the sagas that the group's scopes name, or for all
-    if it has none; one from elsewhere (of the user's own, of a superuser) holds for all. They are
-    asked for once in the life of a user object, as Django's permissions are. Who does not have
-    the right has it for no saga.
+    A right that comes from a group holds for the sagas that the group's scopes name: for all only
+    if one of them says so, and for none if it has no scope. One from elsewhere (of the user's own,
+    of a superuser) holds for all. They are asked for once in the life of a user object, as
+    Django's permissions are. Who does not have the right has it for no saga.
     """
     if not user.has_perm(right):
         return frozenset()
@@ -100,11 +102,11 @@ def _scopes(user: PermissionsMixin) -> dict[str, frozenset[str] | None]:
         "permissions__codename__in": codenames,
     }
     groups = Group.objects.filter(user=user.pk, **wanted)
-    rows = groups.values_list("permissions__codename", "saga_scopes__saga").order_by()
+    fields = ("permissions__codename", "saga_scopes__pk", "saga_scopes__saga")
     named: dict[str, set[str | None]] = defaultdict(set)
-    for codename, saga in rows:
-        named[f"sagas.{codename}"].add(saga)
+    for codename, scope_id, saga in groups.values_list(*fields).order_by():
+        named[f"sagas.{codename}"] |= set() if scope_id is None else {saga}
     return {
-        right: None if None in sagas else frozenset(filter(None, sagas))
+        right: None if ALL_SAGAS in sagas else frozenset(filter(None, sagas))
         for right, sagas in named.items()
     }

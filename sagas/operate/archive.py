@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sagas import db, retire
 from sagas.errors import SagaError
+from sagas.operate import audit
 from sagas.states import TERMINAL_RUNS
 
 FORMAT = 1  #: of the file's lines; raised when one of their names changes its meaning
@@ -51,7 +52,7 @@ def eligible(older: timedelta) -> int:
     return int(db.execute(_COUNT, {"before": _cut_off(older)})[0][0])
 
 
-def archive(older: timedelta, path: Path, batch: int = 100) -> Iterator[Tally]:
+def archive(older: timedelta, path: Path, batch: int = 100, *, by: audit.Actor) -> Iterator[Tally]:
     """Write runs that have been over for longer than that into a new file, and remove them.
 
     Batch by batch: what it wrote is on the disk before the first run of it is removed, in a short
@@ -63,6 +64,8 @@ def archive(older: timedelta, path: Path, batch: int = 100) -> Iterator[Tally]:
         older: how long ago a run must have finished.
         path: the file, which must not exist; without any run to archive none is made.
         batch: how many runs are held in memory, and removed, at once.
+        by: who has it done. The audit says so before anything is written, and with each batch
+            that is removed, in its transaction.
 
     Yields:
         the tally after each batch, always the same object.
@@ -74,11 +77,32 @@ def archive(older: timedelta, path: Path, batch: int = 100) -> Iterator[Tally]:
     tally = Tally()
     with _File(path) as file:
         while rows := db.execute(_BATCH, params):
+            if not tally.exported:  # what is in the file then is out of the database's hands
+                audit.append(
+                    actor=by,
+                    verb="archive",
+                    reason="",
+                    subject=f"runs over for {older} into {path}",
+                )
             tally.size = file.add("".join(f"{line}\n" for _, _, line in rows))
             tally.exported += len(rows)
-            tally.removed += len(retire.remove({run_id: seen for run_id, seen, _ in rows}))
+            tally.removed += _removed({run_id: seen for run_id, seen, _ in rows}, path, by)
             params["after"] = rows[-1][0]
             yield tally
+
+
+@db.transacted
+def _removed(revisions: Mapping[UUID, int], path: Path, by: audit.Actor) -> int:
+    gone = sorted(retire.remove(revisions))
+    if gone:
+        audit.append(
+            actor=by,
+            verb="archive",
+            reason="",
+            subject=f"{len(gone)} runs removed, kept in {path}",
+            details={"runs": len(gone), "first": str(gone[0]), "last": str(gone[-1])},
+        )
+    return len(gone)
 
 
 def _cut_off(older: timedelta) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -19,7 +21,7 @@ def asker(name: str) -> Operator:
     users = get_user_model()._default_manager
     user: Any = users.filter(**{get_user_model().USERNAME_FIELD: name}).first()
     if user is None and name.startswith(_SHELL):  # no user of Django's can take that name over
-        return _Shell(name)
+        return Shell(name)
     if user is None or not user.is_active:
         raise VerbRefused(f"{name}, who asked for this, has left.")
     return user  # type: ignore[no-any-return]
@@ -28,14 +30,38 @@ def asker(name: str) -> Operator:
 _SHELL = "shell:"
 
 
-class _Shell:
-    """Whoever asked at the command line, where no right is checked."""
+class Shell:
+    """Whoever sits at the command line: they could change the database itself.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    Their name is that of the account which the process runs as. Many may share one, and whoever
+    owns the machine has each, so nobody has verified who it was: the audit says so.
+
+    Args:
+        name: of one who asked for something before; None: of this process.
+    """
+
+    acts_through = "the command line, not verified"
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name or f"{_SHELL}{_account()}"
 
     def has_perm(self, perm: str) -> bool:
+        """Whether they may: always."""
         return True
 
     def get_username(self) -> str:
+        """Their name on this machine, marked as such."""
         return self._name
+
+
+def unverified(name: str) -> bool:
+    """Whether a name was given at the command line."""
+    return name.startswith(_SHELL)
+
+
+def _account() -> str:
+    """From the system: what the environment says anybody may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # as in a container that runs as a mere number
+        return str(os.getuid())

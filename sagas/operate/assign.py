@@ -24,9 +24,11 @@ class Assign(Verb):
 
     name = "assign"
     label = "Assign"
+    past = "assigned"
     summary = "Say who looks after this run. It changes nothing else."
     coded = False
     final = False
+    reasoned = False
 
     owner: str = Field(max_length=150, description="a user's name; empty: nobody")
 
@@ -54,6 +56,6 @@ class Assign(Verb):
         return users.filter(**named).first() if self.owner else None
 
 
-def assign(run_id: UUID, owner: str, *, by: Operator, reason: str, **how: Any) -> RunStatus:
+def assign(run_id: UUID, owner: str, *, by: Operator, reason: str = "", **how: Any) -> RunStatus:
     """Say who looks after a run; an empty name: nobody. Takes and raises as ``act``."""
     return act(run_id, Assign(owner=owner), by=by, reason=reason, **how)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sagas import db
@@ -51,9 +51,23 @@ class Link:
     computed: str
 
 
+class Actor(Protocol):
+    """Who did it: a user, or whoever sits at the command line."""
+
+    def get_username(self) -> str: ...
+
+
+def through(actor: object) -> str:
+    """What somebody acts through, so that their name alone does not prove who it was.
+
+    Empty: a person who has logged in.
+    """
+    return str(getattr(actor, "acts_through", ""))
+
+
 def append(
     *,
-    actor: str,
+    actor: Actor | str,
     verb: str,
     reason: str,
     run: UUID | None = None,
@@ -63,13 +77,13 @@ def append(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     details: Mapping[str, Any] | None = None,
-    approver: str = "",
+    approver: Actor | str = "",
     batch: UUID | None = None,
 ) -> None:
     """Append an entry in the caller's transaction, as the last thing that it does.
 
     Args:
-        actor: who did it.
+        actor: who did it; of one who acts through a token or the command line the details say so.
         verb: what was done.
         reason: why.
         subject: what it was done to, if it is not a run.
@@ -78,9 +92,12 @@ def append(
         approver: the second person who consented.
         batch: the batch that it was a part of.
     """
+    told = dict(details or {})
+    if by_what := through(actor):
+        told["through"] = by_what
     params = {
-        "actor": clean(actor, 150),
-        "approver": clean(approver, 150),
+        "actor": clean(named(actor), 150),
+        "approver": clean(named(approver), 150),
         "verb": verb,
         "run": run,
         "saga": saga,
@@ -90,9 +107,14 @@ def append(
         "batch": batch,
         "before": json.dumps(before or {}),
         "after": json.dumps(after or {}),
-        "details": json.dumps(details or {}),
+        "details": json.dumps(told),
     }
     db.execute(_APPEND, params)
+
+
+def named(actor: Actor | str) -> str:
+    """The name of who did it."""
+    return actor if isinstance(actor, str) else actor.get_username()
 
 
 def chain(batch: int = 1000, after: int = 0) -> Iterator[Link]:

@@ -11,22 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from sagas import record, transitions
+from sagas import db, record, transitions
 from sagas.define import registry
 from sagas.errors import UnknownRun, UnknownSaga
-from sagas.models import Hold, HoldKind, Run, Worker
+from sagas.models import Hold, HoldKind, Run
 from sagas.operate import audit, holding
 from sagas.operate.verb import because
 from sagas.run.queues import default_queue
 from sagas.run.recover import nudge
 from sagas.run.send import unheld
+from sagas.run.workers import living
 from sagas.states import ACTIVE_RUNS, StepStatus
 
 
@@ -45,26 +46,63 @@ class Lift:
     forced: bool
 
 
-def hold_partner(partner: str, *, source: str, reason: str) -> Hold | None:
+def hold_partner(
+    partner: str,
+    *,
+    source: str,
+    reason: str,
+    seconds: float | None = None,
+    per_second: float | None = None,
+    since: datetime | None = None,
+) -> Hold | None:
     """Stop the steps that name a partner: from now on none is claimed, in either direction.
 
     Args:
         partner: as steps name it.
         source: which automatism says so, in small letters, digits and hyphens.
         reason: why, for people.
+        seconds: how long, at most ``LONGEST_HOLD``: then some worker lifts it, as ``lift_partner``
+            does. None: until somebody lifts it.
+        per_second: how many runs go on in a second then; default ``DRAIN_PER_SECOND``.
+        since: when that was asked which says so now. A hold that was lifted since then, as by a
+            person who knows better, is not placed again.
 
     Returns:
-        the hold that was placed; None if this source holds the partner already, or no step
-        names it.
+        the hold that was placed; None if this source holds the partner already, however long, or
+        its hold was lifted since, or no step names it.
 
     Raises:
         ValueError: the source is no such name.
-        VerbRefused: there is no reason.
+        VerbRefused: there is no reason, or the pace is none.
     """
     by, why = _actor(source), because("hold", reason)
     if partner not in holding.partners() or _in_force(partner, source).exists():
         return None
-    return holding.place(HoldKind.PARTNER, partner, by=by, why=why, source=source)
+    ends: dict[str, object] = {}
+    if seconds is not None:
+        lasts = timedelta(seconds=min(max(seconds, 0.0), LONGEST_HOLD))
+        ends = {"ends_at": Now() + lasts, "per_second": per_second and holding.pace(per_second)}
+    placing = partial(holding.place, HoldKind.PARTNER, partner, by=by, why=why, source=source)
+    try:
+        return _placed_unless_lifted(partial(placing, **ends), _of(partner, source), since)
+    except _LiftedSince:
+        return None
+
+
+LONGEST_HOLD = 31 * 86_400.0
+"""Seconds, of a hold that ends by itself: the longest quota that we know of is a month's."""
+
+
+def lift_ended() -> int:
+    """Lift the holds whose time is over: what they stopped goes on at the pace that they name.
+
+    Every worker does this every few seconds; of several at the same time one lifts it.
+
+    Returns:
+        how many runs were waiting and go on.
+    """
+    ended = Hold.objects.filter(lifted_at=None, ends_at__lte=Now())
+    return sum(_drained(placed) for placed in ended)
 
 
 def lift_partner(partner: str, *, source: str, reason: str, per_second: float | None = None) -> int:
@@ -85,12 +123,8 @@ def lift_partner(partner: str, *, source: str, reason: str, per_second: float | 
     by, why, rate = _actor(source), because("lift", reason), holding.pace(per_second)
     if not _in_force(partner, source).exists():
         return 0
-    with transaction.atomic():
-        held = _in_force(partner, source).select_for_update().first()
-        if held is None:
-            return 0
-        holding.end(held, by=by, why=why)
-    return holding.drain(held, rate)
+    held = _lifted(_in_force(partner, source), by, why)
+    return 0 if held is None else holding.drain(held, rate)
 
 
 def let_one_through(partner: str, *, source: str) -> UUID | None:
@@ -108,19 +142,10 @@ def let_one_through(partner: str, *, source: str) -> UUID | None:
         ValueError: the source is no name.
     """
     by = _actor(source)
-    with transaction.atomic():
-        held = _in_force(partner, source).select_for_update().first()
-        if held is None:
-            return None
-        steps = list(_stopped_by_this_alone(held))
-        if held.probe is not None and _is_about_it(held, steps):
-            return held.probe
-        chosen = record.longest_stopped(steps, but=held.probe) if steps else None
-        if chosen is None:
-            return None
-        _let_through(held, chosen, by)
-    transitions.drain([chosen], 0, 1.0)  # by a sweep, should the message be lost
-    nudge(chosen)
+    chosen, new = _chosen(partner, source, by)
+    if chosen is not None and new:
+        transitions.drain([chosen], 0, 1.0)  # by a sweep, should the message be lost
+        nudge(chosen)
     return chosen
 
 
@@ -143,6 +168,55 @@ def last_lift(partner: str, *, source: str) -> Lift | None:
 
 
 # --- helpers -------------------------------------------------------------------------------
+
+
+class _LiftedSince(Exception):
+    """Takes back a hold that was just placed."""
+
+
+@db.transacted
+def _placed_unless_lifted(
+    placing: Callable[[], Hold | None], rows: QuerySet[Hold], since: datetime | None
+) -> Hold | None:
+    """Place a hold. Looked at afterwards, no lifting that it came after can be missed.
+
+    Raises:
+        _LiftedSince: one of these rows was.
+    """
+    placed = placing()
+    if placed is not None and since is not None and rows.filter(lifted_at__gt=since).exists():
+        raise _LiftedSince
+    return placed
+
+
+def _drained(ended: Hold) -> int:
+    rows = Hold.objects.filter(pk=ended.pk, lifted_at=None)
+    held = _lifted(rows, _actor(ended.source), "its time is over")
+    return 0 if held is None else holding.drain(held, holding.pace(held.per_second))
+
+
+@db.transacted
+def _lifted(rows: QuerySet[Hold], by: str, why: str) -> Hold | None:
+    """Lift the one hold among these rows; None: somebody else has just done so."""
+    held = rows.select_for_update().first()
+    if held is not None:
+        holding.end(held, by=by, why=why)
+    return held
+
+
+@db.transacted
+def _chosen(partner: str, source: str, by: str) -> tuple[UUID | None, bool]:
+    """The run that is let through, and whether it was chosen just now."""
+    held = _in_force(partner, source).select_for_update().first()
+    if held is None:
+        return None, False
+    steps = list(_stopped_by_this_alone(held))
+    if held.probe is not None and _is_about_it(held, steps):
+        return held.probe, False
+    chosen = record.longest_stopped(steps, but=held.probe) if steps else None
+    if chosen is not None:
+        _let_through(held, chosen, by)
+    return chosen, True
 
 
 def _actor(source: str) -> str:
@@ -172,23 +246,14 @@ def _stopped_by_this_alone(held: Hold) -> Iterator[tuple[str, int, str]]:
     """
     others = Hold.objects.filter(lifted_at=None).exclude(kind=HoldKind.RUN).exclude(pk=held.pk)
     names = frozenset(f"{kind}:{target}" for kind, target in others.values_list("kind", "target"))
-    unread = _unread()
+    workers = living()
     for saga in registry.all_sagas():
         for step in saga.steps.values():
             queue = step.queue or default_queue()
             stops = {f"saga:{saga.name}", f"queue:{queue}", f"partner:{step.partner}"}
-            free = names.isdisjoint(stops) and not unread(queue)
+            free = names.isdisjoint(stops) and workers.read(queue)
             if step.partner == held.target and free:
                 yield saga.name, saga.version, step.name
-
-
-def _unread() -> Callable[[str], bool]:
-    """Whether no worker reads a queue; where one has not said what it reads, nobody can tell."""
-    told = list(Worker.objects.filter(lease_until__gte=Now()).values_list("queues", flat=True))
-    if not told or not all(told):
-        return lambda queue: False
-    read = frozenset(queue for queues in told for queue in queues)
-    return lambda queue: queue not in read
 
 
 def _is_about_it(held: Hold, steps: list[tuple[str, int, str]]) -> bool:

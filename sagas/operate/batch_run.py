@@ -21,13 +21,14 @@ from django.db import connection, transaction
 from sagas import db
 from sagas.conf import conf
 from sagas.errors import SagaError
-from sagas.models import Batch, ItemStatus
+from sagas.models import Batch, BatchStatus, ItemStatus
 from sagas.operate.access import Right, require
 from sagas.operate.asker import asker
 from sagas.operate.catalogue import carry_out
-from sagas.operate.instruction import Instruction, stands
+from sagas.operate.instruction import Instruction
 from sagas.operate.tally import counts, of_any_run
 from sagas.run import drain
+from sagas.run.publishing import published
 
 logger = logging.getLogger("sagas.batch")
 
@@ -158,15 +159,15 @@ def _pause(task: _Task, since: float) -> None:
     time.sleep(max(0.0, 1 / task.rate - (time.monotonic() - since)))
 
 
+@db.transacted
 def _item(task: _Task) -> bool:
     """Carry out the next item, and note what became of it. False: there is none."""
-    with transaction.atomic():
-        rows = db.execute(_NEXT, task.params)
-        if not rows:
-            return False
-        item, run_id, step = rows[0]
-        status, detail = _outcome(task, run_id, step)
-        db.execute(_ANSWER, {"item": item, "status": status, "detail": detail})
+    rows = db.execute(_NEXT, task.params)
+    if not rows:
+        return False
+    item, run_id, step = rows[0]
+    status, detail = _outcome(task, run_id, step)
+    db.execute(_ANSWER, {"item": item, "status": status, "detail": detail})
     return True
 
 
@@ -177,8 +178,9 @@ def _outcome(task: _Task, run_id: UUID, step: str) -> tuple[ItemStatus, str]:
     except (SagaError, PermissionDenied) as error:
         return ItemStatus.REFUSED, of_any_run(str(error), run_id)
     except Exception as error:
-        if connection.needs_rollback or connection.closed_in_transaction:
-            raise  # the database is away, and nothing can be noted
+        away = connection.needs_rollback or connection.closed_in_transaction
+        if away or db.is_conflict(error):
+            raise  # nothing can be noted; or it is repeated as a whole
         logger.exception("Batch %s: run %s is left as it is.", task.batch, run_id)
         return ItemStatus.FAILED, type(error).__name__
 
@@ -189,28 +191,23 @@ def _carried_out(task: _Task, run_id: UUID, step: str) -> tuple[ItemStatus, str]
     verb = Instruction(task.verb, json.loads(task.arguments)).for_step(step)
     answer = carry_out(run_id, verb, by=by, reason=task.reason, batch=task.batch)
     if answer.status is None:
-        return ItemStatus.ASKED, f"Request {answer.approval} waits for a second person."
-    return ItemStatus.DONE, f"The run {stands(answer.status)}."
+        return ItemStatus.ASKED, f"A second person was asked to consent: request {answer.approval}."
+    return ItemStatus.ACCEPTED, ""
 
 
 def _send(batch_id: UUID) -> bool:
     """Send the task. False: the broker is away, and a sweep will send it."""
-    try:
-        # Its result is kept, also where a process sends it by name only.
-        signature(TASK, args=(str(batch_id),), immutable=True, ignore_result=False).apply_async()
-    except Exception as error:  # whatever the broker's client raises
-        logger.warning(
-            "Batch %s: no message sent (%s); a sweep will send it.", batch_id, type(error).__name__
-        )
-        return False
-    return True
+    # Its result is kept, also where a process sends it by name only.
+    task = signature(TASK, args=(str(batch_id),), immutable=True, ignore_result=False)
+    return published(task.apply_async, f"Batch {batch_id}")
 
 
 def _result(batch_id: UUID) -> dict[str, Any]:
     batch = Batch.objects.filter(pk=batch_id).first()
     if batch is None:  # a draft that was thrown away
         return {"status": "gone"}
-    return {"status": batch.status, **{str(name): n for name, n in counts(batch).items()}}
+    answers = {answer.word: n for answer, n in counts(batch).items()}
+    return {"status": BatchStatus(batch.status).word, **answers}
 
 
 def _params(batch_id: UUID, task_id: str) -> dict[str, Any]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -15,23 +16,26 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from sagas import record
+from sagas import db, record
 from sagas.conf import conf
+from sagas.define.title import plain
 from sagas.define.view import RunView
-from sagas.errors import SagaError, VerbRefused
-from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus, Run
+from sagas.errors import ApprovalNeeded, SagaError, VerbRefused
+from sagas.models import Approval, Batch, BatchItem, BatchStatus, ItemStatus, Run
 from sagas.operate import audit
 from sagas.operate.access import Right, require, scope, within
+from sagas.operate.approval import ask_apart
 from sagas.operate.batch_run import hand_on, send_on_commit
 from sagas.operate.instruction import Instruction
 from sagas.operate.tally import of_any_run
-from sagas.operate.verb import Operator, because, fits, needs_approval
+from sagas.operate.verb import Operator, because, fits, needs_approval, ruled
 from sagas.run.documents import clean
 
 logger = logging.getLogger("sagas.batch")
 
 CHUNK = 200  #: runs that are read in one statement
 SLOWEST, FASTEST = 0.1, 200.0  #: items a second
+_LONGEST_STEP = 80
 _KEPT = timedelta(days=1)
 
 
@@ -60,7 +64,8 @@ def draft(
     """
     require(by, Right.BATCH)
     require(by, Right.CHANGE)
-    why, rate = because(instruction.for_step("any").name, reason), _rate(rate)
+    kind = instruction.kind
+    why, rate = because(kind.name, reason, needed=kind.reasoned), _rate(rate)
     _forget_old()
     ids = list(runs.order_by("id").values_list("id", flat=True)[: conf().BATCH_LIMIT + 1])
     with transaction.atomic():
@@ -82,27 +87,53 @@ def draft(
     return batch
 
 
+@db.transacted
 def confirm(batch_id: UUID, by: Operator) -> Batch:
     """Have a batch carried out that one has tried out oneself.
 
     Raises:
         django.core.exceptions.PermissionDenied: one may not do it, or somebody else made it.
         VerbRefused: it was confirmed already, is too old, or has nothing that could be done.
+        ApprovalNeeded: it needs a second person's consent.
     """
-    require(by, Right.BATCH)
-    require(by, Right.CHANGE)
-    with transaction.atomic():
-        batch = _locked(batch_id)
-        _demand_maker(batch, by, "confirm")
-        _demand_draft(batch)
-        Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.RUNNING, started_at=Now())
-        hand_on(batch.pk)
-        send_on_commit(batch.pk)
-        _note(f"batch {batch.verb}", batch, by, batch.reason)
-        batch.refresh_from_db()
-    return batch
+    batch = _confirmable(batch_id, by)
+    if ruled("batch", _sagas(batch)):
+        raise ApprovalNeeded(
+            "This batch needs a second person's consent. Nothing was done: ask for it."
+        )
+    return _begun(batch, by)
 
 
+@db.transacted
+def confirm_or_ask(batch_id: UUID, by: Operator) -> Batch | Approval:
+    """Have a batch carried out, or ask for a second person's consent where a rule demands that.
+
+    Raises as ``confirm``, but for ``ApprovalNeeded``; VerbRefused also if it was asked for already.
+    """
+    try:
+        return confirm(batch_id, by)
+    except ApprovalNeeded:
+        batch = _confirmable(batch_id, by)
+    sagas = _sagas(batch)
+    count = batch.items.filter(status=ItemStatus.READY).count()
+    return ask_apart(
+        "batch",
+        f"{batch.verb} {count:,} run{'' if count == 1 else 's'} (batch {batch.pk})",
+        {"batch": str(batch.pk)},
+        saga=sagas[0] if len(sagas) == 1 else "",
+        by=by,
+        reason=batch.reason,
+    )
+
+
+def consented(
+    arguments: Mapping[str, Any], *, by: Operator, reason: str, approver: Operator
+) -> None:
+    """Have a batch carried out as was asked for. Raises as ``confirm``."""
+    _begun(_confirmable(UUID(arguments["batch"]), by), by, approver)
+
+
+@db.transacted
 def stop(batch_id: UUID, by: Operator) -> Batch:
     """Stop a batch: what it has not done yet is left, and stays ready.
 
@@ -111,30 +142,29 @@ def stop(batch_id: UUID, by: Operator) -> Batch:
         VerbRefused: it does not run.
     """
     require(by, Right.BATCH)
-    with transaction.atomic():
-        batch = _locked(batch_id)
-        _demand_sight(batch, by)
-        if batch.status != BatchStatus.RUNNING:
-            raise VerbRefused(f"The batch is {_stands(batch)}; only one that runs can be stopped.")
-        Batch.objects.filter(pk=batch.pk).update(
-            status=BatchStatus.STOPPED,
-            stopped_by=by.get_username(),
-            finished_at=Now(),
-            lease_until=None,
-        )
-        _note("stop batch", batch, by, "")
-        batch.refresh_from_db()
+    batch = _locked(batch_id)
+    _demand_sight(batch, by)
+    if batch.status != BatchStatus.RUNNING:
+        raise VerbRefused(f"The batch is {_stands(batch)}; only one that runs can be stopped.")
+    Batch.objects.filter(pk=batch.pk).update(
+        status=BatchStatus.STOPPED,
+        stopped_by=by.get_username(),
+        finished_at=Now(),
+        lease_until=None,
+    )
+    _note("stop batch", batch, by, "")
+    batch.refresh_from_db()
     return batch
 
 
+@db.transacted
 def discard(batch_id: UUID, by: Operator) -> None:
     """Throw away a batch that was only tried out. Raises as ``confirm``."""
-    with transaction.atomic():
-        batch = _locked(batch_id)
-        _demand_maker(batch, by, "discard")
-        if batch.status != BatchStatus.DRAFT:
-            raise VerbRefused(f"The batch is {_stands(batch)}; it is history and stays.")
-        batch.delete()
+    batch = _locked(batch_id)
+    _demand_maker(batch, by, "discard")
+    if batch.status != BatchStatus.DRAFT:
+        raise VerbRefused(f"The batch is {_stands(batch)}; it is history and stays.")
+    batch.delete()
 
 
 def visible_batches(by: Operator) -> QuerySet[Batch]:
@@ -171,10 +201,15 @@ def _try(instruction: Instruction, view: RunView, by: Operator, item: BatchItem)
     for right in (Right.BATCH, Right.CHANGE):
         if not within(by, right, view.saga):
             raise VerbRefused(f"Your permission {right.value!r} does not hold for {view.saga!r}.")
-    verb = instruction.for_run(view)
-    item.step = str(getattr(verb, "step", ""))
+    verb = instruction.for_run(view).addressed(view)
+    item.step = _kept(str(getattr(verb, "step", "")))
     fits(verb, view)
     item.detail = "A second person must consent." if needs_approval(verb, view.saga) else ""
+
+
+def _kept(step: str) -> str:
+    """A step as an item keeps it: its title or, where that is too long, its name."""
+    return step if len(step) <= _LONGEST_STEP else plain(step)
 
 
 def _rate(rate: float | None) -> float:
@@ -190,6 +225,31 @@ def _rate(rate: float | None) -> float:
 def _forget_old() -> None:
     old = Batch.objects.filter(status=BatchStatus.DRAFT, created_at__lt=Now() - _KEPT)
     old.delete()
+
+
+def _confirmable(batch_id: UUID, by: Operator) -> Batch:
+    require(by, Right.BATCH)
+    require(by, Right.CHANGE)
+    batch = _locked(batch_id)
+    _demand_maker(batch, by, "confirm")
+    _demand_draft(batch)
+    return batch
+
+
+def _begun(batch: Batch, by: Operator, approver: Operator | None = None) -> Batch:
+    Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.RUNNING, started_at=Now())
+    hand_on(batch.pk)
+    send_on_commit(batch.pk)
+    _note(f"batch {batch.verb}", batch, by, batch.reason, approver)
+    batch.refresh_from_db()
+    return batch
+
+
+def _sagas(batch: Batch) -> list[str]:
+    """The sagas of the runs to which it would be done."""
+    ready = batch.items.filter(status=ItemStatus.READY).order_by()
+    runs = Run.objects.filter(pk__in=ready.values("run")).order_by()
+    return sorted(runs.values_list("saga", flat=True).distinct())
 
 
 def _locked(batch_id: UUID) -> Batch:
@@ -223,9 +283,12 @@ def _stands(batch: Batch) -> str:
     return f"{batch.status}{by}"
 
 
-def _note(verb: str, batch: Batch, by: Operator, reason: str) -> None:
+def _note(
+    verb: str, batch: Batch, by: Operator, reason: str, approver: Operator | None = None
+) -> None:
     audit.append(
-        actor=by.get_username(),
+        actor=by,
+        approver=approver or "",
         verb=verb,
         subject=f"batch {batch.pk}",
         reason=reason,

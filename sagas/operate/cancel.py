@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
-from sagas import record, transitions
+from sagas import db, record, transitions
 from sagas.define import plan, registry
 from sagas.define.draft import Draft
+from sagas.define.outlook import Outlook
 from sagas.define.plan import Worker, past_pivot
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
 from sagas.errors import CancelRefused
-from sagas.operate.verb import Operator, Verb, act
+from sagas.operate.verb import Operator, Verb, act, steps
 from sagas.run.context import condition
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus
@@ -29,7 +28,18 @@ class Cancel(Verb):
 
     name = "cancel"
     label = "Cancel"
+    past = "cancelled"
     summary = "Turn back at the next step boundary and undo what was done."
+    foreseen = True
+
+    @classmethod
+    def confirmed(cls, target: str, outlook: Outlook) -> str:
+        if (undo := outlook.undo) is None:
+            return "Cancel the run"
+        if undo.unless:
+            return f"Cancel unless {undo.unless} happens"
+        more = " or more" if undo.first else ""
+        return f"Cancel and undo {steps(undo.count)}{more}" if undo.count else "Cancel the run"
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"
@@ -38,6 +48,7 @@ class Cancel(Verb):
         return _turned(saga, view, worker)
 
 
+@db.transacted
 def cancel(run_id: UUID, *, by: Operator | None = None, reason: str = "", **how: Any) -> RunStatus:
     """Ask a run to undo itself.
 
@@ -56,14 +67,13 @@ def cancel(run_id: UUID, *, by: Operator | None = None, reason: str = "", **how:
     """
     if by is not None:
         return act(run_id, Cancel(), by=by, reason=reason, **how)
-    with transaction.atomic():
-        view = record.read_locked(run_id)
-        if _asked_before(view):
-            return view.status
-        saga = registry.pinned(view.saga, view.version, view.fingerprint)
-        draft = _turned(saga, view, Worker(nothing, condition(saga, view)))
-        transitions.write(draft)
-        send_on_commit(saga, view, draft.to_send)
+    view = record.read_locked(run_id)
+    if _asked_before(view):
+        return view.status
+    saga = registry.pinned(view.saga, view.version, view.fingerprint)
+    draft = _turned(saga, view, Worker(nothing, condition(saga, view)))
+    transitions.write(draft)
+    send_on_commit(saga, view, draft.to_send)
     return view.status
 
 
@@ -83,6 +93,10 @@ def _refuse(view: RunView, passed: bool) -> None:
             f"Run {view.id} cannot be cancelled: it has passed its pivot and must finish."
         )
     if view.status not in ACTIVE_RUNS[Direction.FORWARD]:
-        raise CancelRefused(
-            f"Run {view.id} cannot be cancelled: it is {view.status.replace('_', ' ')}."
-        )
+        raise CancelRefused(f"Run {view.id} cannot be cancelled: it {_stands(view.status)}.")
+
+
+def _stands(status: RunStatus) -> str:
+    if status is RunStatus.NEEDS_ATTENTION:
+        return "needs attention"
+    return f"is {status}"

@@ -12,15 +12,16 @@ from pydantic import ValidationError
 
 from sagas.conf import conf
 from sagas.errors import ApprovalNeeded, PayloadInvalid, VerbRefused
-from sagas.operate.approval import ask
+from sagas.operate.approval import APART, ask
 from sagas.operate.assign import Assign
 from sagas.operate.cancel import Cancel
 from sagas.operate.compensate import Compensate
 from sagas.operate.mark import Mark
+from sagas.operate.migrate import Migrate
 from sagas.operate.pause import Pause, Resume
 from sagas.operate.resolve import Resolve
 from sagas.operate.restart import Restart
-from sagas.operate.retry import Retry
+from sagas.operate.retry import CHANGE_INPUT, Retry
 from sagas.operate.skip import Skip
 from sagas.operate.verb import Operator, Verb, act
 from sagas.run.documents import NotADocument, encode
@@ -31,9 +32,13 @@ VERBS: Mapping[str, type[Verb]] = {
     verb.name: verb
     for verb in (
         *(Retry, Mark, Skip, Restart, Compensate),
-        *(Cancel, Pause, Resume, Resolve, Assign),
+        *(Cancel, Pause, Resume, Migrate, Resolve, Assign),
     )
 }
+
+
+#: What a rule of ``SAGAS["FOUR_EYES"]`` may name.
+RULES = (*VERBS, CHANGE_INPUT, *APART)
 
 
 @dataclass(frozen=True, slots=True)

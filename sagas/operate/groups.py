@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sagas import db
+from sagas.operate.attention import STOP
+from sagas.states import RunStatus
 
 #: Of how many runs that need attention, the newest, the groups are counted.
 COUNTED = 5_000
 
-_GROUPS = """
-SELECT error_group, count(*), min(created_at), max(created_at), array_agg(DISTINCT saga),
+_GROUPS = f"""
+SELECT error_group, count(*), min(stopped), max(stopped), array_agg(DISTINCT saga),
   clock_timestamp()
-FROM (SELECT error_group, created_at, saga FROM sagas_run
-      WHERE status = 'needs_attention' AND (%(sagas)s::text[] IS NULL OR saga = ANY(%(sagas)s))
-      ORDER BY id DESC LIMIT %(counted)s) newest
-GROUP BY error_group ORDER BY count(*) DESC, max(created_at) DESC LIMIT %(most)s"""
+FROM (SELECT r.error_group, r.saga, coalesce((
+        SELECT e.at FROM sagas_event e WHERE e.run_id = r.id AND {STOP}
+        ORDER BY e.id DESC LIMIT 1), r.created_at) AS stopped
+      FROM sagas_run r WHERE r.status = '{RunStatus.NEEDS_ATTENTION}'
+        AND (%(sagas)s::text[] IS NULL OR r.saga = ANY(%(sagas)s))
+      ORDER BY r.id DESC LIMIT %(counted)s) newest
+GROUP BY error_group ORDER BY count(*) DESC, max(stopped) DESC LIMIT %(most)s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class ErrorGroup:
     """What stopped so many runs. Its name is empty where nobody knows.
 
     Attributes:
-        first: when the oldest of these runs was started; ``last``: the newest.
+        first: when the first of these runs stopped for it; ``last``: the last.
         now: the database's time of counting.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
@@ -25,16 +25,19 @@ from django.db.models.lookups import IsNull
 from sagas.define import registry
 from sagas.define.hold import of_step, reach
 from sagas.define.saga import Definition
+from sagas.define.step import Step as Declared
 from sagas.models import Hold, HoldKind, Run, Step
 from sagas.operate.access import Holder, Right, scope
 from sagas.run.queues import default_queue
-from sagas.states import TERMINAL_RUNS, StepStatus
-
-#: Where a step stands whose turn it is.
-OPEN_STEPS = frozenset(
-    {StepStatus.READY, StepStatus.IN_FLIGHT, StepStatus.WAITING, StepStatus.UNKNOWN}
+from sagas.states import (
+    CLAIMABLE_STEPS,
+    CURRENT_STEPS,
+    SCHEDULED_STEPS,
+    TERMINAL_RUNS,
+    RunStatus,
+    StepStatus,
 )
-_TO_COME = OPEN_STEPS - {StepStatus.IN_FLIGHT}
+
 _MOST = 200
 #: Runs that are not over.
 UNFINISHED = ~Q(status__in=sorted(status.value for status in TERMINAL_RUNS))
@@ -45,19 +48,44 @@ def held(rows: QuerySet[Run]) -> QuerySet[Run]:
     return rows.filter(UNFINISHED).filter(covered(Hold.objects.filter(lifted_at=None)))
 
 
-def over(run: Run, steps: Iterable[Step], saga: Definition | None) -> list[Hold]:
-    """The holds in force that cover a run or a step whose turn it is, at most 200.
+def in_force_on(runs: Iterable[Run]) -> list[Hold]:
+    """The holds in force that may cover one of these runs or one of their steps, in one statement.
+
+    Of those on queues, partners and sagas at most 200.
+    """
+    ids = [str(run.pk) for run in runs]
+    shared = ~Q(kind=HoldKind.RUN)
+    rows = Hold.objects.filter(shared | Q(kind=HoldKind.RUN, target__in=ids), lifted_at=None)
+    return list(rows.order_by("id")[: _MOST + len(ids)])
+
+
+def over(
+    holds: Iterable[Hold], run: Run, steps: Iterable[Step], saga: Definition | None
+) -> list[Hold]:
+    """Those of some holds that cover a run or a step whose turn it is.
 
     One that lets just this run through is among them. Without the definition of its saga only
     those on the run and on the saga are known.
     """
-    its_own = Q(kind=HoldKind.RUN, target=str(run.pk)) | Q(kind=HoldKind.SAGA, target=run.saga)
-    rows = Hold.objects.filter(its_own | Q(kind__in=_OF_STEPS), lifted_at=None)
-    names = {f"run:{run.pk}", f"saga:{run.saga}"}
+    names = _names(run, None)
     for step in steps:
-        if saga is not None and step.status in _TO_COME and step.name in saga.steps:
-            names |= of_step(saga.steps[step.name], default_queue())
-    return [row for row in rows.order_by("id")[:_MOST] if f"{row.kind}:{row.target}" in names]
+        if saga is not None and step.status in SCHEDULED_STEPS and step.name in saga.steps:
+            names |= _names(run, saga.steps[step.name])
+    return [hold for hold in holds if f"{hold.kind}:{hold.target}" in names]
+
+
+def stopping(holds: Iterable[Hold], run: Run, step: Declared | None) -> Iterator[Hold]:
+    """Those of some holds that stop a step of a run; without its definition those on the run."""
+    names = _names(run, step)
+    for hold in holds:
+        if f"{hold.kind}:{hold.target}" in names and hold.probe != run.pk:
+            yield hold
+
+
+def _names(run: Run, step: Declared | None) -> frozenset[str]:
+    """Every hold that would stop a run or, if one is given, a step of it."""
+    own = frozenset({f"run:{run.pk}", f"saga:{run.saga}"})
+    return own if step is None else own | of_step(step, default_queue())
 
 
 def visible_holds(by: Holder) -> QuerySet[Hold]:
@@ -101,6 +129,27 @@ def at_step(condition: Q) -> IsNull:
     return IsNull(Subquery(steps.values("id")[:1]), False)
 
 
+def standing_where(rows: QuerySet[Run], at: Callable[[Iterable[StepStatus]], Q]) -> QuerySet[Run]:
+    """Those runs that are not over and stand at a certain step, or were stopped by one.
+
+    Args:
+        at: the condition that a run has such a step in one of these states.
+    """
+    attention = Q(status=RunStatus.NEEDS_ATTENTION)
+    stopped, turn = at(CURRENT_STEPS), at(CLAIMABLE_STEPS)
+    return rows.filter(UNFINISHED).filter((attention & stopped) | (~attention & turn))
+
+
+def at_steps_of(kind: HoldKind, target: str, statuses: Iterable[StepStatus]) -> Q:
+    """The condition that a run has a step of a queue or a partner in one of these states."""
+    reached = sorted(reach(kind, target, registry.all_sagas(), default_queue()))
+    found = Q(pk__in=[])
+    for (saga, version), steps in groupby(reached, key=itemgetter(0, 1)):
+        there = Q(status__in=statuses, name__in=[name for _, _, name in steps])
+        found |= Q(at_step(there), saga=saga, version=version)
+    return found
+
+
 def run_ids(targets: Iterable[str]) -> Iterator[UUID]:
     """The ids of runs among the targets of holds."""
     for target in targets:
@@ -111,14 +160,11 @@ def run_ids(targets: Iterable[str]) -> Iterator[UUID]:
 
 
 def _at_held_steps(holds: Iterable[Hold]) -> Iterator[Q]:
-    """For each saga and hold: its runs at a step that the hold reaches; not the one let through."""
+    """That a run is at a step that one of these holds reaches, and is not the one let through."""
     for hold in holds:
         if hold.kind in _OF_STEPS:
-            reached = reach(hold.kind, hold.target, registry.all_sagas(), default_queue())
-            passed = Q() if hold.probe is None else ~Q(pk=hold.probe)
-            for saga, steps in groupby(sorted(reached), key=itemgetter(0, 1)):
-                turn = Q(status__in=OPEN_STEPS, name__in=[name for _, _, name in steps])
-                yield Q(at_step(turn), passed, saga=saga[0], version=saga[1])
+            turn = at_steps_of(HoldKind(hold.kind), hold.target, CLAIMABLE_STEPS)
+            yield turn if hold.probe is None else turn & ~Q(pk=hold.probe)
 
 
 _OF_STEPS = frozenset({HoldKind.QUEUE, HoldKind.PARTNER})

@@ -6,23 +6,26 @@ are kept; so a hold is safe at any moment, and lifting it goes on from just ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 
-from sagas import record
+from sagas import db, record
 from sagas.define import registry
 from sagas.errors import ApprovalNeeded, UnknownRun, VerbRefused
-from sagas.models import Hold, HoldKind, Run
+from sagas.models import Approval, Hold, HoldKind, Run
 from sagas.operate import holding
 from sagas.operate.access import Holder, Right, require, scope
+from sagas.operate.approval import ask_apart
 from sagas.operate.held import visible_holds
 from sagas.operate.pause import Pause, Resume
-from sagas.operate.verb import Operator, Verb, because, needs_approval
+from sagas.operate.verb import Operator, Verb, because, needs_approval, ruled
 from sagas.run.queues import routed_queues
 from sagas.states import TERMINAL_RUNS
 
@@ -46,19 +49,33 @@ def hold(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hol
         UnknownRun, UnknownSaga: there is no such run or saga.
         VerbRefused: there is no such queue or partner, the run is over, the target is held
             already, or there is no reason.
-        ApprovalNeeded: to pause the run needs a second person's consent.
+        ApprovalNeeded: it needs a second person's consent.
     """
-    kind = _known_kind(kind)
-    _permit(by, kind, target)
-    _demand_alone(Pause(), kind, target)
+    return _placed(kind, target, by, reason)
+
+
+def hold_or_ask(kind: HoldKind | str, target: str, *, by: Operator, reason: str) -> Hold | Approval:
+    """Place a hold, or ask for a second person's consent where a rule demands that.
+
+    Raises as ``hold``; ``ApprovalNeeded`` only for a single run, whose verb asks for it.
+    """
+    try:
+        return hold(kind, target, by=by, reason=reason)
+    except ApprovalNeeded:
+        if (known := HoldKind(kind)) is HoldKind.RUN:
+            raise
+    if (first := _first(known, target)) is not None:
+        raise _held_already(known, target, first)
+    saga, told = _saga_of(known, target) or "", {"kind": known.value, "target": target}
     why = because("hold", reason)
-    target = _known_target(kind, target)
-    placed = holding.place(kind, target, by=by.get_username(), why=why)
-    if placed is None:
-        first = Hold.objects.filter(kind=kind, target=target, source="", lifted_at=None).first()
-        told = f" {first.placed_by} placed that hold: {first.reason}" if first else ""
-        raise VerbRefused(f"The {kind} {target!r} is held already.{told}")
-    return placed
+    return ask_apart("hold", f"{known} {target}", told, saga=saga, by=by, reason=why)
+
+
+def consented(
+    arguments: Mapping[str, Any], *, by: Operator, reason: str, approver: Operator
+) -> None:
+    """Place a hold that was asked for. Raises as ``hold``."""
+    _placed(arguments["kind"], arguments["target"], by, reason, approver)
 
 
 def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = None) -> int:
@@ -77,12 +94,38 @@ def lift(hold_id: int, *, by: Operator, reason: str, per_second: float | None = 
         django.core.exceptions.PermissionDenied: the operator may not lift such a hold.
         VerbRefused: there is no such hold, it is lifted already, the pace is none, or there is
             no reason.
-        ApprovalNeeded: to resume the run needs a second person's consent.
+        ApprovalNeeded: it needs a second person's consent.
     """
     rate = holding.pace(per_second)
-    with transaction.atomic():
-        lifted = _lifted(hold_id, by, reason)
-    return holding.drain(lifted, rate)
+    return holding.drain(_lifted(hold_id, by, reason), rate)
+
+
+def lift_or_ask(
+    hold_id: int, *, by: Operator, reason: str, per_second: float | None = None
+) -> int | Approval:
+    """Lift a hold, or ask for a second person's consent where a rule demands that.
+
+    Raises as ``lift``; ``ApprovalNeeded`` only for a single run, whose verb asks for it.
+    """
+    try:
+        return lift(hold_id, by=by, reason=reason, per_second=per_second)
+    except ApprovalNeeded:
+        held = Hold.objects.get(pk=hold_id)
+        if held.kind == HoldKind.RUN:
+            raise
+    saga, told = _saga_of(HoldKind(held.kind), held.target) or "", {"hold": held.pk}
+    given = {} if per_second is None else {"per_second": per_second}
+    how: dict[str, Any] = {"saga": saga, "by": by, "reason": because("lift", reason)}
+    return ask_apart("lift", f"hold {held.pk} on {held}", {**told, **given}, **how)
+
+
+def lift_consented(
+    arguments: Mapping[str, Any], *, by: Operator, reason: str, approver: Operator
+) -> None:
+    """Lift a hold as was asked for; what waits goes on after the commit. Raises as ``lift``."""
+    rate = holding.pace(arguments.get("per_second"))
+    held = _lifted(arguments["hold"], by, reason, approver)
+    transaction.on_commit(partial(holding.drain, held, rate), robust=True)
 
 
 def in_force(by: Holder | None = None) -> QuerySet[Hold]:
@@ -105,6 +148,43 @@ def waiting_under(held: Hold) -> int:
 
 
 # --- placing -------------------------------------------------------------------------------
+
+
+def _placed(
+    kind: str, target: str, by: Operator, reason: str, approver: Operator | None = None
+) -> Hold:
+    kind = _known_kind(kind)
+    _permit(by, kind, target)
+    _demand_alone(Pause(), kind, target)
+    why = because("hold", reason)
+    target = _known_target(kind, target)
+    _demand_consent("hold", kind, target, approver)
+    placed = holding.place(kind, target, by=by, why=why, approver=approver or "")
+    if placed is None:
+        raise _held_already(kind, target, _first(kind, target))
+    return placed
+
+
+def _first(kind: HoldKind, target: str) -> Hold | None:
+    """A person's hold that is in force on just that."""
+    return Hold.objects.filter(kind=kind, target=target, source="", lifted_at=None).first()
+
+
+def _held_already(kind: HoldKind, target: str, first: Hold | None) -> VerbRefused:
+    told = f" {first.placed_by} placed that hold: {first.reason}" if first else ""
+    return VerbRefused(f"The {kind} {target!r} is held already.{told}")
+
+
+def _demand_consent(rule: str, kind: HoldKind, target: str, approver: Operator | None) -> None:
+    """What a hold reaches may be several sagas; the rule of one of them is enough."""
+    if approver is not None or kind is HoldKind.RUN:  # that has the rules of its verb
+        return
+    reached = holding.steps(Hold(kind=kind, target=target))
+    if ruled(rule, {target} if kind is HoldKind.SAGA else {saga for saga, *_ in reached}):
+        raise ApprovalNeeded(
+            f"To {rule} the {kind} {target!r} needs a second person's consent. Nothing was done: "
+            "ask for it."
+        )
 
 
 def _known_kind(kind: str) -> HoldKind:
@@ -182,7 +262,8 @@ def _one_of(kind: HoldKind, name: str, known: Iterable[str]) -> str:
 # --- lifting -------------------------------------------------------------------------------
 
 
-def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
+@db.transacted
+def _lifted(hold_id: int, by: Operator, reason: str, approver: Operator | None = None) -> Hold:
     found = Hold.objects.select_for_update().filter(pk=hold_id).first()
     if found is None:
         raise VerbRefused(f"There is no hold {hold_id}.")
@@ -191,5 +272,6 @@ def _lifted(hold_id: int, by: Operator, reason: str) -> Hold:
     why = because("lift", reason)
     if found.lifted_at is not None:
         raise VerbRefused(f"{found.lifted_by} has lifted the hold on the {found} already.")
-    holding.end(found, by=by.get_username(), why=why)
+    _demand_consent("lift", HoldKind(found.kind), found.target, approver)
+    holding.end(found, by=by, why=why, approver=approver or "")
     return found

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from sagas import record, transitions
+from sagas import db, record, transitions
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.hold import reach
@@ -21,26 +21,39 @@ from sagas.run.queues import default_queue
 _BATCH = 1000
 
 
-def place(kind: HoldKind, target: str, *, by: str, why: str, source: str = "") -> Hold | None:
+@db.transacted
+def place(
+    kind: HoldKind,
+    target: str,
+    *,
+    by: audit.Actor | str,
+    why: str,
+    source: str = "",
+    approver: audit.Actor | str = "",
+    **more: Any,
+) -> Hold | None:
     """Place a hold and say so in the audit. None: this source has one on it in force already."""
-    with transaction.atomic():
-        try:
-            with transaction.atomic():
-                placed = Hold.objects.create(
-                    kind=kind, target=target, reason=why, placed_by=by, source=source
-                )
-        except IntegrityError:  # the constraint sagas_hold_once
-            return None
-        placed.refresh_from_db()
-        audit.append(actor=by, verb="hold", reason=why, after={"held": True}, **subject(placed))
-        return placed
+    given = {"kind": kind, "target": target, "source": source}
+    try:
+        with transaction.atomic():
+            placed = Hold.objects.create(**given, reason=why, placed_by=audit.named(by), **more)
+    except IntegrityError:  # the constraint sagas_hold_once
+        return None
+    placed.refresh_from_db()
+    after: dict[str, Any] = {"held": True}
+    if placed.ends_at is not None:
+        after["until"] = placed.ends_at.isoformat(timespec="seconds")
+    named = subject(placed)
+    audit.append(actor=by, approver=approver, verb="hold", reason=why, after=after, **named)
+    return placed
 
 
-def end(held: Hold, *, by: str, why: str) -> None:
+def end(held: Hold, *, by: audit.Actor | str, why: str, approver: audit.Actor | str = "") -> None:
     """Lift a hold that the caller's transaction has locked and found in force. Wakes nobody."""
-    Hold.objects.filter(pk=held.pk).update(lifted_by=by, lifted_at=Now())
+    Hold.objects.filter(pk=held.pk).update(lifted_by=audit.named(by), lifted_at=Now())
     audit.append(
         actor=by,
+        approver=approver,
         verb="lift",
         reason=why,
         before={"held": True, "by": held.placed_by, "because": held.reason},

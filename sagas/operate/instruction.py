@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagas.define import registry
-from sagas.define.view import RunView, StepView
-from sagas.errors import UnknownSaga, VerbRefused
+from sagas.define.blockers import blockers
+from sagas.define.title import titled
+from sagas.define.view import RunView, direction_of
+from sagas.errors import VerbRefused
 from sagas.operate.catalogue import VERBS, verb_of
+from sagas.operate.moved import stands
 from sagas.operate.verb import Verb
-from sagas.states import Direction, RunStatus, StepStatus
 
 #: What cannot be the same for many runs.
 SINGLE = frozenset({"payload"})
@@ -76,7 +78,7 @@ def instruction(verb: str, arguments: Mapping[str, Any]) -> Instruction:
 
 
 def stopping_step(view: RunView) -> str:
-    """The name of the step that stopped a run, in the direction in which it goes.
+    """The title of the step that stopped a run, in the direction in which it goes.
 
     That is one that gave up or that nobody knows the outcome of; without any, one that waits for
     its next try.
@@ -84,35 +86,11 @@ def stopping_step(view: RunView) -> str:
     Raises:
         VerbRefused: there is none, or there are several.
     """
-    rows = view.rows(Direction.BACKWARD) or view.rows(Direction.FORWARD)
-    found = [row.name for row in rows if row.status in _STOPPED and not _optional(view, row)]
-    found = found or [row.name for row in rows if _waits_for_a_try(row)]
+    saga = registry.fitting(view.saga, view.version, view.fingerprint)
+    found = [titled(one.step) for one in blockers(saga, view) if one.step is not None]
+    found = found or [titled(row) for row in view.rows(direction_of(view)) if row.waits_for_a_try]
     if len(found) == 1:
         return found[0]
     if not found:
         raise VerbRefused(f"Run {view.id} {stands(view.status)}; no step has stopped it.")
     raise VerbRefused(f"Several steps have stopped run {view.id}: {', '.join(found)}. Name one.")
-
-
-def stands(status: RunStatus) -> str:
-    """A run's status as the end of a sentence about it."""
-    needs = status is RunStatus.NEEDS_ATTENTION
-    return "needs attention" if needs else f"is {status}"
-
-
-_STOPPED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN})
-
-
-def _optional(view: RunView, row: StepView) -> bool:
-    """Whether the run went on without it when it gave up."""
-    if row.direction is Direction.BACKWARD or row.status is not StepStatus.FAILED:
-        return False
-    try:
-        saga = registry.pinned(view.saga, view.version, view.fingerprint)
-    except UnknownSaga:
-        return False
-    return row.name in saga.steps and saga.steps[row.name].optional
-
-
-def _waits_for_a_try(row: StepView) -> bool:
-    return row.status is StepStatus.READY and row.tries > 0 and not row.needs_worker

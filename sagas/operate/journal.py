@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.apps import apps
 
+from sagas.define.title import plain
 from sagas.define.view import RunView, StepView
-from sagas.models import Run
+from sagas.models import AuditEntry, Run
 from sagas.operate import audit
 
 if TYPE_CHECKING:
@@ -31,20 +32,25 @@ def journal(
         told: what was asked, as the verb tells it.
     """
     was, now = _difference(_image(before), _image(after))
-    log(by, before, f"{verb.label}: {reason}")
+    log(by, before, f"{verb.title}: {reason}".removesuffix(": "))
     audit.append(
-        actor=by.get_username(),
-        approver=approver.get_username() if approver is not None else "",
+        actor=by,
+        approver=approver or "",
         verb=verb.name,
         run=after.id,
         saga=after.saga,
-        step=str(told.get("step", "")),
+        step=plain(str(told.get("step", ""))),
         reason=reason,
         batch=batch,
         before=was,
         after=now,
         details=told,
     )
+
+
+def asked_of(entry: AuditEntry) -> str:
+    """What a verb was done to, as the run called it then; empty: the run itself."""
+    return str(entry.details.get("step") or entry.step)
 
 
 def log(by: Operator, view: RunView, message: str) -> None:
@@ -74,6 +80,7 @@ def _image(view: RunView) -> dict[str, Any]:
         "attention": view.attention,
         "epoch": view.epoch,
         "owner": view.owner,
+        "version": view.version,
         **steps,
     }
 

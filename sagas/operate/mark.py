@@ -12,18 +12,19 @@ from sagas.define.draft import Draft
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
-from sagas.operate.verb import Operator, Verb, act, document
+from sagas.operate.verb import Operator, StepVerb, act, document
 from sagas.states import RunStatus
 
 
-class Mark(Verb):
+class Mark(StepVerb):
     """Settle an open question."""
 
     name = "mark"
     label = "Mark"
+    past = "marked"
     summary = "Say whether the step happened: you have looked at the partner's side."
+    undoing = "Say whether the step was undone: you have looked at the partner's side."
 
-    step: str
     happened: bool
     result: Any = Field(None, description="what it would have answered; only if it happened")
 

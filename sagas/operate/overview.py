@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import (
     BooleanField,
@@ -22,11 +23,15 @@ from django.db.models.functions import Cast, Now
 from sagas.models import Approval, Batch, BatchStatus, Hold, HoldKind, Run, Worker
 from sagas.operate.access import Holder, Right, scope, visible
 from sagas.operate.approval import pending
+from sagas.operate.attention import since
 from sagas.operate.bulk import visible_batches
+from sagas.operate.expected import expected_of
 from sagas.operate.figures import SagaFigures, figures
 from sagas.operate.groups import ErrorGroup, error_groups
 from sagas.operate.held import UNFINISHED, on_one_of, visible_holds
+from sagas.operate.outage import Outage, outages
 from sagas.operate.partners import partners
+from sagas.operate.reason import state_reason
 from sagas.operate.standing import LOOKED, Standing, standing
 from sagas.operate.stuck import stuck
 from sagas.operate.verb import Operator
@@ -69,7 +74,9 @@ class Overview:
         now: the database's time.
         capped: more runs are unfinished than the sagas' figures count.
         looked: at how many active runs the queues, workers and partners were looked for.
+        stopped: since when each of ``attention`` needs it, by its id.
         stuck: stuck runs among these, the oldest first; one more than are shown if there are more.
+        reasons: why each of these stands where it does, in words, by its id.
     """
 
     now: datetime
@@ -78,13 +85,16 @@ class Overview:
     looked: int
     errors: Sequence[ErrorGroup]
     attention: Sequence[Run]
+    stopped: Mapping[UUID, datetime]
     stuck: Sequence[Run]
+    reasons: Mapping[UUID, str]
     queues: Sequence[Queue]
     workers: Sequence[WorkerFigures]
     holds: Sequence[Held]
     approvals: Sequence[Approval]
     batches: Sequence[Batch]
     partners: Sequence[PartnerHealth]
+    outages: Sequence[Outage]
 
 
 def overview(user: Operator) -> Overview:
@@ -93,20 +103,27 @@ def overview(user: Operator) -> Overview:
     sagas, capped, now = figures(names)
     at = standing(names)
     holds = _holds(user)
+    health = partners(at)
+    out = outages(user, holds, health)
+    late, needy = _stuck(user, holds), _attention(user)
+    expected = expected_of(late, now)
     return Overview(
         now=now,
         sagas=sagas,
         capped=capped,
         looked=at.runs,
         errors=error_groups(names, most=_ERRORS),
-        attention=_attention(user),
-        stuck=_stuck(user, holds),
+        attention=needy,
+        stopped=since(needy),
+        stuck=late,
+        reasons={run_id: state_reason(found, now) for run_id, found in expected.items()},
         queues=queues(at),
         workers=_workers(at),
-        holds=_held(holds, sagas, at),
+        holds=_held(holds, sagas, at, out),
         approvals=list(visible(user, pending())[:SHOWN]),
         batches=list(visible_batches(user).filter(status=BatchStatus.RUNNING)[:SHOWN]),
-        partners=partners(at),
+        partners=health,
+        outages=out,
     )
 
 
@@ -158,14 +175,23 @@ def _workers(at: Standing) -> list[WorkerFigures]:
 _WORKERS = 100
 
 
-def _held(holds: Sequence[Hold], sagas: Sequence[SagaFigures], at: Standing) -> list[Held]:
+def _held(
+    holds: Sequence[Hold], sagas: Sequence[SagaFigures], at: Standing, out: Sequence[Outage]
+) -> list[Held]:
     active = {saga.name: saga.active for saga in sagas}
-    return [Held(hold, _waiting(hold, active, at)) for hold in holds]
+    waiting = {outage.partner: outage.waiting for outage in out}
+    return [Held(hold, _waiting(hold, active, at, waiting)) for hold in holds]
 
 
-def _waiting(hold: Hold, active: Mapping[str, int], at: Standing) -> int:
-    if hold.kind == HoldKind.RUN:
-        return 1
-    if hold.kind == HoldKind.SAGA:
-        return active.get(hold.target, 0)
-    return at.due_of(HoldKind(hold.kind), hold.target)
+def _waiting(
+    hold: Hold, active: Mapping[str, int], at: Standing, partners: Mapping[str, int]
+) -> int:
+    match HoldKind(hold.kind):
+        case HoldKind.RUN:
+            return 1
+        case HoldKind.SAGA:
+            return active.get(hold.target, 0)
+        case HoldKind.PARTNER:
+            return partners.get(hold.target, 0)
+        case HoldKind.QUEUE:
+            return at.due_of(HoldKind.QUEUE, hold.target)

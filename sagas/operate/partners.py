@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sagas.operate import holding
 from sagas.operate.standing import Standing
@@ -25,7 +26,7 @@ def partners(at: Standing) -> list[PartnerHealth]:
     told: dict[str, list[PartnerHealth]] = defaultdict(list)
     for each in (*_told(), *_seen(at)):
         told[each.name].append(each)
-    together = (_together(name, said) for name, said in told.items())
+    together = map(_together, told.values())
     return sorted(together, key=lambda partner: (_badness(partner), partner.name))
 
 
@@ -47,9 +48,9 @@ def _name(receiver: object) -> str:
     return str(getattr(receiver, "__module__", "") or type(receiver).__name__)
 
 
-def _together(name: str, said: list[PartnerHealth]) -> PartnerHealth:
+def _together(said: list[PartnerHealth]) -> PartnerHealth:
     worst = min(said, key=_badness)
-    return PartnerHealth(name, worst.state, "; ".join(each.detail for each in said if each.detail))
+    return replace(worst, detail="; ".join(each.detail for each in said if each.detail))
 
 
 def _badness(partner: PartnerHealth) -> int:

@@ -1,4 +1,4 @@
-"""Pause and resume: stop one run where it stands, and let it go on."""
+"""Pause and resume: stop one run where it stands, and let one go on that stands."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from uuid import UUID
 from django.db.models.functions import Now
 
 from sagas import transitions
+from sagas.define import intervene
 from sagas.define.draft import Draft
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
-from sagas.define.view import RunView
+from sagas.define.view import RunView, direction_of
 from sagas.errors import VerbRefused
 from sagas.models import Hold, HoldKind
 from sagas.operate.verb import Operator, Verb, act
@@ -23,6 +24,7 @@ class Pause(Verb):
 
     name = "pause"
     label = "Pause"
+    past = "paused"
     summary = "Stop the run where it stands: what is in flight finishes, nothing new begins."
     coded = False
     final = False
@@ -43,20 +45,32 @@ class Pause(Verb):
 
 
 class Resume(Verb):
-    """Let a paused run go on."""
+    """Let a run go on that was paused, or that nothing blocks any more."""
 
     name = "resume"
     label = "Resume"
-    summary = "Let the paused run go on."
+    past = "resumed"
+    summary = "Let the run go on: one that was paused, or that nothing blocks any more."
     coded = False
     final = False
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
-        if not _paused(view):
+        if _paused(view):
+            draft = Draft(view)
+            draft.wake(direction_of(view))
+            return draft
+        if view.status is not RunStatus.NEEDS_ATTENTION:
             raise VerbRefused(f"Run {view.id} is not paused.")
-        return Draft(view)
+        if saga is None:
+            raise VerbRefused(
+                f"Run {view.id} cannot be resumed: the code here does not fit it. Bring the "
+                "definition back that it was started with, or migrate the run to another version."
+            )
+        return intervene.resume(saga, view, worker)
 
     def done(self, view: RunView, by: Operator, reason: str) -> None:
+        if not _paused(view):
+            return
         held = Hold.objects.filter(kind=HoldKind.RUN, target=str(view.id), lifted_at=None)
         held.update(lifted_at=Now(), lifted_by=by.get_username())
         if not view.over and view.status is not RunStatus.NEEDS_ATTENTION:
@@ -69,7 +83,10 @@ def pause(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
 
 
 def resume(run_id: UUID, *, by: Operator, reason: str, **how: Any) -> RunStatus:
-    """Let a paused run go on. Takes and raises as ``act``."""
+    """Let a run go on that was paused, or that nothing blocks any more.
+
+    Takes and raises as ``act``.
+    """
     return act(run_id, Resume(), by=by, reason=reason, **how)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sagas.define import intervene
 from sagas.define.draft import Draft
+from sagas.define.outlook import Outlook
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
@@ -19,8 +20,14 @@ class Resolve(Verb):
 
     name = "resolve"
     label = "Resolve"
+    past = "resolved"
     summary = "Close the run: it was dealt with elsewhere, and nothing more happens to it."
+    foreseen = True
     coded = False  # a run whose code is gone must not stay open for ever
+
+    @classmethod
+    def confirmed(cls, target: str, outlook: Outlook) -> str:
+        return "Resolve: close the run and undo nothing"
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         return intervene.resolve(view)

@@ -21,6 +21,7 @@ class Restart(Verb):
 
     name = "restart"
     label = "Restart from"
+    past = "restarted"
     summary = "Do this step and those after it once more, with new keys."
 
     step: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
+from sagas import record
 from sagas.conf import conf
 from sagas.define import intervene
 from sagas.define.draft import Draft
@@ -15,23 +17,30 @@ from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
 from sagas.errors import PayloadInvalid
-from sagas.operate.verb import Operator, Verb, act
-from sagas.run.documents import NotADocument, encode
+from sagas.operate.verb import Operator, StepVerb, act
+from sagas.run.documents import NotADocument, encode, without_loss
 from sagas.states import RunStatus
 
+CHANGE_INPUT = "change-input"  #: the rule for a retry with another input
 
-class Retry(Verb):
+
+class Retry(StepVerb):
     """Do a step again."""
 
     name = "retry"
     label = "Retry"
+    past = "retried"
     summary = "Do the step again now, with a new budget of tries."
+    undoing = "Try again now to undo the step, with a new budget of tries."
     final = False
 
-    step: str
     payload: dict[str, Any] | None = Field(
         None, description="the run's input from now on; null: as it is"
     )
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return super().rules if self.payload is None else (*super().rules, CHANGE_INPUT)
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"
@@ -39,7 +48,11 @@ class Retry(Verb):
         return intervene.retry(saga, view, self.step, worker, amended)
 
     def told(self, view: RunView) -> dict[str, Any]:
-        changed = {} if self.payload is None else _changed(json.loads(view.payload), self.payload)
+        changed = (
+            {}
+            if self.payload is None
+            else _changed(json.loads(record.complete(view)), self.payload)
+        )
         return {"step": self.step} | ({"changed": changed} if changed else {})
 
 
@@ -63,7 +76,7 @@ def retry(
 def _document(saga: Definition, payload: dict[str, Any]) -> str:
     fit = saga.validated(_text(payload), by_name=True)  # as JSON, which is what strict models take
     try:
-        return encode(saga.plain(fit), conf().MAX_DOCUMENT_BYTES)
+        return encode(without_loss(partial(saga.plain, fit)), conf().MAX_DOCUMENT_BYTES)
     except ValueError as error:
         field = error.field if isinstance(error, NotADocument) else ""
         problem = {"field": field, "message": str(error)}

@@ -9,22 +9,32 @@ from pydantic import Field
 
 from sagas.define import intervene
 from sagas.define.draft import Draft
+from sagas.define.outlook import Outlook
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
+from sagas.define.title import is_undo, plain
 from sagas.define.view import RunView
-from sagas.operate.verb import Operator, Verb, act, document
+from sagas.operate.verb import Operator, StepVerb, act, document
 from sagas.states import RunStatus
 
 
-class Skip(Verb):
+class Skip(StepVerb):
     """Go on without a step."""
 
     name = "skip"
     label = "Skip"
+    past = "skipped"
     summary = "Go on without the step, as if it had answered what you say."
+    undoing = "Go on without undoing the step: what it did stays."
+    foreseen = True
 
-    step: str
     result: Any = Field(None, description="what later steps see in its place")
+
+    @classmethod
+    def confirmed(cls, target: str, outlook: Outlook) -> str:
+        if is_undo(target):
+            return f"Skip {target}: what {plain(target)} did stays"
+        return f"Skip {target} and go on without it"
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"

@@ -12,17 +12,17 @@ from sagas.define.step import Step
 from sagas.errors import UnknownSaga
 from sagas.models import HoldKind
 from sagas.run.queues import default_queue
-from sagas.states import StepStatus
+from sagas.states import CLAIMABLE_STEPS, StepStatus, sql_list
 
 #: How many active runs are looked at: those that a sweep will look at soonest.
 LOOKED = 1_000
 
-_STANDING = """
+_STANDING = f"""
 SELECT r.saga, r.version, s.name, s.status, s.worker, s.tries > 0, s.due_at <= clock_timestamp(),
   count(*), min(s.due_at), (SELECT count(*) FROM soon), clock_timestamp()
 FROM soon r JOIN LATERAL (
   SELECT * FROM sagas_step WHERE run_id = r.id
-    AND status IN ('ready', 'in_flight', 'waiting', 'unknown') OFFSET 0) s ON true
+    AND status IN ({sql_list(CLAIMABLE_STEPS)}) OFFSET 0) s ON true
 GROUP BY 1, 2, 3, 4, 5, 6, 7"""
 _SOON = """
 WITH soon AS MATERIALIZED (

@@ -6,35 +6,49 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from sagas.conf import conf
-from sagas.models import Hold, Run
+from sagas.models import Hold, HoldKind, Run
 from sagas.operate.held import at_step, covered
-from sagas.states import ACTIVE_RUNS, StepStatus
-
-#: Runs that go on by themselves.
-ACTIVE = sorted(status.value for statuses in ACTIVE_RUNS.values() for status in statuses)
-_DUE = [StepStatus.READY, StepStatus.WAITING, StepStatus.UNKNOWN]
+from sagas.states import ACTIVE_RUNS, MOVING_RUNS, SCHEDULED_STEPS, Direction, Halt, StepStatus
 
 
 def stuck(rows: QuerySet[Run], holds: Sequence[Hold] | None = None) -> QuerySet[Run]:
     """Those runs that are active, not held, and overdue by more than ``SAGAS["STUCK_SECONDS"]``.
 
     Overdue is a run whose next look has passed, for no worker sweeps; or one at a step that no
-    worker takes though it is due, or answers though its time is up.
+    worker takes though it is due, or answers though its time is up. What a hold has let go since
+    then is not: its turn comes.
 
     Args:
         holds: those in force, if they were read already.
     """
     late = Now() - timedelta(seconds=conf().STUCK_SECONDS)
-    overdue = Q(status__in=_DUE, due_at__lt=late)
-    unanswered = Q(status=StepStatus.IN_FLIGHT, limit_at__lt=late)
-    active = rows.filter(status__in=ACTIVE, wake_at__lt=Now() + _longest_look())
-    found = active.filter(Q(wake_at__lt=late) | Q(at_step(overdue | unanswered)))
+    overdue = Q(at_step(Q(status__in=SCHEDULED_STEPS, due_at__lt=late))) & ~_turning(late)
+    unanswered = at_step(Q(status=StepStatus.IN_FLIGHT, limit_at__lt=late))
+    active = rows.filter(status__in=MOVING_RUNS, wake_at__lt=Now() + _longest_look())
+    found = active.filter(Q(wake_at__lt=late) | overdue | Q(unanswered))
     if holds is None:
         holds = list(Hold.objects.filter(lifted_at=None))
-    return found.exclude(covered(holds)) if holds else found
+    held = [*holds, *_lifted_since(late)]
+    return found.exclude(covered(held)) if held else found
+
+
+def _turning(late: Combinable) -> Q:
+    """That a run turns back as soon as what is in flight has answered: it takes nothing else."""
+    flying = at_step(Q(status=StepStatus.IN_FLIGHT, limit_at__gte=late))
+    return ~Q(halt=Halt.NONE) & Q(flying, status__in=ACTIVE_RUNS[Direction.FORWARD])
+
+
+def _lifted_since(late: Combinable) -> list[Hold]:
+    """The holds on more than a run that were lifted since then, of the newest holds."""
+    newest = Hold.objects.order_by("-id").values("pk")[:_NEWEST]
+    return list(Hold.objects.exclude(kind=HoldKind.RUN).filter(pk__in=newest, lifted_at__gt=late))
+
+
+_NEWEST = 1_000  # no index tells when holds were lifted
 
 
 def _longest_look() -> timedelta:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol, Self
 from uuid import UUID
 
-from django.db import transaction
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sagas import record, transitions
+from sagas import db, record, transitions
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.draft import Draft, Happening
+from sagas.define.outlook import Outlook, outlook
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition, problems
 from sagas.define.step import Step
+from sagas.define.title import current, is_undo, plain, titled
 from sagas.define.view import RunView
 from sagas.errors import ApprovalNeeded, PayloadInvalid, UnknownSaga, VerbRefused
 from sagas.operate.access import Right, require
 from sagas.operate.journal import journal
-from sagas.run.context import condition, stored
+from sagas.operate.moved import demand_unmoved
+from sagas.run.context import condition, read_for_conditions, stored
 from sagas.run.documents import clean, encode
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import RunStatus
@@ -41,19 +44,60 @@ class Verb(BaseModel):
     Attributes:
         name: as every door calls it.
         label: as a button says it.
+        past: what is told of runs for which it was accepted, after their number.
         summary: what it does, in a sentence.
         coded: whether it needs the saga's definition, which may be gone.
         final: whether it decides something that no other verb takes back.
+        foreseen: whether it can be said before what follows: nothing else it is told decides that.
+        reasoned: whether it must be said why.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: ClassVar[str]
     label: ClassVar[str]
+    past: ClassVar[str]
     summary: ClassVar[str]
     coded: ClassVar[bool] = True
     final: ClassVar[bool] = True
+    foreseen: ClassVar[bool] = False
+    reasoned: ClassVar[bool] = True
     do_not_call_in_templates: ClassVar[bool] = True  # Django calls what it can, a class too
+
+    @classmethod
+    def target(cls, view: RunView, step: str) -> str:
+        """What it is done to, as a run calls that now; empty: the run itself."""
+        return step if "step" in cls.model_fields else ""
+
+    @classmethod
+    def explained(cls, target: str) -> str:
+        """What it does to that, in a sentence; empty: to whatever each run has."""
+        return cls.summary
+
+    @classmethod
+    def confirmed(cls, target: str, outlook: Outlook) -> str:
+        """The button that carries it out, by what it does: to that, and to the run.
+
+        Args:
+            outlook: how the run goes on then.
+        """
+        return f"{cls.label} {target}".strip()
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names by which rules of ``SAGAS["FOUR_EYES"]`` demand a second person for it."""
+        return (self.name,)
+
+    @property
+    def title(self) -> str:
+        """The verb and what it is done to, as a button says it."""
+        return f"{self.label} {getattr(self, 'step', '')}".strip()
+
+    def addressed(self, view: RunView) -> Self:
+        """The same, with what it is done to as the run calls that now."""
+        if (step := getattr(self, "step", None)) is None:
+            return self
+        return self.model_copy(update={"step": self.target(view, step)})
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         """The verb as moves of this run. It may write to the view that it is given.
@@ -75,6 +119,31 @@ class Verb(BaseModel):
         """Called in the same transaction when the moves are written."""
 
 
+class StepVerb(Verb):
+    """A verb for a step, or for the compensation of one in a run that is being undone.
+
+    Attributes:
+        undoing: its summary for a compensation.
+    """
+
+    undoing: ClassVar[str]
+
+    step: str
+
+    @classmethod
+    def target(cls, view: RunView, step: str) -> str:
+        saga = registry.fitting(view.saga, view.version, view.fingerprint)
+        row = current(saga, view, step)
+        return titled(row) if row is not None else step
+
+    @classmethod
+    def explained(cls, target: str) -> str:
+        if not target:
+            return f"{cls.summary} Where undoing failed: {cls.undoing[0].lower()}{cls.undoing[1:]}"
+        return cls.undoing if is_undo(target) else cls.summary
+
+
+@db.transacted
 def act(
     run_id: UUID,
     verb: Verb,
@@ -88,7 +157,7 @@ def act(
     """Do what a person asks of a run, in the caller's transaction, and note who, what and why.
 
     Args:
-        reason: why; it is required.
+        reason: why; required of most verbs.
         seen: the imprint of the run as the person saw it; None: however it stands now.
         approver: the second person who has consented.
         batch: the batch that this is a part of.
@@ -106,25 +175,26 @@ def act(
         PayloadInvalid: what the verb was told does not fit the saga.
     """
     require(by, Right.CHANGE)
-    why = because(verb.name, reason)
-    with transaction.atomic():
-        view = record.read_locked(run_id)
-        require(by, Right.CHANGE, view.saga)
-        if approver is None and needs_approval(verb, view.saga):
-            raise ApprovalNeeded(
-                f"To {verb.name} a run of {view.saga!r} needs a second person's consent. "
-                "Nothing was done: ask for it."
-            )
-        demand_unmoved(view, seen)
-        told, before = verb.told(view), view.copy()
-        saga, draft = _drafted(verb, view)
-        data = {"by": by.get_username(), "why": why, **told}
-        draft.events.insert(0, Happening("", None, "", verb.name, 0, _logged(data)))
-        transitions.write(draft)
-        verb.done(view, by, why)
-        journal(verb, told, before, view, by, why, approver, batch)
-        if saga is not None:
-            send_on_commit(saga, view, draft.to_send)
+    why = because(verb.name, reason, needed=verb.reasoned)
+    view = record.read_locked(run_id)
+    require(by, Right.CHANGE, view.saga)
+    if approver is None and needs_approval(verb, view.saga):
+        raise ApprovalNeeded(
+            f"To {verb.name} a run of {view.saga!r} needs a second person's consent. "
+            "Nothing was done: ask for it."
+        )
+    demand_unmoved(view, seen)
+    verb = verb.addressed(view)
+    told, before = verb.told(view), view.copy()
+    draft = _drafted(verb, view)
+    data = {"by": by.get_username(), "why": why, **told}
+    draft.events.insert(0, Happening("", None, "", verb.name, 0, _logged(data)))
+    transitions.write(draft)
+    verb.done(view, by, why)
+    journal(verb, told, before, view, by, why, approver, batch)
+    saga = registry.fitting(view.saga, view.version, view.fingerprint)
+    if saga is not None:
+        send_on_commit(saga, view, draft.to_send)
     return view.status
 
 
@@ -134,41 +204,51 @@ def fits(verb: Verb, view: RunView) -> None:
     Raises:
         VerbRefused, UnknownSaga, PayloadInvalid: it would be refused, and why.
     """
-    _drafted(verb, view.copy())
+    _tried(verb, view)
 
 
-def demand_unmoved(view: RunView, seen: str | None) -> None:
-    """Let pass only who has seen the run as it stands.
-
-    Raises:
-        VerbRefused: it stands otherwise; the message says how.
-    """
-    if seen is not None and view.imprint != seen:
-        raise VerbRefused(
-            f"Run {view.id} has moved since you looked: it is {view.status.replace('_', ' ')} "
-            "now. Look again."
-        )
+def foresee(verb: Verb, view: RunView) -> Outlook:
+    """How a run would go on after a verb, of which nothing is done. Raises as ``fits``."""
+    return outlook(definition(verb, view), _tried(verb, view))
 
 
-def because(name: str, reason: str) -> str:
+def _tried(verb: Verb, view: RunView) -> RunView:
+    """A copy of the run as the verb leaves it."""
+    if (saga := definition(verb, view)) is not None:
+        read_for_conditions(saga, view)  # once, however many verbs are tried
+    return _drafted(verb, view.copy()).view
+
+
+def steps(count: int) -> str:
+    """How many steps, in words."""
+    return f"{count} step{'s' * (count != 1)}"
+
+
+def because(name: str, reason: str, *, needed: bool = True) -> str:
     """The reason as it is kept.
 
     Args:
         name: what it is a reason for: a verb's name.
+        needed: whether there must be one.
 
     Raises:
         VerbRefused: there is none.
     """
     why = clean(reason, _LONGEST).strip()
-    if not why:
+    if needed and not why:
         raise VerbRefused(f"To {name} needs a reason: say why, for those who come after you.")
     return why
 
 
 def needs_approval(verb: Verb, saga: str) -> bool:
-    """Whether a second person must consent: ``SAGAS["FOUR_EYES"]`` says so."""
+    """Whether a second person must consent to a verb on a run of this saga."""
+    return any(ruled(rule, [saga]) for rule in verb.rules)
+
+
+def ruled(rule: str, sagas: Iterable[str]) -> bool:
+    """Whether ``SAGAS["FOUR_EYES"]`` has this rule for one of these sagas, or for all."""
     rules = conf().FOUR_EYES
-    return any(verb.name in rules.get(name, ()) for name in (saga, "*"))
+    return any(rule in rules.get(name, ()) for name in (*sagas, "*"))
 
 
 def definition(verb: Verb, view: RunView) -> Definition | None:
@@ -191,7 +271,7 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
     Raises:
         PayloadInvalid: it does not fit what the step declares.
     """
-    step: Step | None = saga.steps.get(name)
+    step: Step | None = saga.steps.get(plain(name))
     if value is None or step is None:
         return None
     try:
@@ -203,10 +283,10 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
     raise PayloadInvalid(f"the result of step {name!r}", wrong)
 
 
-def _drafted(verb: Verb, view: RunView) -> tuple[Definition | None, Draft]:
+def _drafted(verb: Verb, view: RunView) -> Draft:
     saga = definition(verb, view)
     holds = condition(saga, view) if saga is not None else nothing
-    return saga, verb.draft(saga, view, Worker(nothing, holds))
+    return verb.draft(saga, view, Worker(nothing, holds))
 
 
 def _logged(data: dict[str, Any]) -> dict[str, Any]:

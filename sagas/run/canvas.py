@@ -69,10 +69,19 @@ def _link(view: RunView, step: Step, direction: Direction) -> Signature[Any]:
 def _signature(task: str, *args: Any) -> Signature[Any]:
     """A link that ignores what the task before it gave, and stores no result of its own.
 
+    It is dropped once it has waited for a day; with RabbitMQ by the broker, else by the worker
+    that reads it.
+
     The task's own ``ignore_result`` does not count where a process sends it by name only, as a web
     process does that has not imported the tasks.
     """
-    return signature(task, args=args, immutable=True, ignore_result=True)
+    options = {"ignore_result": True, "expires": _EXPIRES, "expiration": _EXPIRES}
+    return signature(task, args=args, immutable=True, **options)
+
+
+# Long before, copies have followed it. A worker compares it with its own clock, so it must be more
+# than any clock is wrong by: one that is ahead by an hour would else drop whatever others send.
+_EXPIRES = 86_400.0  # seconds
 
 
 class Links:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
+
+from pydantic_core import to_jsonable_python
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100  # pydantic reads no JSON beyond 200
@@ -25,6 +27,10 @@ class NotADocument(ValueError):
     def __init__(self, reason: str, field: str = "") -> None:
         self.field = field
         super().__init__(f"{reason}, at {field!r}" if field else reason)
+
+
+class TooLarge(NotADocument):
+    """The value is larger than what is stored of one payload or result."""
 
 
 def encode(value: Any, limit: int) -> str:
@@ -48,10 +54,26 @@ def encode(value: Any, limit: int) -> str:
     if _LONE_SURROGATE.search(text):
         raise NotADocument("it contains a lone surrogate")
     if len(text) > limit or len(text.encode()) > limit:
-        raise NotADocument(f"it is larger than {limit} bytes")
+        raise TooLarge(f"it is larger than {limit} bytes")
     if _depth(value) > _MAX_DEPTH:
         raise NotADocument(f"it is nested deeper than {_MAX_DEPTH}")
     return text
+
+
+def without_loss(dump: Callable[[Literal["json", "python"]], Any]) -> Any:
+    """What a pydantic dump gives in JSON mode.
+
+    Where a type says nothing of a number, such as ``Any`` or ``list``, it makes null of NaN.
+
+    Raises:
+        NotADocument: a number would be lost.
+    """
+    plain = dump("json")
+    if any(leaf is None for _, leaf in leaves(plain)):
+        for field, leaf in leaves(dump("python")):
+            if isinstance(leaf, float) and not math.isfinite(leaf):
+                raise NotADocument(_not_finite(leaf), field)
+    return plain
 
 
 def reference(value: Any, reason: str) -> str:
@@ -73,6 +95,16 @@ def reference(value: Any, reason: str) -> str:
     return json.dumps(stands_for, ensure_ascii=False, separators=(",", ":"))
 
 
+def unstorable(value: Any) -> tuple[str, Any] | None:
+    """The place and the value of what pydantic makes no JSON of, if it is one."""
+    for field, leaf in leaves(value):
+        try:
+            to_jsonable_python(leaf)
+        except Exception:
+            return field, leaf
+    return None
+
+
 def clean(text: str, limit: int = 2000) -> str:
     """A reason or error that PostgreSQL accepts: cut, without NUL and lone surrogates."""
     return _LONE_SURROGATE.sub("�", text[:limit].replace("\x00", "�"))
@@ -85,7 +117,7 @@ def addressable(name: str, correlation: str) -> bool:
 
 
 def _demand_text(value: Any) -> None:
-    for field, item in _leaves(value):
+    for field, item in leaves(value):
         if isinstance(item, str) and "\x00" in item:
             raise NotADocument("it contains a NUL character", field)
         if isinstance(item, str) and _LONE_SURROGATE.search(item):
@@ -96,9 +128,9 @@ def _culprit(value: Any, reason: str) -> tuple[str, str]:
     """The reason with the place of what JSON cannot write."""
     if "Circular" in reason:
         return reason, ""
-    for field, item in _leaves(value):
+    for field, item in leaves(value):
         if isinstance(item, float) and not math.isfinite(item):
-            return f"{item} is no number in JSON (not JSON compliant)", field
+            return _not_finite(item), field
         if item is None or isinstance(item, str | bool | float):
             continue
         if isinstance(item, int) and item.bit_length() < _SAFE_BITS:
@@ -107,7 +139,11 @@ def _culprit(value: Any, reason: str) -> tuple[str, str]:
     return reason, ""
 
 
-def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+def _not_finite(number: float) -> str:
+    return f"{number} is no number in JSON (not JSON compliant)"
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     """Keys and values that hold no others, each with its place."""
     stack, seen = [("", value)], set()
     while stack:

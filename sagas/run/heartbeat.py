@@ -9,16 +9,21 @@ from collections.abc import Iterable
 
 from sagas import db, transitions
 from sagas.conf import conf
+from sagas.define import registry
 from sagas.identity import identity
+from sagas.run.workers import pin
 
 _BEAT = """
-INSERT INTO sagas_worker AS w (name, host, pid, started_at, beat_at, lease_until, queues, processes)
+INSERT INTO sagas_worker AS w
+  (name, host, pid, started_at, beat_at, lease_until, queues, processes, sagas)
 VALUES (%(name)s, %(host)s, %(pid)s, clock_timestamp(), clock_timestamp(),
   clock_timestamp() + %(lease)s::float8 * interval '1 second',
-  coalesce(%(queues)s::varchar[], '{}'), %(processes)s::int)
+  coalesce(%(queues)s::varchar[], '{}'), %(processes)s::int, %(sagas)s::varchar[])
 ON CONFLICT (name) DO UPDATE SET beat_at = excluded.beat_at, lease_until = excluded.lease_until,
   queues = coalesce(%(queues)s::varchar[], w.queues),
-  processes = coalesce(excluded.processes, w.processes)"""
+  processes = coalesce(excluded.processes, w.processes),
+  -- Not written anew when it is the same: it may be long.
+  sagas = CASE WHEN w.sagas = excluded.sagas THEN w.sagas ELSE excluded.sagas END"""
 _LEAVE = "DELETE FROM sagas_worker WHERE name = %s"
 _FORGET = "DELETE FROM sagas_worker WHERE lease_until < clock_timestamp() - interval '1 day'"
 
@@ -43,11 +48,23 @@ def beat() -> None:
         "lease": conf().LEASE_SECONDS,
         "queues": _queues,
         "processes": _processes,
+        "sagas": _sagas(),
     }
     db.execute(_BEAT, params)
     if _beaten is None:
         db.execute(_FORGET)
     _beaten = time.monotonic()
+
+
+_MOST_SAGAS = 2_000
+
+
+def _sagas() -> list[str] | None:
+    """The definitions that this process knows; None if they are too many to say."""
+    known = registry.all_sagas()
+    if len(known) > _MOST_SAGAS:
+        return None
+    return [pin(saga.name, saga.version, saga.fingerprint) for saga in known]
 
 
 def ensure() -> None:

@@ -13,8 +13,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from django.db import connections
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
 
 from sagas.errors import StepTimeout
 
@@ -70,4 +74,23 @@ def _watch(seconds: float, slack: float) -> None:
 
 
 def _time_out(_number: int, _frame: FrameType | None) -> None:
+    _cancel_statements()
     raise StepTimeout("the step reached its time limit")
+
+
+def _cancel_statements() -> None:
+    """End in the server what the step's code waits for there, so that it takes no effect later.
+
+    A server process that waits for a lock does not see that its client has gone.
+    """
+    for wrapper in connections.all(initialized_only=True):
+        raw = wrapper.connection
+        if (
+            isinstance(raw, Connection)
+            and raw.pgconn.transaction_status == TransactionStatus.ACTIVE
+        ):
+            with suppress(Exception):  # a server that is away has nothing to end
+                raw.cancel_safe(timeout=_CANCEL_SECONDS)
+
+
+_CANCEL_SECONDS = 2.0

@@ -3,70 +3,163 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
 from sagas import record, transitions
 from sagas.conf import conf
+from sagas.define import plan
+from sagas.define.hold import reach
 from sagas.define.plan import past_pivot
+from sagas.define.registry import all_sagas
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
-from sagas.errors import UnknownRun
+from sagas.identity import identity
+from sagas.run import heartbeat
 from sagas.run.depth import depth
 from sagas.run.dispatch import definition_of
 from sagas.run.queues import default_queue
 from sagas.run.send import send, unheld
-from sagas.states import ACTIVE_RUNS, Direction, RunStatus, StepStatus
+from sagas.run.workers import ANYBODY, Workers, living, pin, queues_before
+from sagas.states import ACTIVE_RUNS, SCHEDULED_STEPS, Direction, RunStatus, StepStatus
 
 logger = logging.getLogger("sagas.recover")
 
-_OPEN = frozenset({StepStatus.READY, StepStatus.WAITING, StepStatus.UNKNOWN})
+
+class Sweep:
+    """A worker's sweeps: they send what is due (retries, timers, lapsed leases, lost messages).
+
+    Attributes:
+        more: the last batch was full, so there may be more to send at once.
+    """
+
+    def __init__(self, queues: Iterable[str] = ()) -> None:
+        """
+        Args:
+            queues: those that the worker reads.
+        """
+        self.more = False
+        self._taken: Mapping[UUID, float] = {}  # what was put off, and has no next look yet
+        self._unread = frozenset(queues)  # those that may have waited for this worker
+        self._begin: datetime | None = None  # where the next one begins to look ...
+        self._wholly: float | None = None  # ... and when one last looked from the start
+        self._unknown: set[str] = set()  # what runs pin that this code does not know
+
+    def __call__(self) -> int:
+        """Sweep once. Gives for how many runs something was sent.
+
+        The next look is written before anything is sent: a crash in between costs one more wait,
+        never a storm. If the database fails in between, the next round takes the same runs first.
+        """
+        self.more = False
+        if self._unread:
+            self._wake_unread()
+        late = self._taken = self._taken or self._woken()
+        seen = self._seen(late)
+        workers = living() if seen else ANYBODY
+        deep = bool(seen) and depth(_queues(seen)) > conf().SWEEP_BATCH
+        transitions.look_again(
+            (view, next_look(saga, view, workers, deep=deep)) for saga, view in seen
+        )
+        self._taken = {}
+        sent = 0
+        for number, (saga, view) in enumerate(seen):
+            if not (rows := _read_by(workers, saga, claimable(saga, view))):
+                continue
+            if not send(saga, view, rows):  # the broker is away: it would hold up each in turn
+                _try_soon(seen[number:])
+                return sent
+            sent += 1
+        self.more = len(late) == conf().SWEEP_BATCH
+        return sent
+
+    def look_after_unknown(self) -> None:
+        """Look at runs that this code leaves to others and that nobody has looked at for long."""
+        if self._unknown:
+            batch, long = conf().SWEEP_BATCH, conf().DEPLOY_SECONDS
+            forsaken = record.forsaken(sorted(self._unknown), long, batch)
+            for view in _look(dict.fromkeys(forsaken))[1]:
+                if view.status is RunStatus.NEEDS_ATTENTION:
+                    _settle_lost(None, view)
+                    transitions.look_again([(view, _answer_due(view))])
+
+    def _woken(self) -> Mapping[UUID, float]:
+        """Take a batch. Now and then from the start, for what a long transaction wrote late."""
+        now = time.monotonic()
+        if self._wholly is None or now - self._wholly > _WHOLLY_SECONDS:
+            self._begin, self._wholly = None, now
+        begin, self._begin = self._begin, None  # after an error nothing is certain
+        woken = transitions.wake(conf().SWEEP_BATCH, begin, self._unknown)
+        self._begin = woken.begin
+        return woken.late
+
+    def _seen(self, late: Mapping[UUID, float]) -> list[tuple[Definition, RunView]]:
+        """The runs of a batch that this code knows. Others are left to those who know them."""
+        seen, unknown = _look(late)
+        self._unknown |= {pin(run.saga, run.version, run.fingerprint) for run in unknown}
+        for saga, view in seen:
+            _settle_lost(saga, view)
+        return seen
+
+    def _wake_unread(self) -> None:
+        """Have sweeps look at what waits for a queue that nobody read before this worker."""
+        heartbeat.ensure()
+        for queue in self._unread - queues_before(identity()):
+            steps = reach("queue", queue, all_sagas(), default_queue())
+            waiting = record.put_off(steps, 2 * conf().RESEND_SECONDS)
+            transitions.drain(waiting, 0, conf().DRAIN_PER_SECOND)
+        self._unread = frozenset()
+
+
+_WHOLLY_SECONDS = 600.0
 
 
 def sweep() -> int:
-    """Send what is due: retries, timers, lapsed leases, lost messages. Gives how many runs.
+    """Sweep once, with no memory of earlier sweeps. Gives for how many runs something was sent."""
+    return Sweep()()
 
-    The next look is written before anything is sent: a crash in between costs one more wait,
-    never a storm.
+
+def nudge(run_id: UUID, *, failed: bool = False) -> bool:
+    """Send what one run waits for, if a worker could claim it now.
+
+    Args:
+        failed: because a message of the run has failed. Then only what became due a moment ago is
+            sent: the rest was sent before, and the sweep sends it again. Else a message that
+            fails whenever it is delivered would be sent again at once, for ever.
     """
-    woken = [seen for run_id in transitions.wake(conf().SWEEP_BATCH) if (seen := _seen(run_id))]
-    deep = bool(woken) and depth(_queues(woken)) > conf().SWEEP_BATCH
-    transitions.look_again((view, next_look(saga, view, deep=deep)) for saga, view in woken)
-    sent = 0
-    for number, (saga, view) in enumerate(woken):
-        if not (rows := claimable(saga, view)):
-            continue
-        if not send(saga, view, rows):  # the broker is away: it would hold up each in turn
-            _try_soon(woken[number:])
-            break
-        sent += 1
-    return sent
+    least = -_FRESH_SECONDS if failed else -math.inf
+    for saga, view in _look({run_id: None})[0]:
+        rows = [row for row in claimable(saga, view) if (row.free_in or 0.0) > least]
+        return bool(rows) and send(saga, view, rows)
+    return False
 
 
-def nudge(run_id: UUID) -> bool:
-    """Send what one run waits for, if a worker could claim it now."""
-    seen = _seen(run_id)
-    if seen is None:
-        return False
-    saga, view = seen
-    rows = claimable(saga, view)
-    return bool(rows) and send(saga, view, rows)
+_FRESH_SECONDS = 1.0
 
 
-def next_look(saga: Definition, view: RunView, *, deep: bool = False) -> float | None:
+def next_look(
+    saga: Definition, view: RunView, workers: Workers = ANYBODY, *, deep: bool = False
+) -> float | None:
     """Seconds until a sweep must look at a run again if nobody moves it; None: never.
 
     Args:
+        workers: those that live. What waits for a queue that none of them reads is looked at as
+            late as what is held.
         deep: its message is probably not lost but waits in a long queue. Then each copy is given
             twice the time of the one before it: a backlog is not fed with copies of itself.
     """
-    if view.over or view.status is RunStatus.NEEDS_ATTENTION:
+    if view.over:
         return None
+    if view.status is RunStatus.NEEDS_ATTENTION:
+        return _answer_due(view)
     awaiting = [row for row in view.steps.values() if row.awaits]
-    free = {row.position for row in unheld(saga, view, awaiting)}
+    free = {row.position for row in _read_by(workers, saga, unheld(saga, view, awaiting))}
     looks = [(r.free_in, r.position not in free) for r in awaiting if r.free_in is not None]
     if view.deadline is not None and not past_pivot(saga, view):
         looks.append(((view.deadline - view.clock).total_seconds(), bool(awaiting) and not free))
@@ -87,8 +180,26 @@ def claimable(saga: Definition, view: RunView) -> list[StepView]:
     open_rows = unheld(saga, view, view.rows(direction))
     rows = [row for row in open_rows if row.needs_worker]
     if not rows and view.overdue and direction is Direction.FORWARD:
-        return [row for row in open_rows if row.status in _OPEN][:1]
+        return [row for row in open_rows if row.status in SCHEDULED_STEPS][:1]
     return rows
+
+
+def _settle_lost(saga: Definition | None, view: RunView) -> None:
+    """Settle what died in a run that needs attention, so that operators can deal with it."""
+    try:
+        draft = plan.lost(saga, view, conf().POISON_ATTEMPTS)
+    except Exception:  # as below: others must not wait for it
+        logger.exception("Run %s: what it lost cannot be settled.", view.id)
+    else:
+        if draft:
+            transitions.write(draft)
+
+
+def _answer_due(view: RunView) -> float | None:
+    """Seconds until what a stopped run has in flight has answered or is lost; None: nothing is."""
+    flying = (row for row in view.steps.values() if row.status is StepStatus.IN_FLIGHT)
+    looks = [_look_in(row.free_in or 0.0, held=False, deep=False) for row in flying]
+    return min(looks, default=None)
 
 
 def _queues(woken: list[tuple[Definition, RunView]]) -> set[str]:
@@ -98,19 +209,38 @@ def _queues(woken: list[tuple[Definition, RunView]]) -> set[str]:
     return {saga.steps[row.name].queue or default for saga, row in rows}
 
 
-def _seen(run_id: UUID) -> tuple[Definition, RunView] | None:
-    """A run as it stands, with the definition it pins; None if nothing can be sent for it."""
-    try:
-        view = record.read(run_id)
-        saga = definition_of(view)
-    except UnknownRun:
-        return None
-    except (OperationalError, InterfaceError):  # no run is at fault: the database is away
-        raise
-    except Exception:  # one odd run must not keep the others of this sweep waiting
-        logger.exception("Run %s cannot be looked at.", run_id)
-        return None
-    return None if saga is None else (saga, view)
+def _look(
+    late: Mapping[UUID, float] | Mapping[UUID, None],
+) -> tuple[list[tuple[Definition, RunView]], list[RunView]]:
+    """Runs with the definitions that they pin; and those that this code leaves to others.
+
+    Args:
+        late: the runs; and how late each was, in seconds, if a sweep has taken it.
+    """
+    known: list[tuple[Definition, RunView]] = []
+    unknown: list[RunView] = []
+    for run_id, glance in record.glance(list(late)).items():
+        try:
+            view = glance()
+            if (seconds := late[run_id]) is not None:
+                view.wake_in = -seconds
+            saga = definition_of(view)
+        except (OperationalError, InterfaceError):  # no run is at fault: the database is away
+            raise
+        except Exception:  # one odd run must not keep the others of this sweep waiting
+            logger.exception("Run %s cannot be looked at.", run_id)
+        else:
+            if saga is None:
+                unknown.append(view)
+            else:
+                known.append((saga, view))
+    return known, unknown
+
+
+def _read_by(workers: Workers, saga: Definition, rows: list[StepView]) -> list[StepView]:
+    """Those steps that go to queues which somebody reads: elsewhere copies would pile up."""
+    default = default_queue()
+    return [row for row in rows if workers.read(saga.steps[row.name].queue or default)]
 
 
 def _try_soon(woken: Iterable[tuple[Definition, RunView]]) -> None:

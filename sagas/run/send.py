@@ -5,7 +5,6 @@ For what a hold stops none is sent: nobody may take it, and a queue that stands 
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.db import transaction
@@ -15,9 +14,8 @@ from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.run.canvas import canvas, publish
 from sagas.run.points import reached
+from sagas.run.publishing import published
 from sagas.run.queues import default_queue
-
-logger = logging.getLogger("sagas.send")
 
 
 def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
@@ -25,14 +23,7 @@ def send(saga: Definition, view: RunView, rows: list[StepView]) -> bool:
     rows = unheld(saga, view, rows)
     if not rows:
         return True
-    try:
-        publish(canvas(saga, view, rows))
-    except Exception as error:  # whatever the broker's client raises: the record has decided
-        logger.warning(
-            "Run %s: no message sent (%s); a sweep will send it.", view.id, type(error).__name__
-        )
-        return False
-    return True
+    return published(lambda: publish(canvas(saga, view, rows)), f"Run {view.id}")
 
 
 def unheld(saga: Definition, view: RunView, rows: list[StepView]) -> list[StepView]:

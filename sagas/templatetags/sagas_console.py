@@ -8,12 +8,13 @@ from django import template
 from django.utils.safestring import SafeString
 
 from sagas.admin.overview import fragment
-from sagas.admin.shown import line
+from sagas.admin.shown import cleaned, line
 from sagas.operate.access import Right
 
 register = template.Library()
 
 register.filter("line", line)
+register.filter("cleaned", cleaned)
 
 
 @register.simple_tag(takes_context=True)

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from sagas.define.saga import Definition, Node, Parallel, walk
 from sagas.history import Fact, replay
 from sagas.models import Event, Run
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.states import RESTING_RUNS, Direction, RunStatus, StepStatus
 from sagas.testing.ledger import Entry, Ledger
-
-_AT_REST = {RunStatus.SUCCEEDED, RunStatus.COMPENSATED, RunStatus.NEEDS_ATTENTION}
 
 
 def audit(saga: Definition, key: str, ledger: Ledger, lost_calls: int) -> list[str]:
@@ -37,7 +35,7 @@ def before(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
 
 
 def _record(run: Run) -> Iterator[str]:
-    if run.status not in _AT_REST:
+    if run.status not in RESTING_RUNS:
         yield f"I1: the run came to rest as {run.status}"
     events = Event.objects.filter(run=run).order_by("id")
     history = replay(Fact(e.step, e.direction, e.old, e.new, e.epoch) for e in events)

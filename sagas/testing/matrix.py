@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from sagas import db
 from sagas.define.context import Run
-from sagas.define.outcome import NotApplied, Refused
+from sagas.define.outcome import NotApplied, Refused, Wait
 from sagas.define.plan import probing
 from sagas.define.saga import Definition
 from sagas.define.step import Action, Step
@@ -243,6 +243,8 @@ class _StandIn:
     def _act(self, step: Step, row: StepView) -> Action:
         def act(run: Run[Any]) -> Any:
             result = self._real(step, row)(run) if self.live else self.results.get(step.name)
+            if isinstance(result, Wait):
+                return result  # there is no effect yet
             self.ledger.record(step.name, row.direction, run.key, run.attempt)
             points.reached("K2", step.name, row.direction)
             return result

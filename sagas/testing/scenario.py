@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -16,24 +16,22 @@ from pydantic import BaseModel
 from sagas.define import plan
 from sagas.define.draft import Draft
 from sagas.define.outcome import (
+    RAISED,
     Done,
-    NotApplied,
-    NotAsked,
+    Mismatch,
     Outcome,
-    Refused,
-    RetryLater,
-    Unknown,
     Wait,
+    outcome_of,
 )
 from sagas.define.plan import Worker, probing
 from sagas.define.saga import Definition
-from sagas.define.step import Step
+from sagas.define.step import Action, Step
 from sagas.define.view import RunView, StepView
-from sagas.run.context import condition, run_context, stored
+from sagas.run.context import AtHand, condition, run_context
 from sagas.run.send import nothing
-from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
+from sagas.run.step import settled, waiting
+from sagas.states import ACTIVE_RUNS, SCHEDULED_STEPS, Direction, Halt, RunStatus, StepStatus
 
-_OUTCOMES = (Done, NotApplied, NotAsked, Refused, RetryLater, Unknown, Wait)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_CALLS = 10_000
 
@@ -62,6 +60,7 @@ class Scenario:
     calls: list[str] = field(default_factory=list)
     _scripts: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     _signals: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    _at_hand: dict[tuple[Direction, str], AtHand] = field(default_factory=dict)
     _cancel_after: str = ""
     _now: float = 0.0
     _due: dict[tuple[Direction, str], float] = field(default_factory=dict)
@@ -72,7 +71,8 @@ class Scenario:
         """What the step's action answers: one answer a call, the last one for ever.
 
         Args:
-            answers: outcomes (``Refused``, ``RetryLater``, ``Unknown``, ``Wait``) or results.
+            answers: outcomes (``Refused``, ``RetryLater``, ``Unknown``, ``Wait``), results, or
+                functions that get the run and give either, such as ``step.action`` itself.
         """
         return self._script("do", step, answers)
 
@@ -157,7 +157,7 @@ class Scenario:
         self._absorb(draft)
         while draft.claimed is not None:
             claimed = draft.claimed
-            outcome = self._call(claimed)
+            outcome = self._handed(claimed, self._call(claimed))
             draft = plan.settle(self.saga, self._dated(), claimed, outcome, self._worker())
             self._absorb(draft)
             if claimed.name == self._cancel_after and not plan.past_pivot(self.saga, self.view):
@@ -171,27 +171,46 @@ class Scenario:
         verb = "undo" if row.direction is Direction.BACKWARD else "do"
         verb = "verify" if probing(step, row) else verb
         self.calls.append(f"{verb} {row.name}")
-        if step.waits:
-            return self._wait(step, row)
         script = self._scripts[f"{verb} {row.name}"]
         answer = script.popleft() if len(script) > 1 else (script[0] if script else None)
-        return answer if isinstance(answer, _OUTCOMES) else self._result(step, answer, verb)
+        if step.waits or (callable(answer) and outcome_of(answer) is None):
+            action: Any = step.action if step.waits else answer
+            answer = self._called(action, row)
+            if step.waits and answer is None:
+                return Done("null")
+        outcome = outcome_of(answer) or self._result(step, answer, verb)
+        return waiting(step, outcome) if isinstance(outcome, Wait) else outcome
 
-    def _wait(self, step: Step, row: StepView) -> Outcome:
-        answer = step.action(run_context(self.saga, self._dated(), row))
-        if isinstance(answer, Wait) and self._signals[answer.signal]:
-            return Done(json.dumps(self._signals[answer.signal].popleft()))
-        return answer if isinstance(answer, _OUTCOMES) else Done("null")
+    def _called(self, action: Action, row: StepView) -> Any:
+        signal = self._at_hand.get((row.direction, row.name)) if row.signal else None
+        try:
+            return action(run_context(self.saga, self._dated(), row, signal=signal))
+        except RAISED as outcome:
+            return outcome
 
-    def _result(self, step: Step, answer: Any, verb: str) -> Done:
+    def _handed(self, row: StepView, outcome: Outcome) -> Outcome:
+        """What a step answered; if it waits for a signal that has come, it waits no longer."""
+        place = (row.direction, row.name)
+        if isinstance(outcome, Done | Wait):
+            self._at_hand.pop(place, None)
+        if not isinstance(outcome, Wait) or not self._signals[outcome.signal]:
+            return outcome
+        payload = json.dumps(self._signals[outcome.signal].popleft())
+        self._at_hand[place] = AtHand(outcome.signal, payload, self._dated().clock)
+        return replace(outcome, seconds=0.0)
+
+    def _result(self, step: Step, answer: Any, verb: str) -> Outcome:
         if answer is None or verb == "undo":
             return Done()
-        return Done(json.dumps(stored(step, answer), separators=(",", ":")))
+        outcome = settled(step, answer)
+        if isinstance(outcome, Mismatch):
+            raise ValueError(f"The scenario's answer is unfit: {outcome.reason}.")
+        return outcome
 
     def _next(self) -> StepView | None:
         """The next row that a worker could take, letting time pass until one is due."""
         active = [d for d in Direction if self.view.status in ACTIVE_RUNS[d]]
-        rows = [row for d in active for row in self.view.rows(d) if row.status in _OPEN]
+        rows = [row for d in active for row in self.view.rows(d) if row.status in SCHEDULED_STEPS]
         dated = [(self._due[r.direction, r.name], r) for r in rows if self._is_scheduled(r)]
         if not dated:
             return None
@@ -206,13 +225,14 @@ class Scenario:
         for place, change in draft.changes.items():
             self._due.pop(place, None)
             if change.due_in is not None:
-                self._due[place] = self._now + change.due_in
+                self._due[place] = self._now + change.due_in + _TICK
 
     def _worker(self) -> Worker:
         return Worker(nothing, condition(self.saga, self.view))
 
     def _dated(self) -> RunView:
         self.view.now = _EPOCH + timedelta(seconds=self._now)
+        self.view.lifetime = self._now
         self.view.read_at = time.monotonic()
         return self.view
 
@@ -229,4 +249,4 @@ class Scenario:
         return [r.name for r in self.view.rows(Direction.FORWARD) if r.status is status]
 
 
-_OPEN = frozenset({StepStatus.READY, StepStatus.UNKNOWN, StepStatus.WAITING})
+_TICK = 0.001  # a view's clock runs on while it is planned with

@@ -9,7 +9,17 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from pydantic import BaseModel
 
-from sagas.views import approvals, batches, definitions, holds, problems, runs, signals, verbs
+from sagas.views import (
+    approvals,
+    batches,
+    definitions,
+    holds,
+    problems,
+    reading,
+    runs,
+    signals,
+    verbs,
+)
 from sagas.views.authentication import Session, Token
 
 
@@ -47,10 +57,10 @@ class SagasAPI(NinjaAPI):
 def _refusals(method: str, operation: dict[str, Any]) -> dict[int, Any]:
     body, given = "requestBody" in operation, operation["parameters"]
     read = body or any(parameter["in"] != "path" for parameter in given)
-    statuses = [401, 403]
+    statuses = [401, 403, 429]
     statuses += [400] if read else []  # what does not fit in a path is not there: 404
     statuses += [404] if given or body else []
-    statuses += [409, 429] if method == "post" else []
+    statuses += [409] if method == "post" else []
     statuses += [413, 415] if body else []
     return {status: _refusal(status) for status in sorted(statuses)}
 
@@ -71,5 +81,5 @@ api = SagasAPI(
     auth=[Token(), Session()],
 )
 problems.install(api)
-for _part in (definitions, runs, signals, verbs, holds, approvals, batches):
+for _part in (definitions, runs, reading, signals, verbs, holds, approvals, batches):
     api.add_router("", _part.router)

@@ -33,8 +33,9 @@ class ApprovalState(Schema):
     """A request for a second person's consent."""
 
     id: int
-    run: UUID
-    saga: str
+    run: UUID | None = Field(description="null: it is about no single run, but its subject")
+    subject: str = Field(description="a hold, or a batch; empty: the run")
+    saga: str = Field(description="empty: several")
     verb: str
     reason: str
     status: ApprovalStatus
@@ -84,6 +85,7 @@ def _state(asked: models.Approval) -> ApprovalState:
     return ApprovalState(
         id=asked.pk,
         run=asked.run,
+        subject=asked.subject,
         saga=asked.saga,
         verb=asked.verb,
         reason=asked.reason,

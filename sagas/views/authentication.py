@@ -11,6 +11,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from ninja.errors import AuthenticationError, HttpError
 from ninja.security import HttpBearer, SessionAuth
 
+from sagas.operate.throttle import count_token
 from sagas.operate.token import TokenRefused, user_of
 
 
@@ -23,6 +24,7 @@ class Token(HttpBearer):
         try:
             user = user_of(token)
         except TokenRefused as error:
+            count_token(request)
             raise AuthenticationError(message=str(error)) from None
         request.user = user  # type: ignore[assignment]  # the project says what a user is
         return user

@@ -13,7 +13,7 @@ from sagas import models
 from sagas.models import HoldKind
 from sagas.operate.access import Right, require
 from sagas.operate.bulk import SLOWEST
-from sagas.operate.hold import hold, in_force, lift
+from sagas.operate.hold import hold_or_ask, in_force, lift_or_ask
 from sagas.views.quota import spend
 
 router = Router(tags=["Operators"])
@@ -49,6 +49,7 @@ class HoldState(Schema):
     reason: str
     placed_by: str
     placed_at: datetime
+    ends_at: datetime | None = Field(description="when it is lifted by itself; null: by somebody")
 
 
 class Lifted(Schema):
@@ -56,6 +57,15 @@ class Lifted(Schema):
 
     id: int
     woken: int = Field(description="runs that go on, staggered")
+    approval: int | None = Field(
+        None, description="the request that a second person must consent to; null: it was lifted"
+    )
+
+
+class Asked(Schema):
+    """A hold that is not placed before a second person consents."""
+
+    approval: int = Field(description="the request that a second person must consent to")
 
 
 @router.get("/holds", response=list[HoldState], operation_id="list_holds")
@@ -65,12 +75,17 @@ def list_holds(request: HttpRequest) -> list[HoldState]:
     return [_state(placed) for placed in in_force(request.user)[:_MOST]]
 
 
-@router.post("/holds", response={201: HoldState}, operation_id="place_hold")
-def place_hold(request: HttpRequest, asked: HoldRequest) -> Status[HoldState]:
-    """Stop what is named: what is in flight finishes, nothing new begins."""
+@router.post("/holds", response={201: HoldState, 202: Asked}, operation_id="place_hold")
+def place_hold(request: HttpRequest, asked: HoldRequest) -> Status[HoldState] | Status[Asked]:
+    """Stop what is named: what is in flight finishes, nothing new begins.
+
+    202: a second person must consent first.
+    """
     require(request.user, Right.READ)
     spend(request.user.pk)
-    placed = hold(asked.kind, asked.target, by=request.user, reason=asked.reason)
+    placed = hold_or_ask(asked.kind, asked.target, by=request.user, reason=asked.reason)
+    if isinstance(placed, models.Approval):
+        return Status(202, Asked(approval=placed.pk))
     placed.refresh_from_db(fields=["placed_at"])
     return Status(201, _state(placed))
 
@@ -83,8 +98,10 @@ def lift_hold(request: HttpRequest, hold_id: int, asked: LiftRequest) -> Status[
     if not models.Hold.objects.filter(pk=hold_id).exists():
         raise HttpError(404, f"There is no hold {hold_id}.")
     how = {"reason": asked.reason, "per_second": asked.per_second}
-    woken = lift(hold_id, by=request.user, **how)  # type: ignore[arg-type]  # as the schema says
-    return Status(202, Lifted(id=hold_id, woken=woken))
+    woken = lift_or_ask(hold_id, by=request.user, **how)  # type: ignore[arg-type]  # as the schema says
+    if isinstance(woken, models.Approval):
+        return Status(202, Lifted(id=hold_id, woken=0, approval=woken.pk))
+    return Status(202, Lifted(id=hold_id, woken=woken, approval=None))
 
 
 def _state(placed: models.Hold) -> HoldState:
@@ -96,4 +113,5 @@ def _state(placed: models.Hold) -> HoldState:
         reason=placed.reason,
         placed_by=placed.placed_by,
         placed_at=placed.placed_at,
+        ends_at=placed.ends_at,
     )

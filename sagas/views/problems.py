@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from sagas import errors
+from sagas.operate.throttle import Throttled
 from sagas.views.quota import OverQuota
 
 logger = logging.getLogger("sagas.api")
@@ -50,18 +51,22 @@ def install(api: NinjaAPI) -> None:
         api.add_exception_handler(error, answer)
 
 
-def as_problems(view: View) -> View:
-    """For what does not pass the API's handlers: a wrong method, an unknown address."""
+def finished(view: View) -> View:
+    """Finish what passes none of the API's handlers: a wrong method, an unknown address.
+
+    Nobody on the way keeps an answer, nor does a browser: they tell of customers' orders.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = view(request, *args, **kwargs)
         except Http404:
-            return absent(request)
-        if response.status_code < 400 or response["Content-Type"] == CONTENT_TYPE:
-            return response
-        return _retold(request, response)
+            response = absent(request)
+        if response.status_code >= 400 and response["Content-Type"] != CONTENT_TYPE:
+            response = _retold(request, response)
+        response["Cache-Control"] = "private, no-store"
+        return response
 
     return wrapped
 
@@ -110,14 +115,19 @@ def _invalid_payload(request: HttpRequest, error: errors.PayloadInvalid) -> Http
 
 def _invalid_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
     problems = [
-        {"field": ".".join(map(str, item["loc"][1:])), "message": str(item["msg"])}
-        for item in error.errors
+        {"field": _place(item["loc"]), "message": str(item["msg"])} for item in error.errors
     ]
     listed = "; ".join(f"{p['field']}: {p['message']}" for p in problems)
     return problem(request, 400, f"The request was refused: {listed}.", problems)
 
 
-def _over_quota(request: HttpRequest, error: OverQuota) -> HttpResponse:
+def _place(loc: Sequence[Any]) -> str:
+    """Where in the request, by the names that the client used."""
+    inside = loc[2:] if tuple(loc[:2]) == ("query", "query") else loc[1:]
+    return ".".join(map(str, inside))  # of an item in a list, ninja names our parameter too
+
+
+def _over_quota(request: HttpRequest, error: OverQuota | Throttled) -> HttpResponse:
     answer = problem(request, 429, str(error))
     answer["Retry-After"] = str(error.retry_after)
     return answer
@@ -146,4 +156,5 @@ _ANSWERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     AuthenticationError: _unauthenticated,
     HttpError: _http,
     OverQuota: _over_quota,
+    Throttled: _over_quota,
 }

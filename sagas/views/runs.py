@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,12 +17,17 @@ from pydantic import Field
 
 from sagas import models
 from sagas.define import registry
+from sagas.define.title import title
 from sagas.define.view import imprint
 from sagas.errors import UnknownSaga
 from sagas.operate.access import Right, require
 from sagas.operate.cancel import Cancel, CancelledBefore
 from sagas.operate.catalogue import Answer, carry_out
-from sagas.operate.look import Expected, Next, Sight, look
+from sagas.operate.expected import Expected, Next
+from sagas.operate.look import Sight, look
+from sagas.operate.reason import reason, state_reason
+from sagas.operate.undone import state_of, undone_because, undone_steps
+from sagas.run.origin import OriginKind, starting
 from sagas.run.start import start
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 from sagas.views.body import read_json
@@ -74,8 +81,12 @@ class StepState(Schema):
     """One step in one direction; a compensation is a step of its own."""
 
     name: str
+    title: str = Field(description="what verbs take as `step`; of a compensation: `undo of NAME`")
     direction: Direction
     status: StepStatus
+    state: str = Field(
+        description="the status for people; `undone`: it happened, and its compensation did too"
+    )
     attempts: int
     in_doubt: bool = Field(description="an attempt may have had its effect")
     error: str = Field(description="why the last attempt that failed did")
@@ -89,13 +100,32 @@ class Expectation(Schema):
     what: Next
     step: str = Field(description="empty: the run itself")
     direction: str
-    at: datetime | None = Field(description="not before then; of a signal: until then")
+    text: str = Field(description="the same in words")
+    at: datetime | None = Field(
+        description="not before then, or since then if that has passed; of a signal: until then; "
+        "of a hold: when it ends by itself"
+    )
+    since: datetime | None = Field(
+        description="of an attempt, a hold, or a need for a person: when it began"
+    )
     signal: str
     correlation: str
+    worker: str = Field(description="who carries it out")
+    attempt: int = Field(description="which try comes next, or is under way; 0: that tells nothing")
+    most: int | None = Field(description="how many tries there are; null: until it works")
+
+
+class RunOrigin(Schema):
+    """What started a run."""
+
+    kind: OriginKind | None = Field(description="null: code of the service itself")
+    id: str = Field(description="of a run its id, else who it was")
+    root: UUID | None = Field(description="the first run of the chain of runs that led to it")
+    depth: int = Field(description="how many runs of that chain came before it")
 
 
 class RunState(Schema):
-    """A run. Payload and results may be personal data and are not told here."""
+    """A run, without its payload. Its results have an address of their own."""
 
     id: UUID
     saga: str
@@ -105,10 +135,14 @@ class RunState(Schema):
     revision: int = Field(description="raised by every move, and by each look of a sweep")
     imprint: str = Field(description="the same while the run stands as it does; verbs take it")
     halt: Halt = Field(description="why the run turns back")
+    state_reason: str = Field(description="why it stands where it does; empty once it is over")
+    undone: str = Field(description="why it was undone, and how many steps were; empty: it is not")
     attention: str = Field(description="why a person is needed")
+    attention_since: datetime | None = Field(description="since when one is; null: none is")
     error_group: str = Field(description="the same for all runs that were stopped by the same")
     owner: str = Field(description="who looks after it")
     tags: list[str]
+    origin: RunOrigin
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -137,7 +171,8 @@ def start_run(
     spend(request.user.pk)
     saga = registry.get(name)
     text, _ = read_json(request)
-    started = start(saga, saga.validated(text), key=key, tags=tag)
+    with starting(OriginKind.REQUEST, request.user.get_username()):
+        started = start(saga, saga.validated(text), key=key, tags=tag)
     url = response["Location"] = run_url(started.id)
     return Status(
         202,
@@ -153,8 +188,7 @@ def read_run(request: HttpRequest, response: HttpResponse, run_id: UUID) -> RunS
     require(request.user, Right.READ)
     sight = look(run_id)
     require(request.user, Right.READ, sight.run.saga)
-    response["ETag"] = etag = f'W/"{sight.run.revision}"'
-    response["Cache-Control"] = "private, no-cache"
+    response["ETag"] = etag = _etag(sight)
     answer = get_conditional_response(request, etag=etag, response=response)
     if answer is not None and answer is not response:
         return answer  # 304: it is known already
@@ -196,8 +230,15 @@ def run_url(run_id: UUID) -> str:
     return reverse("sagas-api:run", args=[run_id])
 
 
+def _etag(sight: Sight) -> str:
+    """Another one whenever the answer is: a hold, or a time that has passed, moves no run."""
+    told = repr([reason(one, sight.now) for one in sight.expected])
+    return f'W/"{sight.run.revision}-{sha256(told.encode()).hexdigest()[:12]}"'
+
+
 def _run_state(sight: Sight) -> RunState:
-    run = sight.run
+    run, found = sight.run, sight.expected
+    undone = undone_steps(sight.steps)
     return RunState(
         id=run.id,
         saga=run.saga,
@@ -207,24 +248,36 @@ def _run_state(sight: Sight) -> RunState:
         revision=run.revision,
         imprint=imprint(run.status, run.epoch, run.halt, run.owner, sight.steps),
         halt=Halt(run.halt),
+        state_reason=state_reason(found, sight.now),
+        undone=undone_because(run, sight.steps),
         attention=run.attention,
+        attention_since=sight.around.stopped.get(run.pk),
         error_group=run.error_group,
         owner=run.owner,
         tags=run.tags,
+        origin=origin_of(run),
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
         deadline_at=run.deadline_at,
-        steps=[_step_state(step) for step in sight.steps],
-        next=[_expectation(expected) for expected in sight.expected],
+        steps=[_step_state(step, undone) for step in sight.steps],
+        next=[_expectation(one, sight.now) for one in found],
     )
 
 
-def _step_state(step: models.Step) -> StepState:
+def origin_of(run: models.Run) -> RunOrigin:
+    """What started a run."""
+    kind = OriginKind(run.origin_kind) if run.origin_kind else None
+    return RunOrigin(kind=kind, id=run.origin_id, root=run.root, depth=run.depth)
+
+
+def _step_state(step: models.Step, undone: Set[str]) -> StepState:
     return StepState(
         name=step.name,
+        title=title(step.name, step.direction),
         direction=Direction(step.direction),
         status=StepStatus(step.status),
+        state=state_of(step, undone),
         attempts=step.attempt,
         in_doubt=step.in_doubt,
         error=step.error,
@@ -233,12 +286,17 @@ def _step_state(step: models.Step) -> StepState:
     )
 
 
-def _expectation(expected: Expected) -> Expectation:
+def _expectation(expected: Expected, now: datetime) -> Expectation:
     return Expectation(
+        text=reason(expected, now),
         what=expected.what,
         step=expected.step,
         direction=expected.direction,
         at=expected.at,
+        since=expected.since,
         signal=expected.signal,
         correlation=expected.correlation,
+        worker=expected.worker,
+        attempt=expected.attempt,
+        most=expected.most,
     )

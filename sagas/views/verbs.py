@@ -51,6 +51,8 @@ class Done(Schema):
 def _offer(kind: type[Verb]) -> None:
     of = "step" if "step" in kind.model_fields else "run"
     fields: dict[str, Any] = {n: (f.annotation, f) for n, f in kind.model_fields.items()}
+    if not kind.reasoned:
+        fields["reason"] = (str, Field("", max_length=1000, description="kept in the audit"))
     body = create_model(f"{kind.name.title()}Request", __base__=Because, **fields)
 
     def view(request: HttpRequest, response: HttpResponse, run_id: UUID, asked: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import Page
@@ -27,9 +28,13 @@ def make_people() -> None:
     from django.apps import apps
     from django.contrib.auth.hashers import MD5PasswordHasher
     from django.contrib.auth.models import Group, User
+    from django.db import connection
 
     import_module("sagas.migrations.0005_audit").make_groups(apps, None)
     import_module("integrations.migrations.0003_operators").give(apps, None)
+    import_module("sagas.migrations.0016_all_sagas").say_all(
+        apps, SimpleNamespace(connection=connection)
+    )
     secret = MD5PasswordHasher().encode(PASSWORD, "salt")  # slow ones are not what we test
     for name, group in PEOPLE.items():
         person = User.objects.create(username=name, password=secret, is_staff=True)

@@ -40,7 +40,7 @@ PAGES = (
     *(f"{table} {kind}" for table in LISTS for kind in ("list", "page")),
     *(f"do {verb}" for verb in ("retry", "mark", "skip", "compensate", "assign")),
     *("run that succeeded", "run that was undone", "run in doubt", "run that waits"),
-    *("run that a breaker holds", "hold of a breaker"),
+    *("run that a breaker holds", "hold of a breaker", "batch that was carried out"),
     *(f"{table} {kind}" for table in PARTNERS for kind in ("list", "page")),
 )
 
@@ -51,7 +51,7 @@ def addresses(site: Site) -> Mapping[str, str]:
     from django.apps import apps
 
     runs = site.examples()
-    _operated(runs)
+    carried_out = _operated(runs)
     breaker, held = _turned_away(site)
     models = {table: apps.get_model("sagas", table) for table in LISTS}
     rows = {table: model._default_manager.latest("pk").pk for table, model in models.items()}
@@ -64,6 +64,7 @@ def addresses(site: Site) -> Mapping[str, str]:
         "run that waits": ("run", runs["waiting"]),
         "run that a breaker holds": ("run", held),
         "hold of a breaker": ("hold", breaker),
+        "batch that was carried out": ("batch", carried_out),
     }
     theirs = {f"{table} page": (PARTNERS[table], row.pk) for table, row in _at_partners().items()}
     return {
@@ -76,22 +77,27 @@ def addresses(site: Site) -> Mapping[str, str]:
     }
 
 
-def _operated(runs: Mapping[str, UUID]) -> None:
-    """Leave something in each of the operators' tables."""
+def _operated(runs: Mapping[str, UUID]) -> UUID:
+    """Leave something in each of the operators' tables; gives a batch that was carried out."""
     from sagas.api import hold, send_signal
-    from sagas.management.operator import Shell
-    from sagas.models import Run
+    from sagas.models import Batch, Run
     from sagas.operate.approval import ask
-    from sagas.operate.bulk import draft
+    from sagas.operate.asker import Shell
+    from sagas.operate.bulk import confirm, draft
     from sagas.operate.instruction import Instruction
     from sagas.operate.resolve import Resolve
+    from tests.stories.waiting import until
 
     by: dict[str, Any] = {"by": Shell(), "reason": "the bank is down"}
     send_signal("paid", "nobody", {"amount": 1})
     hold("queue", "payments", **by)
     ask(runs["refused"], Resolve(), **by)
     stuck = Run.objects.filter(status="needs_attention")
+    carried_out = draft(stuck, Instruction("assign", {"owner": ""}), **by).pk
+    confirm(carried_out, by["by"])
+    until(lambda: Batch.objects.get(pk=carried_out).status == "done")
     draft(stuck, Instruction("retry", {}), query="status=needs_attention", **by)
+    return carried_out
 
 
 def _turned_away(site: Site) -> tuple[int, UUID]:

@@ -43,8 +43,17 @@ def waiting(site: Site) -> UUID:
     return run_id
 
 
+def outdated(site: Site) -> UUID:
+    from sagas.models import Step
+    from tests.stories.waiting import until
+
+    run_id = site.begin("tour", f"seat:{uuid4()}", seat="1A")
+    until(lambda: Step.objects.filter(run=run_id, status="waiting").exists())
+    return run_id
+
+
 def paused(site: Site) -> UUID:
-    from sagas.management.operator import Shell
+    from sagas.operate.asker import Shell
     from sagas.operate.pause import pause
 
     run_id = refused(site)
@@ -62,6 +71,7 @@ CASES: dict[str, tuple[Callable[[Site], UUID], str]] = {
     "cancel": (waiting, "a second person must consent"),
     "pause": (refused, "done. The run is needs attention"),
     "resume": (paused, "done. The run is needs attention"),
+    "migrate": (outdated, "done. The run is running"),
     "resolve": (refused, "done. The run is resolved"),
     "assign": (refused, "done. The run is needs attention"),
 }

@@ -29,7 +29,7 @@ def page_of(run_id: UUID) -> str:
 
 
 def assign(run_id: UUID, owner: str) -> None:
-    from sagas.management.operator import Shell
+    from sagas.operate.asker import Shell
     from sagas.operate.assign import assign
 
     assign(run_id, owner, by=Shell(), reason="x")
@@ -84,7 +84,7 @@ def test_a_focus_whose_place_is_gone_stays_near_it(browser_page: Page, stuck: UU
 
 
 def test_a_new_state_is_read_out_and_a_new_owner_is_not(browser_page: Page, stuck: UUID) -> None:
-    from sagas.management.operator import Shell
+    from sagas.operate.asker import Shell
     from sagas.operate.resolve import resolve
 
     page = browser_page
@@ -101,7 +101,57 @@ def _away(route: Route) -> None:
 
 
 def _pause(run_id: UUID) -> None:
-    from sagas.management.operator import Shell
+    from sagas.operate.asker import Shell
     from sagas.operate.pause import pause
 
     pause(run_id, by=Shell(), reason="x")
+
+
+def _in_view(page: Page, box: str) -> bool:
+    """Whether what a box opens at is seen in it."""
+    seen: bool = page.locator(f"{box} [data-aim]").evaluate(
+        """(it) => {
+          const [inner, outer] = [it, it.closest(".run-box")].map((e) => e.getBoundingClientRect());
+          return inner.top >= outer.top && inner.bottom <= outer.bottom;
+        }"""
+    )
+    return seen
+
+
+@pytest.mark.parametrize("how", ["doubt", "later", "refused"])
+def test_a_run_of_122_steps_opens_at_the_step_that_matters(
+    site: Site, browser_page: Page, how: str
+) -> None:
+    from tests.stories.waiting import at_rest, until
+
+    run_id = site.begin("voyage", f"voyage:{uuid4()}", stop=80, how=how)
+    if how == "later":
+        until(lambda: _tried(run_id))
+    else:
+        at_rest(run_id)
+    page = browser_page
+    login(page, "operator", then=page_of(run_id))
+    for box in (".run-graph .run-box", ".run-steps .run-box"):
+        assert "leg_080" in (page.locator(f"{box} [data-aim]").text_content() or "")
+        assert _in_view(page, box)
+        assert page.locator(box).evaluate("(it) => it.scrollTop") > 0
+
+
+def test_what_somebody_scrolled_stays_where_it_is(site: Site, browser_page: Page) -> None:
+    from tests.stories.waiting import at_rest
+
+    run_id = site.begin("voyage", f"voyage:{uuid4()}", stop=80, how="doubt")
+    at_rest(run_id)
+    page = browser_page
+    login(page, "operator", then=page_of(run_id))
+    graph = page.locator(".run-graph .run-box")
+    graph.evaluate("(it) => it.scrollTo(0, 0)")
+    assign(run_id, "operator")
+    expect(page.locator(".run-facts")).to_contain_text("operator", timeout=PATIENCE)
+    assert graph.evaluate("(it) => it.scrollTop") == 0
+
+
+def _tried(run_id: UUID) -> bool:
+    from sagas.models import Step
+
+    return Step.objects.filter(run=run_id, name="leg_080", status="ready", tries=1).exists()

@@ -105,6 +105,7 @@ def test_an_operator_mends_one_run_of_an_error_group_and_then_all_the_others(
     page.get_by_role("button", name="Confirm: carry it out on 3 runs").click()
     done = page.locator('[data-part="state"]')
     expect(done).to_contain_text("Every run has its answer", timeout=PATIENCE)
+    expect(done).to_contain_text("3 retried: 3 succeeded.", timeout=PATIENCE)  # followed, live
     for run_id in others:
         page.goto(page_of(run_id))
         becomes(page, "succeeded")
@@ -117,7 +118,7 @@ def test_an_operator_sees_what_undo_would_do_and_undoes_it(site: Site, browser_p
     expect(page.locator('[data-part="preview"]')).to_contain_text("let_go")
     page.get_by_role("link", name="Undo", exact=True).click()
     expect(page.locator(".run-preview")).to_contain_text("let_go")
-    send(page, "Undo")
+    send(page, "Undo 1 step")
     becomes(page, "compensated")
 
 
@@ -142,7 +143,7 @@ def test_a_second_person_consents_before_it_is_done(site: Site, visits: Visits) 
     operator, approver = visits.page(), visits.page()
     login(operator, "operator", then=page_of(run_id))
     operator.get_by_role("link", name=re.compile("^Cancel")).click()
-    send(operator, "Ask for consent")
+    send(operator, "Ask for consent: Cancel and undo 1 step")
     expect(operator.locator(".messagelist")).to_contain_text("a second person must consent")
     becomes(operator, "running")
 
@@ -161,9 +162,9 @@ def test_two_operators_who_decide_at_once_are_told_who_was_first(
     one, two = visits.page(), visits.page()
     for page, name in ((one, "operator"), (two, "colleague")):
         login(page, name, then=f"/admin/sagas/run/{run_id}/do/resolve/")
-    send(one, "Resolve")
+    send(one, "Resolve: close the run and undo nothing")
     expect(one.locator(".messagelist")).to_contain_text("The run is resolved.")
-    send(two, "Resolve")
+    send(two, "Resolve: close the run and undo nothing")
     expect(two.locator(".messagelist")).to_contain_text("has moved since you looked")
 
 

@@ -13,6 +13,7 @@ from integrations.errors import PartnerRefused
 from integrations.payments.client import StripePayments
 from integrations.payments.schemas import Authorization, Customer
 from tests.contract.conftest import UNKNOWN_TO_IT, running_localstripe
+from tests.moments import RECENTLY
 
 
 @pytest.fixture
@@ -42,9 +43,9 @@ def test_a_hold_is_found_by_its_reference_and_key(payments: StripePayments, refe
     key = uuid4().hex
     held = authorize(payments, reference, key=key)
     assert (held.amount, held.currency, held.reference) == (1250, "eur", reference)
-    assert payments.find_authorization(reference, timeout=10.0) == held
-    assert payments.find_authorization(reference, key, timeout=10.0) == held
-    assert payments.find_authorization(reference, uuid4().hex, timeout=10.0) is None
+    assert payments.find_authorization(reference, since=RECENTLY, timeout=10.0) == held
+    assert payments.find_authorization(reference, key, since=RECENTLY, timeout=10.0) == held
+    assert payments.find_authorization(reference, uuid4().hex, since=RECENTLY, timeout=10.0) is None
 
 
 def test_a_hold_is_captured_once(payments: StripePayments, reference: str) -> None:
@@ -62,7 +63,7 @@ def test_a_hold_is_let_go_and_is_then_not_found(payments: StripePayments, refere
     payments.void(held.id, **once())  # type: ignore[arg-type]
     payments.void(held.id, **once())  # type: ignore[arg-type]
     payments.void("pi_nothing_there", **once())  # type: ignore[arg-type]
-    assert payments.find_authorization(reference, timeout=10.0) is None
+    assert payments.find_authorization(reference, since=RECENTLY, timeout=10.0) is None
 
 
 def test_a_captured_amount_is_given_back(payments: StripePayments, reference: str) -> None:
@@ -78,7 +79,7 @@ def test_a_card_that_fails_when_charged_is_refused(
 ) -> None:
     with pytest.raises(PartnerRefused, match="402 CardError card_declined"):
         authorize(payments, reference, "pm_card_chargeCustomerFail")
-    assert payments.find_authorization(reference, timeout=10.0) is None
+    assert payments.find_authorization(reference, since=RECENTLY, timeout=10.0) is None
 
 
 def test_a_customer_is_made_and_forgotten(payments: StripePayments, reference: str) -> None:

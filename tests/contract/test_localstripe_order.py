@@ -25,9 +25,9 @@ def test_an_order_is_paid_at_localstripe(tmp_path: Path, payments: StripePayment
         order_id=uuid4(),
         email="ann@example.com",
         address="1 Long Street",
-        sku="lamp",
+        sku="mug",
         quantity=1,
-        amount=1999,
+        amount=1450,
         currency="eur",
         payment_method="pm_card_visa",
     )

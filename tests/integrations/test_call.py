@@ -36,8 +36,17 @@ def test_other_answers_leave_a_write_unknown(status: int) -> None:
     assert isinstance(WRITE.failure(status, {}), PartnerUnknown)
 
 
-def test_a_key_in_use_is_unknown_because_the_first_call_may_yet_take_effect() -> None:
-    assert isinstance(WRITE.failure(409, {}, "idempotency_key_in_use"), PartnerUnknown)
+@pytest.mark.parametrize(
+    ("status", "code"), [(409, "idempotency_key_in_use"), (422, "idempotency_key_reused")]
+)
+def test_a_used_key_is_unknown_because_the_first_call_may_have_taken_effect(
+    status: int, code: str
+) -> None:
+    assert isinstance(WRITE.failure(status, {}, code), PartnerUnknown)
+
+
+def test_a_key_that_was_not_sent_is_refused() -> None:
+    assert isinstance(WRITE.failure(400, {}, "idempotency_key_missing"), PartnerRefused)
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
@@ -62,7 +71,19 @@ def test_a_call_without_time_left_says_so() -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
         ("", None),
         ("-5", None),
-        ("1.5", None),
+        ("1.5", 1.5),
+        ("0.25", 0.25),
+        ("5, 7", 7.0),
+        ("7,1.5 , 3", 7.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT, 120", 120.0),
+        ("3, Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER),
+        ("Friday, 31-Dec-99 23:59:59 GMT, 1", 1.0),
+        ("soon, 5", 5.0),
+        (", ,", None),
+        ("1.", None),
+        (".5", None),
+        ("1.5e3", None),
+        ("1.5.2", None),
         ("soon", None),
         ("nan", None),
         ("٣", None),

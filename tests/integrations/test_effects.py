@@ -1,9 +1,16 @@
-from integrations.effects import Effect, audit
+from integrations.effects import Balance, Effect, audit
 
 
-def effect(seq: int, kind: str, *, key: str, undoes: int | None = None, **more: str) -> Effect:
-    reference = more.get("reference", "order:1")
-    return Effect("payments", kind, "pi_1", key, reference, undoes, seq)
+def effect(
+    seq: int,
+    kind: str,
+    *,
+    key: str,
+    undoes: int | None = None,
+    reference: str = "order:1",
+    amount: int | None = None,
+) -> Effect:
+    return Effect("payments", kind, "pi_1", key, reference, undoes, seq, amount=amount)
 
 
 def test_one_of_each_is_no_problem() -> None:
@@ -61,3 +68,37 @@ def test_effects_of_different_references_have_nothing_to_do_with_each_other() ->
         effect(2, "authorized", key="b", reference="order:2"),
     ]
     assert audit(effects) == []
+
+
+def refunds(*amounts: int) -> list[Effect]:
+    """A capture of 400 of 1000, and what is given back of it."""
+    undoings = [
+        effect(3 + n, "refunded", key=f"r{n}", undoes=2, amount=amount)
+        for n, amount in enumerate(amounts)
+    ]
+    return [
+        effect(1, "authorized", key="a", amount=1000),
+        effect(2, "captured", key="c", amount=400),
+        *undoings,
+    ]
+
+
+def test_what_is_undone_in_parts_is_undone_once() -> None:
+    assert audit(refunds(100, 300)) == []
+    assert [problem.why for problem in audit(refunds(100, 301))] == ["undone twice"]
+    assert [problem.why for problem in audit(refunds(400, 100))] == ["undone twice"]
+
+
+def test_what_is_undone_in_part_still_holds() -> None:
+    again = effect(9, "captured", key="d", amount=100)
+    assert [problem.why for problem in audit([*refunds(100), again])] == ["same reference"]
+    assert audit([*refunds(400), again]) == []
+    assert [Balance(refunds(*parts)).left(2) for parts in ((), (100,), (400,))] == [400, 300, 0]
+
+
+def test_more_than_there_is_is_a_problem() -> None:
+    effects = [
+        effect(1, "authorized", key="a", amount=1000),
+        effect(2, "captured", key="c", amount=1001),
+    ]
+    assert [problem.why for problem in audit(effects)] == ["more than there is"]

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
+from integrations.catalogue import CATALOGUE
 from integrations.forms import TEST_CARDS, OrderForm
-from integrations.models import CATALOGUE
 
 FILLED_IN = {
     "sku": "mug",

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection
 
-from integrations.models import CATALOGUE, Order, key_of, price
+from integrations.catalogue import CATALOGUE, price
+from integrations.models import Order, key_of
 from integrations.sagas.order_fulfilment import order_fulfilment
 from sagas.api import start
 from sagas.models import Run

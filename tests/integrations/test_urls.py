@@ -8,9 +8,10 @@ def test_the_shop_is_the_sites_first_page() -> None:
     assert resolve("/").view_name == "shop:shop"
 
 
-@pytest.mark.parametrize("name", ["shop:order", "shop:progress"])
-def test_an_order_has_an_address_by_its_whole_id_only(name: str) -> None:
-    order_id = uuid4()
-    assert str(order_id) in reverse(name, args=[order_id])
+@pytest.mark.parametrize("part", ["", "-progress"])
+@pytest.mark.parametrize("page", ["order", "registration", "lead"])
+def test_a_page_has_an_address_by_its_whole_number_only(page: str, part: str) -> None:
+    number = uuid4()
+    assert str(number) in reverse(f"shop:{page}{part}", args=[number])
     with pytest.raises(NoReverseMatch):
-        reverse(name, args=[17])
+        reverse(f"shop:{page}{part}", args=[17])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from kombu import Connection
 
-HOST, PORT = "127.0.0.1", 5672
+from tests.services import HOST, RABBITMQ, give_up
+
+PORT = RABBITMQ.port
 _USER = "guest"
 
 
@@ -47,10 +47,17 @@ class VirtualHost:
             channel: Any = connection.default_channel
             return int(channel.queue_declare(queue, passive=True).message_count)
 
+    def unsettled(self, queue: str) -> int:
+        """How many messages wait in a queue, or are with a worker and not acknowledged."""
+        listed = control(
+            *("list_queues", "--vhost", self.name, "--no-table-headers", "name", "messages")
+        )
+        return int(dict(line.split("\t") for line in listed.splitlines() if "\t" in line)[queue])
+
 
 @contextmanager
 def virtual_host() -> Iterator[VirtualHost]:
-    """A new virtual host, removed after the block; skips the test where there can be none."""
+    """A new virtual host, removed after the block; without RabbitMQ the test is given up."""
     _demand_server()
     host = VirtualHost(f"test-{uuid4().hex}")
     control("add_vhost", host.name)
@@ -72,12 +79,10 @@ def control(*arguments: str) -> str:
 
 def _demand_server() -> None:
     if shutil.which("rabbitmqctl") is None:
-        pytest.skip("there is no rabbitmqctl, which makes a virtual host for this test")
-    try:
-        socket.create_connection((HOST, PORT), timeout=2).close()
-    except OSError:
-        pytest.skip(f"no RabbitMQ answers on {HOST}:{PORT}")
+        give_up("there is no rabbitmqctl, which makes a virtual host for this test")
+    if not RABBITMQ.answers():
+        give_up(f"no RabbitMQ answers on {HOST}:{PORT}")
     try:
         control("list_vhosts")
     except AssertionError as error:
-        pytest.skip(f"rabbitmqctl may not manage this RabbitMQ: {error}")
+        give_up(f"rabbitmqctl may not manage this RabbitMQ: {error}")

@@ -1,6 +1,7 @@
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,10 +11,10 @@ from kombu.exceptions import OperationalError
 
 from project import celery
 from project.queues import DEFAULT_QUEUE, WORKER_GROUPS
-from tests.project import rabbitmq
 from tests.project.processes import until
 from tests.project.proxy import Proxy, proxy
 from tests.project.rabbitmq import VirtualHost, virtual_host
+from tests.services import HOST, RABBITMQ
 
 
 def with_broker(url: str) -> Celery:
@@ -29,6 +30,28 @@ def test_every_django_process_publishes_through_our_application() -> None:
 
 def test_the_fixup_keeps_database_connections_between_tasks() -> None:
     assert fixup.DjangoFixup(celery.app).worker_fixup.db_reuse_max > 0
+
+
+def test_a_worker_tries_the_broker_again_within_seconds_however_long_it_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    def failed(error: Exception, pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 20:
+            raise Refused from error
+
+    monkeypatch.setattr("kombu.utils.functional.sleep", lambda seconds: None)
+    connection: Any = celery.app.connection_for_read("redis://127.0.0.1:1")
+    with connection, pytest.raises(Refused):
+        connection.ensure_connection(failed, None, callback=lambda: None)  # as a worker does
+    assert pauses[0] == 1
+    assert max(pauses) == 4
+
+
+class Refused(Exception):
+    pass
 
 
 def test_a_queue_that_no_worker_consumes_is_refused() -> None:
@@ -93,7 +116,7 @@ def silent(request: pytest.FixtureRequest, broker: str) -> Iterator[tuple[Proxy,
     """A proxy to a broker of that kind, and the broker's address by way of it."""
     if broker == "amqp":
         host = request.getfixturevalue("rabbit")
-        with proxy(rabbitmq.HOST, rabbitmq.PORT) as between:
+        with proxy(HOST, RABBITMQ.port) as between:
             yield between, host.url(between.port)
         return
     parts = urlsplit(os.environ["BROKER_URL"])

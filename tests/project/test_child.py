@@ -112,7 +112,9 @@ def test_a_killed_owner_leaves_nothing_of_what_its_child_started() -> None:
 
 
 def test_a_killed_owner_leaves_nothing_even_if_its_fork_holds_the_pipe() -> None:
-    forking = OWNER.replace("time.sleep(600)", "print(os.fork(), flush=True); time.sleep(600)")
+    # One write for each line: both print at the same moment.
+    said = "os.write(1, b'%d\\n' % os.fork()); time.sleep(600)"
+    forking = OWNER.replace("time.sleep(600)", said)
     with running(forking, *script(SLEEPER)) as owner:
         pids = [int(pid) for pid in read_line(owner).split()]
         fork = max(int(read_line(owner)), int(read_line(owner)))

@@ -18,7 +18,10 @@ from tests.project.processes import ROOT
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LASTING = sorted(SERVICES.keys() - {"migrate"})
-SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "INTEGRATIONS_PAYMENTS_API_KEY")
+SECRETS = (
+    *("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_BROKER_PASSWORD", "REDIS_CACHE_PASSWORD"),
+    "INTEGRATIONS_PAYMENTS_API_KEY",
+)
 
 
 @pytest.mark.parametrize("name", LASTING)

@@ -14,7 +14,15 @@ PRODUCTION = {
     "BROKER_URL": "amqp://there",
     "REDIS_URL": "redis://there/1",
 }
-VARIABLES = (*PRODUCTION, "DEBUG", "CSRF_TRUSTED_ORIGINS", "SENTRY_DSN", "REDIS_PREFIX")
+VARIABLES = (
+    *PRODUCTION,
+    "SECRET_KEY_FALLBACKS",
+    "DEBUG",
+    "CSRF_TRUSTED_ORIGINS",
+    "SENTRY_DSN",
+    "REDIS_PREFIX",
+    "BROKER_MASTER_NAME",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +72,8 @@ def test_production_with_all_it_needs_is_accepted(
         ("SECRET_KEY", "short", "50 characters"),
         ("SECRET_KEY", "a" * 60, "random"),
         ("SECRET_KEY", "django-insecure-" + "0123456789" * 5, "random"),
+        ("SECRET_KEY_FALLBACKS", "short", "SECRET_KEY_FALLBACKS: each must be"),
+        ("SECRET_KEY_FALLBACKS", f"{'0123456789' * 5},{'a' * 60}", "SECRET_KEY_FALLBACKS: each"),
         ("DEBUG", "1", "DEBUG must be off"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS must name"),
         ("ALLOWED_HOSTS", "shop.example.com,*", r"without \*"),
@@ -100,6 +110,7 @@ def test_production_does_not_use_engines_that_happen_to_run(
         ("DATABASE_URL", "postgresql://there", "names no database"),
         ("DATABASE_URL", "postgresql://u:a b%zz@there/shop", "write special characters as %xx"),
         ("BROKER_URL", "http://there", "must start with one of redis://"),
+        ("BROKER_URL", "sentinel://one;redis://two", "must start with one of sentinel://"),
         ("REDIS_URL", "amqp://there", "must start with one of redis://"),
     ],
 )
@@ -109,6 +120,16 @@ def test_a_wrong_variable_is_named_with_the_reason(
     set_all(monkeypatch, **{name: value})
     with pytest.raises(BadEnvironment, match=f"{name}: .*{reason}"):
         load(tmp_path)
+
+
+def test_sentinels_are_asked_for_a_master_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, BROKER_URL="sentinel://one:26379/0;sentinel://two:26379")
+    with pytest.raises(BadEnvironment, match="BROKER_MASTER_NAME must be set"):
+        load(tmp_path)
+    set_all(monkeypatch, BROKER_MASTER_NAME="main")
+    assert load(tmp_path).broker_master_name == "main"
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

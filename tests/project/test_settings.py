@@ -27,7 +27,8 @@ def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
 
 
 def test_production_passes_the_deployment_check_of_django() -> None:
-    environment = PRODUCTION | {"BROKER_URL": os.environ["BROKER_URL"]}  # it is asked
+    asked = ("BROKER_URL", "DATABASE_URL")
+    environment = PRODUCTION | {name: os.environ[name] for name in asked}
     checked = manage("check", "--deploy", "--fail-level=WARNING", **environment)
     assert checked.returncode == 0, checked.stderr
     assert "no issues" in checked.stdout
@@ -55,6 +56,19 @@ def test_no_session_or_token_travels_in_the_clear_in_production() -> None:
     asked = "import project.settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
     said = manage("shell", "--verbosity=0", "--command", asked, **PRODUCTION)
     assert said.stdout.split() == ["True", "True"]
+
+
+def test_what_a_former_secret_key_signed_still_holds() -> None:
+    former, new = PRODUCTION["SECRET_KEY"], "abcdefghij" * 5
+    sign = "from django.core import signing; print(signing.dumps('seven'))"
+    signed = manage("shell", "--verbosity=0", "--command", sign, **PRODUCTION).stdout.strip()
+    read = f"from django.core import signing; print(signing.loads({signed!r}))"
+    rotated = PRODUCTION | {
+        "SECRET_KEY": new,
+        "SECRET_KEY_FALLBACKS": f"{'9876543210' * 5},{former}",
+    }
+    said = manage("shell", "--verbosity=0", "--command", read, **rotated)
+    assert said.stdout.strip() == "seven", said.stderr
 
 
 @pytest.mark.parametrize("name", ["celery.app.trace", "celery.worker.strategy"])

@@ -13,9 +13,15 @@ def test_each_part_of_the_address_finds_its_place() -> None:
         "HOST": "there",
         "PORT": "6000",
         "OPTIONS": {"sslmode": "require", "connect_timeout": "5"},
+        "DISABLE_SERVER_SIDE_CURSORS": False,
         "CONN_MAX_AGE": 300,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+def test_behind_a_pooler_no_cursor_stays_in_the_server() -> None:
+    described = wiring.database(SecretStr("postgresql://there/shop"), pooled=True)
+    assert described["DISABLE_SERVER_SIDE_CURSORS"] is True
 
 
 def test_a_socket_is_a_host() -> None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from sagas.testing.post import Post
 
 
+@pytest.fixture(autouse=True)
+def _private_registry(project_sagas_only: None) -> None:
+    """A saga of another test would be a second one that waits for a signal of the same name."""
+
+
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
     """Whatever Celery publishes lies here until the test delivers it."""

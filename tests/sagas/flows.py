@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ class Payload(BaseModel):
 def simple(name: str, **options: Any) -> Step:
     """A step that does nothing, and can be undone unless it is harmless."""
     undo = options.pop("undo", {})
+    asking = {key: options.pop(key) for key in ("verify_retry",) if key in options}
 
     @step(name=name, **options)
     def action(run: Run[Payload]) -> Any:
@@ -32,7 +34,7 @@ def simple(name: str, **options: Any) -> Step:
         def compensation(run: Run[Payload]) -> None:
             return None
 
-    return action
+    return replace(action, **asking) if asking else action
 
 
 def verified(name: str, **options: Any) -> Step:

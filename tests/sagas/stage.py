@@ -28,11 +28,14 @@ T = TypeVar("T")
 
 _LAPSE = """
 WITH run AS (
-  UPDATE sagas_run SET wake_at = clock_timestamp() - interval '1 second', revision = revision + 1
+  UPDATE sagas_run SET revision = revision + 1,
+    wake_at = clock_timestamp() - %(ago)s * interval '1 second'
   WHERE id = %(id)s AND wake_at IS NOT NULL)
 UPDATE sagas_step SET
-  due_at = CASE WHEN due_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END,
-  limit_at = CASE WHEN limit_at IS NOT NULL THEN clock_timestamp() - interval '1 second' END
+  due_at = CASE WHEN due_at IS NOT NULL
+    THEN clock_timestamp() - %(ago)s * interval '1 second' END,
+  limit_at = CASE WHEN limit_at IS NOT NULL
+    THEN clock_timestamp() - %(ago)s * interval '1 second' END
 WHERE run_id = %(id)s"""
 
 
@@ -86,9 +89,9 @@ def row(run_id: UUID, name: str, way: Direction = FORWARD) -> models.Step:
     return models.Step.objects.get(run_id=run_id, name=name, direction=way)
 
 
-def lapse(run_id: UUID) -> None:
-    """Let time pass: what is scheduled is due, and leases are over."""
-    db.execute(_LAPSE, {"id": run_id})
+def lapse(run_id: UUID, ago: float = 1) -> None:
+    """Let time pass: what is scheduled has been due for so long, and leases are over."""
+    db.execute(_LAPSE, {"id": run_id, "ago": ago})
 
 
 @contextmanager

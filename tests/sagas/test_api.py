@@ -20,13 +20,15 @@ from tests.sagas.flows import Payload, fork, simple
 from tests.sagas.stage import BACKWARD, Known, carried
 
 PUBLIC = {
-    "ApprovalNeeded", "CancelRefused", "DefinitionError", "Errors", "KeyConflict", "Lift",
-    "NotApplied", "PayloadInvalid", "Redacted", "Refused", "Retry", "RetryLater", "Run", "Saga",
-    "SagaError", "Started", "Step", "StepTimeout", "Unknown", "UnknownRun", "UnknownSaga",
-    "VerbRefused", "Wait", "assign", "cancel", "compensate", "held_partners", "hold",
-    "hold_partner", "last_lift", "let_one_through", "lift", "lift_partner", "mark", "parallel",
-    "pause", "pivot", "resolve", "restart", "resume", "retry", "send_signal", "skip", "start",
-    "step", "wait_for", "wait_until",
+    "ApprovalNeeded", "CancelRefused", "DefinitionError", "Errors", "HistoryEvent", "KeyConflict",
+    "Lift", "NotApplied", "PayloadInvalid", "ReceivedSignal", "Redacted", "Refused", "Retry",
+    "RetryLater", "Run",
+    "RunInfo", "Saga", "SagaError", "StartRefused", "Started", "Step", "StepInfo", "StepTimeout",
+    "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait", "assign", "astart", "cancel",
+    "compensate", "get_run", "held_partners", "hold", "hold_partner", "last_lift",
+    "let_one_through", "lift", "lift_partner", "mark", "migrate", "parallel", "pause", "pivot",
+    "resolve", "restart", "resume", "retry", "send_signal", "skip", "start", "step", "wait_for",
+    "wait_until",
 }  # fmt: skip
 
 

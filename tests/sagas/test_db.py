@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from django.db import (
     DataError,
@@ -32,6 +34,21 @@ def test_the_same_statement_is_planned_once_by_the_server() -> None:
         db.execute("SELECT %s::int + 41", [number])
     prepared = db.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement ~ '41'")
     assert prepared[0][0] >= 1
+
+
+def test_a_parameter_may_come_twice_and_a_per_cent_sign_stands_for_itself() -> None:
+    sql = "SELECT %(a)s::int, %(b)s::text LIKE '%%x', %(a)s::int + 1"
+    assert db.execute(sql, {"b": "box", "a": 4, "unused": 0}) == [(4, True, 5)]
+    assert db.execute("SELECT %s::int, '%%', %s::int", [1, 2]) == [(1, "%", 2)]
+
+
+def test_psycopg_reads_no_statement_of_the_engine_anew_each_time() -> None:
+    """It keeps none of more than 4096 characters or 50 parameters, as moves of two steps are."""
+    names = [f"p{number}" for number in range(60)]
+    sql = f"SELECT {', '.join(f'%({name})s::int' for name in names)} /* {'x' * 4096} */"
+    params = {name: number for number, name in enumerate(names)}
+    with patch("psycopg._queries._split_query", side_effect=AssertionError("read again")):
+        assert db.execute(sql, params) == [tuple(range(60))]
 
 
 @pytest.mark.parametrize(

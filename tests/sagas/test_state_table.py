@@ -59,6 +59,7 @@ _STEP_DRAWN = """
     ready → in_flight
     ready → pending
     ready → skipped
+    ready → failed
     in_flight → succeeded
     in_flight → ready
     in_flight → waiting

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sagas.states import (
     ACTIVE_RUNS,
+    MOVING_RUNS,
+    RESTING_RUNS,
     RUN_MOVES,
     SETTLED_STEPS,
     STEP_MOVES,
     TERMINAL_RUNS,
+    UNFINISHED_RUNS,
     Direction,
     RunStatus,
     StepStatus,
+    sql_list,
 )
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
+_ENGINE = Path(__file__).resolve().parents[2] / "sagas"
 _START = "\N{EN DASH}"
 
 
@@ -71,6 +79,54 @@ def test_only_a_person_leaves_needs_attention() -> None:
     """Nothing but an operator's verb may leave it, so no planner does."""
     leaves = RUN_MOVES[RunStatus.NEEDS_ATTENTION]
     assert leaves == {RunStatus.RUNNING, RunStatus.COMPENSATING, RunStatus.RESOLVED}
+
+
+def test_every_set_of_statuses_has_its_name_in_one_place() -> None:
+    """A set of statuses in another module, or listed in its SQL, would come to disagree."""
+    strays = [
+        f"{path.relative_to(_ENGINE)}:{node.lineno}"
+        for path in _ENGINE.rglob("*.py")
+        if path.name != "states.py" and "migrations" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.expr) and _lists_statuses(node)
+    ]
+    assert strays == []
+
+
+def _lists_statuses(node: ast.AST) -> bool:
+    if isinstance(node, ast.Set | ast.List | ast.Tuple):
+        named = [one for one in node.elts if isinstance(one, ast.Attribute)]
+        owners = [one.value.id for one in named if isinstance(one.value, ast.Name)]
+        return sum(owner in ("RunStatus", "StepStatus") for owner in owners) > 1
+    text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and bool(_LISTED.search(text))
+
+
+_LISTED = re.compile(
+    r"status (IN \('|<?>?=? ?'(in_flight|waiting|unknown|needs_attention|compensating)')"
+)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        "x in {StepStatus.READY, StepStatus.UNKNOWN}",
+        "x in (RunStatus.PENDING, RunStatus.RUNNING)",
+        "\"SELECT 1 FROM sagas_run WHERE status IN ('pending')\"",
+        "\"SELECT 1 FROM sagas_step WHERE status = 'in_flight'\"",
+    ],
+)
+def test_a_set_of_statuses_elsewhere_is_found(stray: str) -> None:
+    assert any(_lists_statuses(node) for node in ast.walk(ast.parse(stray)))
+
+
+def test_the_sets_of_a_runs_statuses_cover_each_status_once() -> None:
+    assert set(RunStatus) == RESTING_RUNS | MOVING_RUNS == UNFINISHED_RUNS | TERMINAL_RUNS
+    assert not RESTING_RUNS & MOVING_RUNS
+
+
+def test_statuses_are_listed_for_sql_in_one_order() -> None:
+    assert sql_list(MOVING_RUNS) == "'compensating', 'pending', 'running'"
 
 
 def test_status_is_written_in_one_module_only() -> None:

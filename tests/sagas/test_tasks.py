@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from celery import current_app
 from celery.app.trace import build_tracer
+from django.db import OperationalError
 
 from sagas.define.outcome import Refused
 from sagas.run.canvas import ERRBACK, STEP_TASK
@@ -96,18 +97,18 @@ def test_an_errback_of_a_step_that_did_well_changes_nothing(
 def test_a_task_that_breaks_publishes_its_errback_and_stops_its_chain(
     known: Known, actor: Actor, post: Post
 ) -> None:
-    """The engine itself fails after the claim: the record knows no answer, so nothing follows."""
+    """The database goes away after the claim: the record knows no answer, so nothing follows."""
     run_id = begun(known(flow(actor.steps("ab"), hop=True)))
     sent = post.count()
     with (
         patch("sagas.testing.post.build_tracer", _as_in_a_worker),
-        patch("sagas.run.dispatch.perform", side_effect=MemoryError),
+        patch("sagas.run.dispatch.perform", side_effect=OperationalError),
     ):
         post.deliver()
     assert post.count() == sent + 1
     assert states(run_id) == {"a": "in_flight", "b": "pending"}
-    lapse(run_id)
-    through(post)  # the errback finds that the lease has lapsed
+    lapse(run_id, 0)
+    through(post)  # the errback finds that the lease has lapsed just now
     assert actor.calls == ["do a", "do b"]
     assert status(run_id) == "succeeded"
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from sagas import record, transitions
@@ -200,9 +201,7 @@ def test_a_run_that_was_touched_is_left_to_the_planner(touched: dict[str, Any]) 
     assert all_of(run_id) == before
 
 
-@pytest.mark.parametrize(
-    "values", [{"status": "waiting"}, {"due_at": timezone.now() + 99 * _SECOND}]
-)
+@pytest.mark.parametrize("values", [{"status": "waiting"}, {"due_at": Now() + 99 * _SECOND}])
 def test_so_is_a_step_that_cannot_be_taken_now(values: dict[str, Any]) -> None:
     run_id = inserted(SAGA).id
     Step.objects.filter(name="a").update(**values)
@@ -309,6 +308,17 @@ def test_what_a_parked_run_had_scheduled_is_woken_by_nobody() -> None:
     assert run_of(run_id).wake_at is None
 
 
+def test_a_parked_run_is_woken_for_what_it_has_in_flight() -> None:
+    saga = flow([fork("a", simple("b", idempotent=False))])
+    run_id = inserted(saga).id
+    assert transitions.write(claim(saga, run_id, "a"))
+    settled(saga, run_id, "b", Unknown("reset"))
+    assert status(run_id) == "needs_attention"
+    wake_at = run_of(run_id).wake_at
+    assert wake_at is not None
+    assert wake_at <= timezone.now() + conf().LEASE_SECONDS * _SECOND
+
+
 def test_a_step_that_ended_says_when() -> None:
     run_id = inserted(SAGA).id
     settled(SAGA, run_id, "a", Done())
@@ -375,6 +385,36 @@ def test_a_write_is_one_statement() -> None:
     with counted() as statements:
         transitions.write(draft)
     assert len(statements) == 1
+
+
+def test_a_claim_brings_the_documents_of_the_run_with_it() -> None:
+    run_id = inserted(SAGA).id
+    settled(SAGA, run_id, "a", Done('{"id": "ch_1"}'))
+    draft = claim(SAGA, run_id, "b")
+    assert draft.view.payload is None
+    with counted() as statements:
+        assert transitions.write(draft)
+        assert record.complete(draft.view) == '{"number": 1}'
+    assert len(statements) == 1
+    assert draft.view.steps[FORWARD, "a"].result == '{"id": "ch_1"}'
+    assert draft.view.steps[FORWARD, "b"].result is None
+
+
+def test_a_claim_that_somebody_was_quicker_with_brings_none() -> None:
+    run_id = inserted(SAGA).id
+    slow, quick = claim(SAGA, run_id), claim(SAGA, run_id)
+    assert transitions.write(quick)
+    assert not transitions.write(slow)
+    assert slow.view.payload is None
+
+
+def test_what_claims_nothing_brings_no_documents() -> None:
+    run_id = inserted(SAGA).id
+    assert transitions.write(claim(SAGA, run_id))
+    view = record.read(run_id)
+    draft = plan.settle(SAGA, view, view.steps[FORWARD, "a"], RetryLater("busy"), _NOBODY)
+    assert transitions.write(draft)
+    assert view.payload is None
 
 
 def test_a_write_of_many_branches_is_one_statement_too() -> None:

@@ -44,7 +44,7 @@ def begun(folder: Path) -> list[UUID]:
 
 
 def done(batch: Batch) -> int:
-    return counts(batch)[ItemStatus.DONE]
+    return counts(batch)[ItemStatus.ACCEPTED]
 
 
 def test_another_worker_goes_on_with_a_batch_whose_worker_was_killed(
@@ -65,12 +65,12 @@ def test_another_worker_goes_on_with_a_batch_whose_worker_was_killed(
     assert RUNS // 4 <= at_death < RUNS, "it was killed in the middle"
     stories.workers({"two": ["sagas"]}, processes=2)
     until(lambda: Batch.objects.get(pk=batch.pk).status == "done", story=lambda: str(counts(batch)))
-    assert counts(batch)[ItemStatus.DONE] == RUNS
+    assert counts(batch)[ItemStatus.ACCEPTED] == RUNS
     audited = Counter(AuditEntry.objects.filter(verb="assign").values_list("run", flat=True))
     assert audited == Counter(ids)
     assert set(Run.objects.values_list("owner", flat=True)) == {"ann"}
     last = Batch.objects.get(pk=batch.pk).task_id
     until(lambda: TaskResult.objects.filter(task_id=last, status="SUCCESS").exists())
     result = json.loads(TaskResult.objects.get(task_id=last).result)
-    assert (result["status"], result["done"], result["ready"]) == ("done", RUNS, 0)
+    assert (result["status"], result["accepted"], result["ready"]) == ("finished", RUNS, 0)
     print(f"killed after {at_death} of {RUNS} runs")

@@ -32,16 +32,16 @@ ORDER = Order(
     order_id=UUID(int=7),
     email="ann@example.com",
     address="1 Long Street",
-    sku="lamp",
+    sku="mug",
     quantity=1,
-    amount=1999,
+    amount=1450,
     currency="eur",
     payment_method="pm_card_visa",
 )
 RESULTS = {
-    "reserve_stock": Reservation(id="rsv_1", sku="lamp", quantity=1, reference="order"),
-    "authorize_payment": Authorization(id="pi_1", amount=1999, currency="eur", reference="order"),
-    "capture_payment": Capture(id="pi_1", amount=1999),
+    "reserve_stock": Reservation(id="rsv_1", sku="mug", quantity=1, reference="order"),
+    "authorize_payment": Authorization(id="pi_1", amount=1450, currency="eur", reference="order"),
+    "capture_payment": Capture(id="pi_1", amount=1450),
     "book_courier": Booking(id="bkg_1", reference="order"),
     "print_label": Label(id="lbl_1", reference="order", tracking_number="T1"),
     "notify_customer": Sent(id="mail_1"),
@@ -69,7 +69,7 @@ def test_no_crash_breaks_an_order_at_partners_over_http(
     with running_sandbox(tmp_path / "ledger") as sandbox, ExitStack() as connected:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
-        sandbox.set_stock("lamp", 1000)
+        sandbox.set_stock("mug", 1000)
         for partner in (inventory, notifications, payments, shipping):
             connected.enter_context(
                 partner.use(import_module(f"{partner.__name__}.client").connect())
@@ -78,6 +78,9 @@ def test_no_crash_breaks_an_order_at_partners_over_http(
         assert not report.violations, str(report)
         assert sandbox.ledger.audit() == []
         assert len(sandbox.ledger.effects()) > len(report.cases)
+        sums = {(e.kind, e.amount) for e in sandbox.ledger.effects() if e.service == "payments"}
+        kinds = ("authorized", "voided", "captured")
+        assert sums == {(kind, ORDER.amount) for kind in kinds}
 
 
 def _without_the_claims_guard() -> AbstractContextManager[Any]:

@@ -41,7 +41,9 @@ def _arrives() -> Way:
 
 def _is_late() -> Way:
     """The same saga without its patience: no parcel arrives in time."""
-    arrival = wait_for(DELIVERED, timeout=timedelta(0), on_timeout="continue", name="arrival")
+    arrival = wait_for(
+        DELIVERED, timeout=timedelta(microseconds=1), on_timeout="continue", name="arrival"
+    )
     impatient = Saga(
         "impatient-parcel-delivery",
         payload=Parcel,

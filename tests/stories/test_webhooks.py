@@ -9,7 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -76,6 +77,13 @@ def head(length: object, *lines: str) -> bytes:
     return "\r\n".join([*told, *lines, "", ""]).encode("latin-1")
 
 
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
 def test_a_burst_with_doubles_in_any_order_is_kept_and_handled_once_each(site: str) -> None:
     requests = [signed(number) for number in range(300)]
     requests += random.sample(requests, 100)
@@ -98,7 +106,13 @@ def test_what_is_sent_badly_is_answered_and_the_next_is_served(site: str) -> Non
         (b"HTTP/1.1 413", head(1_000_000, signature), b"x" * 1_000_000),
         (b"HTTP/1.1 413", head(10**12, signature), b"x" * 100),
         (b"HTTP/1.1 400", head(len(body), signature), body[:-10]),  # broke off
-        (b"HTTP/1.1 411", head(None, signature, "Transfer-Encoding: chunked"), b"0\r\n\r\n"),
+        (b"HTTP/1.1 411", head(None, signature)),
+        (b"HTTP/1.1 400", head(None, signature, CHUNKED), chunk(body), b"5\r\nab"),  # broke off
+        (b"HTTP/1.1 400", head(None, signature, CHUNKED), b"zz\r\nab\r\n0\r\n\r\n"),
+        (b"HTTP/1.1 403", head(None, signature, CHUNKED), b"0\r\n\r\n"),
+        (b"HTTP/1.1 413", head(None, signature, CHUNKED), *[chunk(b"x" * 50_000)] * 20, b"0\r\n"),
+        (b"HTTP/1.1 413", head(None, signature, CHUNKED), b"fffffffff\r\n", b"x" * 300_000),
+        (b"HTTP/1.1 400", head(len(body), signature, CHUNKED), chunk(body), b"0\r\n\r\n"),
         (b"HTTP/1.1 403", head(len(body), signature, signature), body),
         (b"HTTP/1.1 403", head(len(body), "Stripe-Signature: \xff\xfe"), body),
         (b"HTTP/1.1 403", head(len(body), "Stripe_Signature: t=1,v1=2"), body),
@@ -108,6 +122,19 @@ def test_what_is_sent_badly_is_answered_and_the_next_is_served(site: str) -> Non
     for status, *pieces in cases:
         assert raw(site, *pieces).startswith(status), pieces[0][:200]
     assert WebhookEvent.objects.count() == 1
+
+
+def test_one_in_chunks_is_kept_and_its_connection_serves_the_next(site: str) -> None:
+    place = urlsplit(site)
+    connection = HTTPConnection(str(place.hostname), place.port or 80, timeout=30)
+    for number, size in enumerate((1, 7, 10_000)):
+        body, headers = signed(number)
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        connection.request("POST", "/webhooks/payments", pieces, headers, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (202, b'{"new": 1, "known": 0}')
+    connection.close()
+    assert WebhookEvent.objects.count() == 3
 
 
 def test_the_carrier_tells_twice_and_in_any_order_and_the_run_goes_on(
@@ -136,6 +163,45 @@ def test_the_carrier_tells_twice_and_in_any_order_and_the_run_goes_on(
     assert set(done) == {"arrival", "confirm_arrival"}
     sent = [effect.kind for effect in partners.ledger.effects(run.business_key)]
     assert sent == ["sent"]
+
+
+def test_a_thin_event_is_kept_as_the_partner_answers(world: World, site: str) -> None:
+    partners = world.partners()
+    world.workers({"steps": ["sagas"]}, processes=1)
+    made = _subscribed(world.environment["INTEGRATIONS_PAYMENTS_API_BASE"])
+    event = {
+        "id": "evt_thin",
+        "object": "v2.core.event",
+        "type": "v1.customer.subscription.created",
+        "created": "2026-05-01T12:00:00.731Z",
+        "related_object": {"id": made, "type": "subscription"},
+    }
+    assert partners.tell(site, "payments", {"id": "evt_thin", "body": event}) == [202]
+    for _ in range(600):
+        known = PartnerObject.objects.filter(subject=made, asked_by="").first()
+        if known is not None:
+            assert known.state["status"] == "active"
+            return
+        time.sleep(0.1)
+    raise AssertionError("nobody has asked how the subscription stands")
+
+
+def _subscribed(address: str) -> str:
+    customer = _made(address, "customers", {"email": "ann@example.com"})
+    wanted = {
+        "customer": customer,
+        "items[0][price]": "price_1",
+        "collection_method": "send_invoice",
+        "days_until_due": "14",
+    }
+    return _made(address, "subscriptions", wanted)
+
+
+def _made(address: str, kind: str, fields: dict[str, str]) -> str:
+    url, data = f"{address.rstrip('/')}/v1/{kind}", urlencode(fields).encode()
+    request = Request(url, data, {"Authorization": "Bearer sk_test_1"}, method="POST")
+    with urlopen(request, timeout=30) as answer:
+        return str(json.load(answer)["id"])
 
 
 def test_an_event_of_which_no_worker_was_told_is_handled_after_a_sweep(world: World) -> None:

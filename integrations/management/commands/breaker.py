@@ -10,9 +10,9 @@ from django.db import transaction
 
 from integrations.resilience import health, state, store
 from integrations.resilience.partners import known
-from sagas.management.operator import Shell
 from sagas.management.text import table
 from sagas.operate import audit
+from sagas.operate.asker import Shell
 
 
 class Command(BaseCommand):
@@ -66,11 +66,11 @@ def _forced(word: str, partner: str, reason: str) -> str:
         raise CommandError(f"No partner {partner!r}.{hint} Known: {', '.join(sorted(names))}.")
     if not (why := reason.strip()):
         raise CommandError("Say why: --reason is kept in the audit.")
-    by = Shell().get_username()
+    by = Shell()
     (before,) = state.standings([partner])
     force = state.force_open if word == "open" else state.force_closed
     with transaction.atomic():
-        force(partner, f"{by}: {why}")
+        force(partner, f"{by.get_username()}: {why}")
         (after,) = state.standings([partner])
         audit.append(
             actor=by,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from integrations.webhooks.work import work
 from sagas.errors import SagaError
 from sagas.management.text import table
 from sagas.management.times import span
+from sagas.operate.asker import Shell
 
 Options = Mapping[str, Any]
 
@@ -74,18 +74,6 @@ def _positive(text: str) -> int:
 # --- words ---------------------------------------------------------------------------------
 
 
-class Shell:
-    """Who sits at the command line: they could change the database itself."""
-
-    def has_perm(self, perm: str) -> bool:
-        """Whether they may: always."""
-        return True
-
-    def get_username(self) -> str:
-        """Their name on this machine, marked as such."""
-        return f"shell:{getpass.getuser()}"
-
-
 def _count(options: Options) -> str:
     found = WebhookEvent.objects.order_by("source", "status").values_list("source", "status")
     return table(("SOURCE", "STATUS", "EVENTS"), list(found.annotate(Count("id"))))
@@ -119,7 +107,7 @@ def _work(options: Options) -> str:
 
 def _remove(options: Options) -> str:
     older: timedelta = options["older_than"]
-    return f"{prune(older):,} removed."
+    return f"{prune(older, by=Shell()):,} removed."
 
 
 def _dead_letters(options: Options) -> Any:

@@ -16,9 +16,12 @@ class ChaosFlows(AppConfig):
     def ready(self) -> None:
         from celery import current_app
 
-        from project.chaos import mutants, stand_in
+        from project.chaos import messages, mutants, stand_in
+        from project.chaos.flows import neighbours  # noqa: F401 -- registers its saga
 
         stand_in.install()
+        if path := os.environ.get("CHAOS_MESSAGES"):
+            messages.record(path)
         if mutant := os.environ.get("CHAOS_MUTANT"):
             mutants.install(mutant)
         # Short, so that messages are handed out again while their first copy is at work.

@@ -1,13 +1,18 @@
-"""Three sagas of five steps with the pivot at the fourth, one for each kind of partner.
+"""Three sagas of five steps with the pivot at the fourth, one for each kind of partner, and a fork.
 
 The partner of the first deduplicates keys; that of the second can be asked whether a call had its
-effect; that of the third can do neither, so a lost answer needs a person.
+effect; that of the third can do neither, so a lost answer needs a person. The fourth has what stops
+a run in two places at once, and a condition that raises.
 """
 
 from __future__ import annotations
 
+import os
+
 from pydantic import BaseModel
 
+from project.chaos.fate import Fate
+from project.chaos.stand_in import BRANCHES, FORKED
 from sagas.api import NotApplied, Retry, Run, Saga, Step, parallel, pivot, step
 
 # Beyond the client's two seconds and within a lease: a worker that was frozen is ended by its
@@ -86,4 +91,37 @@ bare = Saga(
     "chaos-bare",
     payload=Order,
     steps=[*map(_bare, "abc"), *_last(deduplicated=False, asked=False)],
+)
+
+
+class BrokenCondition(Exception):
+    """What a condition raises in runs that the seed says so of."""
+
+
+def _unless_broken(run: Run[Order]) -> bool:
+    if Fate(int(os.environ.get("CHAOS_SEED", "0"))).broken(run.business_key):
+        raise BrokenCondition
+    return True
+
+
+def _conditional(name: str) -> Step:
+    made = step(name=name, timeout=_LONG, retry=_RETRY, when=_unless_broken)(_nothing)
+    made.compensate(tolerates_nothing=True, timeout=_LONG, retry=_UNDO)(_nothing)
+    return made
+
+
+def _branch(name: str) -> Step:
+    return step(name=name, timeout=_TIMEOUT, retry=_FOR_EVER, idempotent=False)(_nothing)
+
+
+forked = Saga(
+    FORKED,
+    payload=Order,
+    steps=[
+        _keyed("a"),
+        _conditional("b"),
+        pivot(step(name="d", timeout=_LONG, retry=_RETRY)(_nothing)),
+        parallel(*map(_branch, BRANCHES)),
+        step(name="z", timeout=_LONG, retry=_FOR_EVER)(_nothing),
+    ],
 )

@@ -33,7 +33,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--runs", type=int, default=200, help="runs to start (default 200)")
+        parser.add_argument(
+            "--runs", type=int, default=200, help="runs to start at least (default 200)"
+        )
         parser.add_argument("--seed", type=int, default=1, help="of faults and fates (default 1)")
         parser.add_argument(
             "--seconds", type=float, default=60, help="the faults go on at least so long"
@@ -93,9 +95,10 @@ def _sagas(
     name: str | None, payload: dict[str, Any]
 ) -> tuple[dict[str, Definition], dict[str, Any]]:
     if name is None:
-        from project.chaos.flows.sagas import asked, bare, keyed
+        from project.chaos.flows.neighbours import neighbour
+        from project.chaos.flows.sagas import asked, bare, forked, keyed
 
-        own: tuple[Definition, ...] = (keyed, asked, bare)
+        own: tuple[Definition, ...] = (keyed, asked, bare, forked, neighbour)
         return {saga.name: saga for saga in own}, {"number": 1}
     try:
         saga = registry.get(name)

@@ -21,7 +21,7 @@ class Came(StrEnum):
     RETRY = "to be tried again"
     NOT_APPLIED = "it had not happened"
     WAIT = "waits"
-    NOT_ASKED = "its partner was not asked"
+    NOT_ASKED = "it waits for its partner"
     UNKNOWN = "unknown"
     FAILED = "gave up"
     LOST = "lost"
@@ -85,6 +85,8 @@ def _follow(found: list[Attempt], event: Event) -> None:
     last = next((a for a in reversed(found) if a.place == place), None)
     if last is not None and last.ended is None and event.old == StepStatus.IN_FLIGHT:
         _end(last, event)
+    elif last is not None and event.data.get("late"):  # it had been given up as lost
+        last.came = Came.DONE
     elif last is not None and event.new != StepStatus.IN_FLIGHT:
         _renew(found, place)
     if event.new == StepStatus.IN_FLIGHT:

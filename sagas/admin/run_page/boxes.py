@@ -6,11 +6,13 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sagas.admin.run_page.words import GLYPHS, words
+from sagas.admin.run_page.aim import Place
+from sagas.admin.run_page.words import GLYPHS, state_of, words
 from sagas.admin.shown import cleaned, line
 from sagas.define.step import Kind, Step
+from sagas.define.title import title
 from sagas.define.view import RunView, StepView
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.states import COMPLETED_RUNS, Direction, StepStatus
 
 WIDTH, UNDO_LEFT, UNDO_OUT = 250, 30, 26  #: of a step; its compensation lies further right
 COLUMN = WIDTH + UNDO_OUT
@@ -45,6 +47,7 @@ class Box:
     title: str
     names: tuple[Text, ...]
     facts: tuple[Text, ...]
+    place: Place
 
     @property
     def left(self) -> int:
@@ -63,26 +66,28 @@ class Box:
 def boxes(view: RunView, step: Step) -> list[Box]:
     """A step as it stands and, if it can be undone, its compensation; at no place yet."""
     row = view.steps[Direction.FORWARD, step.name]
-    drawn = [_forward(row, KINDS[step.kind], step.kind, tuple(_marks(step)))]
+    drawn = [_forward(view, row, KINDS[step.kind], step.kind, tuple(_marks(step)))]
     if step.kind is Kind.COMPENSATABLE and step.compensation is not None:
         name = getattr(step.compensation.action, "__name__", "")
         drawn.append(_backward(view, step.name, "" if name == "<lambda>" else name))
     return drawn
 
 
-def boxes_of_row(row: StepView, undo: StepView | None) -> list[Box]:
+def boxes_of_row(view: RunView, row: StepView, undo: StepView | None) -> list[Box]:
     """The same of a step whose code is gone."""
-    drawn = [_forward(row, "", "", ())]
+    drawn = [_forward(view, row, "", "", ())]
     return drawn if undo is None else [*drawn, _undo_box(row.name, "", undo.status, undo.attempt)]
 
 
-def _forward(row: StepView, kind: str, css: str, marks: tuple[str, ...]) -> Box:
+def _forward(view: RunView, row: StepView, kind: str, css: str, marks: tuple[str, ...]) -> Box:
+    state = state_of(view, row)
     names = _wrapped(line(row.name)) or [" "]
-    facts = [_state(row.status, row.attempt, in_doubt=row.in_doubt)]
+    facts = [_state(state, row.attempt, in_doubt=row.in_doubt)]
     if kind or marks:
         facts.append(line(", ".join(filter(None, (kind, *marks))), 44))
     title = f"{cleaned(row.name)}: {'; '.join((facts[0], *filter(None, (kind, *marks))))}"
-    return _box(0, WIDTH, f"step {_css(row.status)} {css}".strip(), title, names, facts)
+    css = f"step {_css(state)} {css}".strip()
+    return _box((Direction.FORWARD, row.name), 0, WIDTH, css, title, names, facts)
 
 
 def _wrapped(name: str) -> list[str]:
@@ -102,30 +107,37 @@ def _undo_box(
     step: str, name: str, status: StepStatus | None, attempt: int, view: RunView | None = None
 ) -> Box:
     told = _state(status, attempt) if status is not None else _not_asked(view)
-    title = f"the compensation of {cleaned(step)}: {told}"
+    text = f"{cleaned(title(step, Direction.BACKWARD))}: {told}"
     names = [line(f"↩ {name or 'undo'}", 28)]
     css = f"undo {_css(status) if status is not None else 'is-idle'}"
-    return _box(UNDO_LEFT, COLUMN - UNDO_LEFT, css, title, names, [told])
+    place = (Direction.BACKWARD, step)
+    return _box(place, UNDO_LEFT, COLUMN - UNDO_LEFT, css, text, names, [told])
 
 
 def _not_asked(view: RunView | None) -> str:
-    over = view is not None and view.status in (RunStatus.SUCCEEDED, RunStatus.COMPENSATED)
+    over = view is not None and view.status in COMPLETED_RUNS
     return "not needed" if over else "not asked for"
 
 
 def _box(
-    x: int, width: int, css: str, title: str, names: Sequence[str], facts: Sequence[str]
+    place: Place,
+    x: int,
+    width: int,
+    css: str,
+    title: str,
+    names: Sequence[str],
+    facts: Sequence[str],
 ) -> Box:
     lines = [_PAD + _LINE * (n + 1) - 5 for n in range(len(names) + len(facts))]
     texts = [Text(y, text) for y, text in zip(lines, (*names, *facts), strict=True)]
     height = max(_UNDO, _PAD * 2 + _LINE * len(lines))
     split = len(names)
-    return Box(x, 0, width, height, css, title, tuple(texts[:split]), tuple(texts[split:]))
+    return Box(x, 0, width, height, css, title, tuple(texts[:split]), tuple(texts[split:]), place)
 
 
-def _state(status: StepStatus, attempt: int, *, in_doubt: bool = False) -> str:
+def _state(status: str, attempt: int, *, in_doubt: bool = False) -> str:
     tried = f", {attempt} attempts" if attempt > 1 else ""
-    doubt = ", in doubt" if in_doubt and status is not StepStatus.UNKNOWN else ""
+    doubt = ", in doubt" if in_doubt and status != StepStatus.UNKNOWN else ""
     return f"{GLYPHS[status]} {words(status)}{tried}{doubt}"
 
 

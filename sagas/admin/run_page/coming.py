@@ -13,14 +13,14 @@ from sagas.admin.run_page.words import age, clock, until, words
 from sagas.admin.shown import shown
 from sagas.admin.when import address
 from sagas.define import plan
-from sagas.define.hold import covering
-from sagas.models import Approval, Hold, HoldKind, Step
-from sagas.operate.look import Expected, Next
-from sagas.run.queues import default_queue
+from sagas.define.title import title
+from sagas.models import Approval, Hold, Step
+from sagas.operate.expected import Expected, Next
+from sagas.operate.reason import tries
+from sagas.operate.unserved import LATE
 from sagas.states import ACTIVE_RUNS, Direction, Halt
 
 _MOST = 20
-_LATE = 60  # seconds after which somebody should ask why no worker takes what is due
 _HALTS = {Halt.FAILED: "a step gave up", Halt.CANCELLED: "it was cancelled"}
 
 
@@ -31,7 +31,8 @@ def coming(facts: Facts) -> list[SafeString]:
 
 def _by_itself(facts: Facts) -> list[SafeString]:
     told = [*map(_held, facts.holds), *map(_passed, facts.passes)]
-    expected = facts.sight.expected
+    # What holds the run as a whole has just been told.
+    expected = [one for one in facts.expected if one.step or one.what is not Next.HOLD]
     if not expected and not told:
         return [_quiet(facts)]
     told += [_expected(facts, one) for one in expected[:_MOST]]
@@ -60,12 +61,13 @@ def _asked(asked: Approval) -> SafeString:
 
 def _held(hold: Hold) -> SafeString:
     return format_html(
-        '<strong>Held</strong>: <a href="{}">{} {}</a>, by {} since {}: {}',
+        '<strong>Held</strong>: <a href="{}">{} {}</a>, by {} since {}{}: {}',
         address("sagas_hold_change", hold.pk),
         hold.kind,
         shown(hold.target, 200),
         shown(hold.placer, 150),
         clock(hold.placed_at),
+        f" until {clock(hold.ends_at)}" if hold.ends_at else "",
         shown(hold.reason, 500),
     )
 
@@ -82,39 +84,42 @@ def _passed(hold: Hold) -> SafeString:
     )
 
 
+def _unserved(facts: Facts, one: Expected) -> SafeString:
+    late = (facts.now - one.at).total_seconds() if one.at else 0.0
+    return format_html(
+        "<strong>Not taken</strong>: {} {} has been due for <strong>{}</strong>.",
+        shown(one.because, 500),
+        shown(title(one.step, one.direction), 100) if one.step else "The run",
+        age(late),
+    )
+
+
 def _expected(facts: Facts, one: Expected) -> SafeString:
     name, back = shown(one.step, 80), one.direction == Direction.BACKWARD
+    titled = shown(title(one.step, one.direction), 100)
     when, undone = _when(facts, one.at), "undone" if back else "done"
-    if one.what in _STOPPABLE and _stopped(facts, one):
-        return format_html("{} goes on once nothing holds it any more.", name)
     match one.what:
+        case Next.HOLD:
+            return format_html("{} goes on once nothing holds it any more.", titled)
+        case Next.NOBODY:
+            return _unserved(facts, one)
         case Next.ANSWER:
             return _under_way(facts, one)
         case Next.TRY:
             return format_html("{} is taken by a worker, to be {}{}.", name, undone, when)
         case Next.RETRY:
             which = "Undoing " if back else ""
-            return format_html("{}{} is tried again{}.", which, name, when)
+            return format_html("{}{} is tried again{}, {}.", which, name, when, tries(one))
         case Next.FIND_OUT:
-            return format_html("It is found out whether {} happened{}.", name, when)
+            return format_html("It is found out whether {} happened{}.", titled, when)
         case Next.SIGNAL:
             return _signal(facts, one)
         case Next.TIME:
-            return format_html("{} goes on{}.", name, when)
+            return format_html("{} goes on{}.", titled, when)
         case Next.PARTNER:
             return _not_asked(facts, one, when)
         case Next.PERSON:
             return SafeString("Nothing, until a person decides.")
-
-
-def _stopped(facts: Facts, one: Expected) -> bool:
-    """Whether a hold that is told stops this step."""
-    if facts.saga is None:
-        return any(hold.kind in (HoldKind.RUN, HoldKind.SAGA) for hold in facts.holds)
-    return bool(covering(facts.view, facts.saga.steps[one.step], default_queue()))
-
-
-_STOPPABLE = frozenset({Next.TRY, Next.RETRY, Next.FIND_OUT, Next.TIME, Next.PARTNER})
 
 
 def _under_way(facts: Facts, one: Expected) -> SafeString:
@@ -141,11 +146,10 @@ def _signal(facts: Facts, one: Expected) -> SafeString:
 
 
 def _not_asked(facts: Facts, one: Expected, when: SafeString | str) -> SafeString:
-    step = facts.saga.steps.get(one.step) if facts.saga is not None else None
     return format_html(
-        "{} waits for {}, which was not asked ({}); it goes on{}.",
-        shown(one.step, 80),
-        f"the partner {step.partner}" if step is not None and step.partner else "its partner",
+        "{} waits for {} ({}); it goes on{}.",
+        shown(title(one.step, one.direction), 100),
+        shown(f"the partner {one.partner}", 100) if one.partner else "its partner",
         shown(one.because, 500),
         when,
     )
@@ -168,7 +172,7 @@ def _turning(facts: Facts) -> Iterator[SafeString]:
 def _when(facts: Facts, at: datetime | None) -> SafeString | str:
     """When something is due, and that it should have been taken long ago if so."""
     late = (facts.now - at).total_seconds() if at else 0.0
-    if late < _LATE or facts.holds:
+    if late < LATE.total_seconds() or facts.holds:
         return _at(facts, at)
     return format_html(
         ": it has been due for <strong>{}</strong>, and no worker has taken it", age(late)

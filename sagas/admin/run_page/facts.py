@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
@@ -12,7 +12,6 @@ from django.db.models import Case, F, Func, IntegerField, JSONField, When
 from django.db.models.functions import Left, Now
 from django.http import HttpRequest
 
-from sagas.admin.reveal import reveals
 from sagas.define import registry
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
@@ -20,7 +19,9 @@ from sagas.models import Approval, Event, Hold, Run, Step
 from sagas.operate import held
 from sagas.operate.access import visible
 from sagas.operate.approval import pending
-from sagas.operate.look import Sight
+from sagas.operate.expected import Around, Expected, around, declared, expected
+from sagas.operate.reveal import revealing
+from sagas.run.workers import ANYBODY, Workers
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
 MANY = 1000  #: runs of the same error group are counted up to here
@@ -43,6 +44,8 @@ class Facts:
         alike: how many other runs of the same error group need attention, at most ``MANY``.
         reveal: whether redacted fields are shown.
         asked: what waits for a second person.
+        workers: those that live, where something has long been due.
+        stopped: since when it needs attention, by its id.
     """
 
     run: Run
@@ -55,11 +58,14 @@ class Facts:
     reveal: bool
     asked: Sequence[Approval] = ()
     passes: Sequence[Hold] = ()
+    workers: Workers = ANYBODY
+    stopped: Mapping[UUID, datetime] = field(default_factory=dict)
 
-    @property
-    def sight(self) -> Sight:
-        """The run as ``look`` gives it."""
-        return Sight(self.run, self.steps)
+    @cached_property
+    def expected(self) -> list[Expected]:
+        """What happens next."""
+        at = Around(self.now, self.holds, self.workers, self.stopped)
+        return expected(self.run, self.steps, at, self.saga or declared(self.run))
 
     @cached_property
     def view(self) -> RunView:
@@ -81,12 +87,14 @@ def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
     saga = None if gone else registry.get(run.saga, run.version)
     now: datetime = (steps[0] if steps else run).now  # type: ignore[union-attr]  # annotated
     over = run.finished_at is not None
-    found = [] if over else held.over(run, steps, saga)
+    at = around([run], {run.id: steps}, now)
+    found = held.over(at.holds, run, steps, declared(run))
     holds = [hold for hold in found if hold.probe != run.id]
     passes = [hold for hold in found if hold.probe == run.id]
     asked = [] if over else list(pending(run.id)[:_ASKED])
-    reveal = reveals(request, run.saga)
-    return Facts(run, steps, now, saga, gone, holds, _alike(request, run), reveal, asked, passes)
+    reveal = revealing(request.user, run.saga, run=run.id)
+    alike, beside = _alike(request, run), (passes, at.workers, at.stopped)
+    return Facts(run, steps, now, saga, gone, holds, alike, reveal, asked, *beside)
 
 
 def read(run_id: UUID) -> tuple[Run, Sequence[Step]] | None:
@@ -131,7 +139,7 @@ def view_of(run: Run, steps: Sequence[Step], now: datetime) -> RunView:
         version=run.version,
         fingerprint=run.fingerprint,
         business_key=run.business_key,
-        payload="",
+        payload=None,
         status=RunStatus(run.status),
         epoch=run.epoch,
         revision=run.revision,
@@ -157,7 +165,9 @@ def _row(step: Step, now: datetime) -> StepView:
         probes=step.probes,
         losses=step.losses,
         in_doubt=step.in_doubt,
+        doubted=step.doubted,
         generation=step.generation,
+        error=step.error,
         free_in=(step.due_at - now).total_seconds() if step.due_at else None,
     )
 

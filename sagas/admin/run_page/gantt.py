@@ -14,7 +14,7 @@ from itertools import pairwise
 from sagas.admin.run_page.attempts import Attempt, Came, Place
 from sagas.admin.run_page.words import length
 from sagas.admin.shown import line
-from sagas.states import Direction
+from sagas.define.title import title
 
 Interval = tuple[float, float]
 
@@ -203,8 +203,7 @@ def _places(attempts: Sequence[Attempt]) -> list[Place]:
 
 def _name(place: Place, y: float) -> Label:
     direction, step = place
-    undo = "undo " if direction == Direction.BACKWARD else ""
-    return Label(_LEFT, y + 11, line(f"{undo}{step}"))
+    return Label(_LEFT, y + 11, line(title(step, direction)))
 
 
 class _Drawing:
@@ -275,6 +274,6 @@ def _css(attempt: Attempt) -> str:
 
 def _told(attempt: Attempt, ended: datetime) -> str:
     took = length((ended - attempt.began).total_seconds())
-    undo = "undo " if attempt.direction == Direction.BACKWARD else ""
     asks = ", asking whether it happened" if attempt.asks else ""
-    return f"{undo}{line(attempt.step)}, attempt {attempt.number}{asks}: {attempt.came}, {took}"
+    what = line(title(attempt.step, attempt.direction))
+    return f"{what}, attempt {attempt.number}{asks}: {attempt.came}, {took}"

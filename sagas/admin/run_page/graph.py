@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from sagas.admin.run_page.aim import Place, aim
 from sagas.admin.run_page.boxes import COLUMN, WIDTH, Box, boxes, boxes_of_row
 from sagas.admin.run_page.words import words
 from sagas.admin.shown import line
@@ -43,6 +44,7 @@ class Graph:
     boxes: list[Box] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     pivots: list[int] = field(default_factory=list)  # heights of the points of no return
+    aim: Place | None = None  # of the box at which it opens
 
 
 def graph(saga: Definition | None, view: RunView) -> Graph:
@@ -59,7 +61,8 @@ def graph(saga: Definition | None, view: RunView) -> Graph:
     else:
         bottom = _Pen(drawn, lambda step: []).rows(view, _MARGIN)
         drawn.width = _MARGIN * 2 + COLUMN
-    drawn.height = bottom + _MARGIN
+    drawn.height = max([bottom, *drawn.pivots]) + _MARGIN
+    drawn.aim = aim(saga, view)
     return drawn
 
 
@@ -113,7 +116,7 @@ class _Pen:
                 self._draw(_MARGIN + _SPINE, bottom, _MARGIN + _SPINE, bottom + _GAP, "way arrow")
                 bottom += _GAP
             undo = view.step(row.name, Direction.BACKWARD)
-            bottom = self._stack(boxes_of_row(row, undo), _MARGIN, bottom).bottom
+            bottom = self._stack(boxes_of_row(view, row, undo), _MARGIN, bottom).bottom
         return bottom
 
     def _node(self, node: Node, x: int, y: int) -> _Laid:

@@ -10,13 +10,20 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from sagas.admin.badge import badge
+from sagas.admin.badge import badge, kept
+from sagas.admin.history import run_link
 from sagas.admin.run_page.facts import MANY, Facts
 from sagas.admin.run_page.links import links
 from sagas.admin.run_page.words import age, clock, length
 from sagas.admin.shown import line, shown
+from sagas.define.blockers import blockers
+from sagas.define.title import title
+from sagas.define.view import direction_of
 from sagas.models import Step
-from sagas.states import Direction, RunStatus, StepStatus
+from sagas.operate.reason import state_reason
+from sagas.operate.undone import undone_because
+from sagas.run.origin import OriginKind
+from sagas.states import COMPLETED_RUNS, MOVING_RUNS, SCHEDULED_STEPS, Halt, RunStatus, StepStatus
 
 _FAILING, _LONGEST = 3, 800
 
@@ -28,16 +35,23 @@ def headline(facts: Facts) -> dict[str, Any]:
         "saga": f"{line(run.saga)} v{run.version}",
         "key": shown(run.business_key, 200),
         "id": run.id,
-        "badge": badge(run.status),
+        "badge": kept(badge(run.status), facts.expected),
+        "why": shown(why, _LONGEST) if (why := _why(facts)) else "",
         "owner": shown(run.owner, 150) if run.owner else "",
         "tags": [shown(tag, 40) for tag in run.tags],
         "times": list(_times(facts)),
         "attention": shown(run.attention, _LONGEST) if run.attention else "",
+        "undone": shown(undone, _LONGEST) if (undone := _undone(facts)) else "",
         "failing": [_failing(step) for step in list(_stopped(facts))[:_FAILING]],
         "alike": _alike(facts),
         "gone": shown(facts.gone) if facts.gone else "",
         "links": links(run),
     }
+
+
+def _why(facts: Facts) -> str:
+    """Why it stands where it does, while it goes on by itself."""
+    return state_reason(facts.expected, facts.now) if facts.run.status in MOVING_RUNS else ""
 
 
 def _times(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -46,30 +60,48 @@ def _times(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "took", length((run.finished_at - run.created_at).total_seconds())
         yield "ended", clock(run.finished_at)
     else:
+        if (stopped := facts.stopped.get(run.pk)) is not None:
+            yield "needs attention for", age((facts.now - stopped).total_seconds())
+            yield "since", clock(stopped)
         yield "age", age((facts.now - run.created_at).total_seconds())
     yield "accepted", clock(run.created_at)
+    if run.origin_kind == OriginKind.RUN:
+        yield "started by", run_link(run.origin_id, f"run {run.origin_id}")
+    elif run.origin_kind:
+        yield "started by", line(f"{run.origin_kind} {run.origin_id}")
+    if run.root is not None:
+        yield (
+            "chain",
+            run_link(run.root, f"run {run.depth + 1} of the chain that began with {run.root}"),
+        )
+
+
+def _undone(facts: Facts) -> str:
+    """Why it was undone, unless the steps say so that failed."""
+    run = facts.run
+    told = run.halt == Halt.FAILED and run.status != RunStatus.COMPENSATED
+    return "" if told else undone_because(run, facts.steps)
 
 
 def _stopped(facts: Facts) -> Iterator[Step]:
-    """The steps that keep the run from going on, and those that made it turn back."""
-    if facts.run.status in (RunStatus.SUCCEEDED, RunStatus.COMPENSATED):
+    """The steps that block the run, and then those that made it turn back or did not work yet."""
+    if facts.run.status in COMPLETED_RUNS:
         return
-    back = any(step.direction == Direction.BACKWARD for step in facts.steps)
+    blocking = {one.step.id for one in blockers(facts.saga, facts.view) if one.step is not None}
+    yield from (step for step in facts.steps if step.pk in blocking)
+    way = direction_of(facts.view)
     for step in reversed(facts.steps):  # what is undone is newer than what was done
-        stopped = step.status == StepStatus.FAILED
-        if not back or step.direction == Direction.BACKWARD:
-            stopped = step.status in _STOPPED
-        if step.error and stopped:
+        again = step.direction == way and step.status in _AGAIN
+        if step.pk not in blocking and step.error and (step.status == StepStatus.FAILED or again):
             yield step
 
 
-_STOPPED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.READY})
+_AGAIN = SCHEDULED_STEPS - {StepStatus.WAITING}  # which has not failed
 
 
 def _failing(step: Step) -> dict[str, Any]:
-    undo = "the compensation of " if step.direction == Direction.BACKWARD else ""
     return {
-        "name": format_html("{}{}", undo, shown(step.name, 80)),
+        "name": shown(title(step.name, step.direction), 100),
         "badge": badge(step.status),
         "attempt": step.attempt,
         "error": shown(step.error, _LONGEST),

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from sagas.admin.reveal import definition
 from sagas.conf import conf
 from sagas.models import Run
+from sagas.operate.reveal import definition
 
 _log = logging.getLogger(__name__)
 

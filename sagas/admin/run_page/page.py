@@ -18,6 +18,7 @@ from sagas.admin.run_page.gantt import gantt
 from sagas.admin.run_page.graph import graph
 from sagas.admin.run_page.headline import headline
 from sagas.admin.run_page.payload import documents
+from sagas.admin.run_page.undo import listed
 from sagas.admin.run_page.verbs import bars
 from sagas.define.preview import undo_preview
 from sagas.models import Event, Run
@@ -69,7 +70,7 @@ class Parts:
 
     def _preview(self) -> Any:
         saga = self.facts.saga
-        return None if saga is None else undo_preview(saga, self.facts.view)
+        return None if saga is None else listed(undo_preview(saga, self.facts.view))
 
     def _etag(self, request: HttpRequest) -> str:
         """From facts, not from the page: a page that need not be drawn is not drawn."""

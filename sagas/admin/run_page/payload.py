@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
 from sagas.admin.shown import LONGEST, as_json, as_line, shown
 from sagas.models import Run
+from sagas.operate import reveal
 
 _CHANGES = 50
 _GONE = object()

@@ -8,15 +8,18 @@ from typing import Any
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from sagas.admin import reveal
 from sagas.admin.badge import badge
 from sagas.admin.history import moment
+from sagas.admin.run_page.aim import Place, aim
 from sagas.admin.run_page.attempts import Attempt, Came
 from sagas.admin.run_page.boxes import KINDS
 from sagas.admin.run_page.facts import Facts
-from sagas.admin.run_page.words import clock, length
+from sagas.admin.run_page.words import clock, length, state_of
 from sagas.admin.shown import LONGEST, as_line, shown
+from sagas.define.title import title
 from sagas.models import AuditEntry, Event, Step
+from sagas.operate import reveal
+from sagas.operate.journal import asked_of
 from sagas.states import Direction, StepStatus
 
 _PEOPLE = 200
@@ -24,17 +27,21 @@ _PEOPLE = 200
 
 def steps(facts: Facts) -> list[dict[str, Any]]:
     """A row for each step, and after them one for each compensation."""
-    return [_step(facts, step) for step in facts.steps]
+    place = aim(facts.saga, facts.view)
+    return [_step(facts, step, place) for step in facts.steps]
 
 
-def _step(facts: Facts, step: Step) -> dict[str, Any]:
+def _step(facts: Facts, step: Step, place: Place | None) -> dict[str, Any]:
     return {
+        "aim": (step.direction, step.name) == place,
         "anchor": f"step-{step.pk}",
         "url": reverse("admin:sagas_step_change", args=[step.pk]),
-        "name": shown(step.name, 80),
+        "name": shown(title(step.name, step.direction), 100),
         "undo": step.direction == Direction.BACKWARD,
         "kind": _kind(facts, step),
-        "badge": badge(step.status),
+        "badge": badge(
+            state_of(facts.view, facts.view.steps[Direction(step.direction), step.name])
+        ),
         "doubt": step.in_doubt,
         "attempts": step.attempt,
         "tries": step.tries,
@@ -82,7 +89,7 @@ def attempts(facts: Facts, made: Sequence[Attempt]) -> list[dict[str, Any]]:
 
 def _attempt(facts: Facts, attempt: Attempt) -> dict[str, Any]:
     return {
-        "step": shown(attempt.step, 80),
+        "step": shown(title(attempt.step, attempt.direction), 100),
         "undo": attempt.direction == Direction.BACKWARD,
         "asks": attempt.asks,
         "number": attempt.number,
@@ -141,7 +148,7 @@ def _event(facts: Facts, event: Event) -> dict[str, Any]:
     data = reveal.loose(event.data, reveal=facts.reveal) if event.data else None
     return {
         "at": moment(event.at),
-        "step": shown(event.step, 80) if event.step else "",
+        "step": shown(title(event.step, event.direction), 100) if event.step else "",
         "undo": event.direction == Direction.BACKWARD,
         "old": shown(event.old, 40),
         "new": shown(event.new, 40),
@@ -166,7 +173,7 @@ def _entry(entry: AuditEntry) -> dict[str, Any]:
         "actor": shown(entry.actor, 150),
         "approver": shown(entry.approver, 150) if entry.approver else "",
         "verb": shown(entry.verb, 40),
-        "step": shown(entry.step, 80) if entry.step else "",
+        "step": shown(asked_of(entry), 100),
         "reason": shown(entry.reason, 1000),
         "changes": [
             (shown(name, 100), _value(entry.before, name), _value(entry.after, name))

@@ -22,7 +22,7 @@ def bars(run_id: UUID, offers: Sequence[Offer], back: str) -> list[dict[str, Any
         back: the filter of the list to return to.
     """
     rows = []
-    for final, word in ((False, ""), (True, "Cannot be taken back:")):
+    for final, word in ((False, ""), (True, "Irreversible:")):
         fitting = [o for o in offers if not o.refusal and o.verb.final is final]
         if fitting:
             buttons = list(_buttons(run_id, fitting, back))
@@ -37,7 +37,7 @@ def _buttons(run_id: UUID, offers: Sequence[Offer], back: str) -> Iterator[dict[
         yield {
             "name": offer.verb.name,
             "label": offer.verb.label,
-            "step": line(offer.step),
+            "step": line(offer.step, 100),
             "address": carried(f"{address}{step}", back),
             "approval": offer.approval,
         }

@@ -13,13 +13,13 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from sagas.admin import reveal
 from sagas.admin.back import came_from, list_of
 from sagas.admin.living import living
 from sagas.admin.run_page.facts import facts, newest_events, read
 from sagas.admin.run_page.page import Parts, page
 from sagas.admin.shown import as_json, line
 from sagas.models import Run, Step
+from sagas.operate import reveal
 from sagas.operate.access import Right, within
 
 
@@ -79,7 +79,7 @@ class RunPages(admin.ModelAdmin[Run]):
         if found is None:
             raise Http404(f"No run has the id {run_id}.")
         run = Run.objects.get(pk=run_id)
-        revealed = reveal.reveals(request, run.saga)
+        revealed = reveal.revealing(request.user, run.saga, run=run_id)
         shown = {"payload": reveal.payload(run, run.payload, reveal=revealed)}
         if run.amended is not None:
             shown["amended"] = reveal.payload(run, run.amended, reveal=revealed)

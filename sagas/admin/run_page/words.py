@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from sagas.define.view import RunView, StepView
+from sagas.operate.undone import UNDONE
 from sagas.states import RunStatus, StepStatus
 
 #: A shape for each state, so that none is told by its colour alone.
@@ -23,7 +25,13 @@ GLYPHS: Mapping[str, str] = {
     StepStatus.UNKNOWN: "?",
     StepStatus.FAILED: "✕",
     StepStatus.SKIPPED: "⇥",
+    UNDONE: "↩",
 }
+
+
+def state_of(view: RunView, row: StepView) -> str:
+    """How a step stands: its status, or that it was undone."""
+    return UNDONE if view.undone(row) else row.status
 
 
 def words(status: str) -> str:

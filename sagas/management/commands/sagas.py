@@ -6,17 +6,20 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from sagas.errors import SagaError
-from sagas.management import batch
+from sagas.management import batch, migration
 from sagas.management.console import Console
 from sagas.management.times import moment, span
 from sagas.management.verbs import VERBS
 from sagas.models import HoldKind
 from sagas.operate.catalogue import VERBS as VERBS_OF_RUNS
+from sagas.operate.deploy import DOCUMENTS
+from sagas.operate.token import LONGEST
 from sagas.states import RunStatus
 
 _PAYLOAD = "JSON, @FILE, or - for standard input"
@@ -35,9 +38,12 @@ class Command(BaseCommand):
         _run(words.add_parser("run", help="what happened in a run, and what happens next"))
         _runs(words.add_parser("runs", help="the newest runs"))
         _verbs(words)
+        migration.add_words(words)
         batch.add_words(words)
         _signal(words.add_parser("signal", help="tell a waiting step what it waits for"))
+        _signals(words.add_parser("signals", help="signals that no step has taken, and why"))
         _token(words.add_parser("token", help="make a token for the API"))
+        _tokens(words)
         _verify(words.add_parser("verify", help="compare runs with their own history"))
         _archive(words.add_parser("archive", help="move runs that are long over into a file"))
         _check_deploy(words.add_parser("check-deploy", help="can this code continue what runs?"))
@@ -74,11 +80,14 @@ def _runs(parser: argparse.ArgumentParser) -> None:
 def _verbs(words: Any) -> None:
     """What a person does to a run, a parser for each verb of the catalogue."""
     for name, kind in VERBS_OF_RUNS.items():
+        if name in migration.WORDS:
+            continue
         parser = words.add_parser(name, help=kind.summary)
         _id(parser)
         for field in kind.model_fields:
             _FIELDS[field](parser)
-        parser.add_argument("--reason", required=True, help="why; kept in the audit")
+        how: dict[str, Any] = {"required": True} if kind.reasoned else {"default": ""}
+        parser.add_argument("--reason", help="why; kept in the audit", **how)
     _holds(words)
 
 
@@ -97,7 +106,9 @@ def _holds(words: Any) -> None:
 
 #: How each field of a verb is said on the command line.
 _FIELDS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
-    "step": lambda p: p.add_argument("step"),
+    "step": lambda p: p.add_argument(
+        "step", help="its name; of a compensation that, its step's, or 'undo of STEP'"
+    ),
     "owner": lambda p: p.add_argument("owner", help="a user's name; '' for nobody"),
     "happened": lambda p: p.add_argument("verdict", choices=["happened", "not-happened"]),
     "result": lambda p: p.add_argument("--result", help="JSON: what the step would have answered"),
@@ -112,14 +123,35 @@ _FIELDS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
 
 def _signal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name")
-    parser.add_argument("correlation", help="which run it is for: by default its business key")
+    parser.add_argument("correlation", nargs="?", help="the business key of the run it is for")
+    parser.add_argument("--saga", help="the saga whose run it is for")
+    parser.add_argument("--run", help="the id of the run it is for, instead of a key")
     parser.add_argument("--payload", default="null", help=_PAYLOAD)
     parser.add_argument("--id", help="the sender's id of it; a second one with it is ignored")
 
 
+def _signals(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--unclaimed", action="store_true", required=True, help="those that no step has taken"
+    )
+    parser.add_argument("--limit", type=_positive, default=100)
+    parser.add_argument("--json", action="store_true", help="as data")
+
+
 def _token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user")
-    parser.add_argument("--days", type=_positive, default=30, help="how long it is good")
+    parser.add_argument(
+        "--days", type=_positive, default=30, help=f"how long it is good, at most {LONGEST.days}"
+    )
+    parser.add_argument("--reason", default="", help="what it is for; kept in the audit")
+
+
+def _tokens(words: Any) -> None:
+    listed = words.add_parser("tokens", help="tokens for the API that are good")
+    listed.add_argument("--all", action="store_true", help="also those that are good no more")
+    revoked = words.add_parser("revoke-token", help="let a token be good no more")
+    revoked.add_argument("token", type=_uuid, help="its whole id, as tokens lists it")
+    revoked.add_argument("--reason", required=True, help="why; kept in the audit")
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
@@ -138,11 +170,25 @@ def _archive(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--documents",
+        type=_natural,
+        default=DOCUMENTS,
+        metavar="N",
+        help="of how many runs of each definition payload and results are read (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="as data")
 
 
 def _id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the run's, or as much of its start or end as is unique")
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a token's whole id") from None
 
 
 def _rate(text: str) -> float:
@@ -156,6 +202,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
     return number
 
 

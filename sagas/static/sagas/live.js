@@ -41,10 +41,14 @@ function live(region) {
   function swap(old, part) {
     const held = old.contains(document.activeElement) ? document.activeElement : null;
     const opened = [...old.querySelectorAll("details")].map((details) => details.open);
-    const scrolled = [...old.querySelectorAll("[tabindex]")].map((box) => [box.scrollLeft, box.scrollTop]);
+    const boxes = [...old.querySelectorAll("[tabindex]")];
+    const [scrolled, left] = [boxes.map(place), boxes.map((box) => aimed.has(box) && !moved(box))];
     old.replaceWith(part);
     part.querySelectorAll("details").forEach((details, n) => (details.open = opened[n] ?? details.open));
-    part.querySelectorAll("[tabindex]").forEach((box, n) => box.scrollTo(...(scrolled[n] ?? [0, 0])));
+    part.querySelectorAll("[tabindex]").forEach((box, n) => {
+      box.scrollTo(...(scrolled[n] ?? [0, 0]));
+      if (left[n]) aim(box);
+    });
     if (held) refocus(part, held);
     if (news(part) !== news(old)) said.textContent = news(part);
   }
@@ -69,7 +73,22 @@ function live(region) {
     pause = shortest;
     schedule();
   });
+  region.querySelectorAll("[tabindex]").forEach(aim);
   schedule();
+}
+
+// A box opens at what matters in it, and follows that until somebody scrolls.
+const aimed = new WeakMap();
+const place = (box) => [box.scrollLeft, box.scrollTop];
+const moved = (box) => place(box).some((at, n) => Math.abs(at - aimed.get(box)[n]) > 1);
+
+function aim(box) {
+  const target = box.querySelector("[data-aim]");
+  if (!target || box.querySelector(":target")) return;
+  const [outer, inner] = [box.getBoundingClientRect(), target.getBoundingClientRect()];
+  box.scrollTop += inner.top - outer.top - (box.clientHeight - inner.height) / 2;
+  if (inner.right > outer.right || inner.left < outer.left) box.scrollLeft += inner.left - outer.left - 12;
+  aimed.set(box, place(box));
 }
 
 // To what had the focus; else to its like, such as a link whose count has changed; else near it.

@@ -1,5 +1,5 @@
-"""A delivery, which stops where its payload is wrong, a booking, which waits for a payment, and a
-parcel, whose courier is never asked.
+"""A delivery, which stops where its payload is wrong, a booking, which waits for a payment, a tour
+of two versions, a parcel, whose courier is never asked, and a voyage of 122 steps.
 
 An address "nowhere..." is refused after the pivot until it is in the file that ATLAS names.
 """
@@ -14,7 +14,19 @@ from pydantic import BaseModel, Field
 
 from integrations.errors import NotAsked
 from integrations.sagas.outcomes import PARTNER_ERRORS
-from sagas.api import Refused, Retry, Run, Saga, Unknown, parallel, pivot, step, wait_for
+from sagas.api import (
+    Refused,
+    Retry,
+    RetryLater,
+    Run,
+    Saga,
+    Step,
+    Unknown,
+    parallel,
+    pivot,
+    step,
+    wait_for,
+)
 
 
 class Delivery(BaseModel):
@@ -95,6 +107,44 @@ def fetch(run: Run[Delivery]) -> None:
     raise NotAsked("courier", "fetch", "its circuit breaker is open", retry_after=3600)
 
 
+class Voyage(BaseModel):
+    """The leg whose number is `stop` answers `how`: "refused", "doubt" or "later"."""
+
+    stop: int = 0
+    how: str = "later"
+
+
+def _leg(number: int) -> Step:
+    @step(name=f"leg_{number:03}", idempotent=False)
+    def sail(run: Run[Voyage]) -> int | Refused | Unknown | RetryLater:
+        if number != run.payload.stop:
+            return number
+        reason = "a storm"
+        match run.payload.how:
+            case "refused":
+                return Refused(reason)
+            case "doubt":
+                return Unknown(reason)
+        return RetryLater(reason, after=3600)
+
+    @sail.compensate
+    def sail_back(run: Run[Voyage]) -> None:
+        """Sail back to where the leg began."""
+
+    return sail
+
+
+@step
+def arrive(run: Run[Voyage]) -> None:
+    """There is no way back from there."""
+
+
+@step(harmless=True)
+def unload(run: Run[Voyage]) -> None:
+    """There is no cargo."""
+
+
+_guide = wait_for("guide-found", timeout=timedelta(days=3))
 delivery = Saga(
     "delivery",
     payload=Delivery,
@@ -104,5 +154,14 @@ booking = Saga(
     "booking",
     payload=Booking,
     steps=[hold, wait_for("paid", timeout=timedelta(days=3)), issue],
+)
+tour, longer_tour = (
+    Saga("tour", payload=Booking, version=version, steps=[hold, _guide, *more])
+    for version, more in ((1, []), (2, [issue]))
+)
+voyage = Saga(
+    "voyage",
+    payload=Voyage,
+    steps=[*(_leg(number) for number in range(1, 121)), pivot(arrive), unload],
 )
 parcel = Saga("parcel", payload=Delivery, errors=PARTNER_ERRORS, steps=[fetch])

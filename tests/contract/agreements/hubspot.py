@@ -83,6 +83,12 @@ def _finds_by_email(address: str) -> None:
     assert _client(address).find_contact_by_email(_EMAIL, timeout=TIMEOUT) == _CONTACT
 
 
+def _reads(address: str) -> None:
+    found = _client(address).read_contact("101", ["email", "lifecyclestage"], timeout=TIMEOUT)
+    assert found is not None
+    assert found["email"] == _EMAIL
+
+
 def _updates(address: str) -> None:
     _client(address).update_contact("101", {"company": "Ann & Co"}, timeout=TIMEOUT)
 
@@ -236,6 +242,16 @@ PARTNER = Partner(
             headers=BEARER,
             query={"idProperty": "email", "properties": "saga_reference"},
             answer=_thing("101"),
+        ),
+        Agreement(
+            "a look at a contact's properties",
+            "a contact is known",
+            "GET",
+            _path("contacts", "101", "id"),
+            _reads,
+            headers=BEARER,
+            query={"properties": "email,lifecyclestage"},
+            answer={"id": text("101"), "properties": {"email": text(_EMAIL)}},
         ),
         Agreement(
             "a change of a contact",

@@ -11,7 +11,14 @@ from pydantic import SecretStr
 from integrations.conf import PaymentsSettings, load
 from integrations.errors import PartnerRefused, PartnerUnavailable
 from integrations.payments.client import StripePayments, connect
-from integrations.payments.schemas import Authorization, Capture, Customer, Refund, Subscription
+from integrations.payments.schemas import (
+    Authorization,
+    Capture,
+    Customer,
+    Refund,
+    Subscription,
+    SubscriptionState,
+)
 from integrations.sandbox.process import RunningSandbox
 from tests.contract.terms import (
     BEARER,
@@ -31,6 +38,7 @@ from tests.contract.terms import (
     text,
     whole,
 )
+from tests.moments import RECENTLY
 
 _CARD, _DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 _CREATED = 4_102_444_800
@@ -52,6 +60,7 @@ _GIVEN_BACK = {
     "object": "refund",
     "amount": whole(1250),
     "payment_intent": text("pi_1"),
+    "metadata": {"key": text("key-1")},
     "status": "succeeded",
 }
 _CUSTOMER = {
@@ -66,6 +75,10 @@ _SUBSCRIPTION = {
     "status": "active",
     "metadata": {"reference": text(REFERENCE), "key": text("key-1")},
 }
+
+_A_SUBSCRIPTION = path_of(
+    "/v1/subscriptions/sub_1", r"^/v1/subscriptions/sub_\w+$", "/v1/subscriptions/${id}"
+)
 
 
 def _page(thing: object) -> dict[str, object]:
@@ -143,8 +156,16 @@ def _refunds(address: str) -> None:
     assert given == Refund(id="re_1", amount=1250)
 
 
+def _finds_refund(address: str) -> None:
+    found = _client(address).find_refund("pi_1", "key-1", timeout=TIMEOUT)
+    assert found == Refund(id="re_1", amount=1250)
+
+
 def _finds_authorization(address: str) -> None:
-    assert _client(address).find_authorization(REFERENCE, "key-1", timeout=TIMEOUT) == _HOLD
+    assert (
+        _client(address).find_authorization(REFERENCE, "key-1", since=RECENTLY, timeout=TIMEOUT)
+        == _HOLD
+    )
 
 
 def _finds_capture(address: str) -> None:
@@ -188,6 +209,11 @@ def _finds_subscription(address: str) -> None:
     assert found == Subscription(id="sub_1", customer="cus_1", reference=REFERENCE)
 
 
+def _reads_subscription(address: str) -> None:
+    found = _client(address).read_subscription("sub_1", timeout=TIMEOUT)
+    assert found == SubscriptionState(id="sub_1", customer="cus_1", status="active")
+
+
 # The partner's states
 
 
@@ -208,6 +234,12 @@ def _taken() -> Mapping[str, str]:
     held = _held()
     connect().capture(held["id"], key=uuid4().hex, timeout=TIMEOUT)
     return held
+
+
+def _given_back() -> Mapping[str, str]:
+    taken, key = _taken(), uuid4().hex
+    connect().refund(taken["id"], key=key, timeout=TIMEOUT)
+    return {**taken, "key": key}
 
 
 def _known() -> Mapping[str, str]:
@@ -248,6 +280,7 @@ PARTNER = Partner(
         "the account is open": dict,
         "a payment is held": _held,
         "a payment is taken": _taken,
+        "a payment is given back": _given_back,
         "a customer is known": _known,
     },
     stand_in_states={
@@ -333,9 +366,22 @@ PARTNER = Partner(
             "/v1/refunds",
             _refunds,
             headers=_WRITES,
-            body={"payment_intent": from_state("pi_1", "id")},
+            body={
+                "payment_intent": from_state("pi_1", "id"),
+                "metadata[key]": from_state("key-1", "key"),
+            },
             media=FORM,
             answer=_GIVEN_BACK,
+        ),
+        Agreement(
+            "a search for a refund",
+            "a payment is given back",
+            "GET",
+            "/v1/refunds",
+            _finds_refund,
+            headers=BEARER,
+            query={"payment_intent": from_state("pi_1", "id"), "limit": "100"},
+            answer=_page(_GIVEN_BACK),
         ),
         Agreement(
             "a search for a payment",
@@ -409,9 +455,7 @@ PARTNER = Partner(
             "a subscription to cancel",
             "a customer has subscribed",
             "DELETE",
-            path_of(
-                "/v1/subscriptions/sub_1", r"^/v1/subscriptions/sub_\w+$", "/v1/subscriptions/${id}"
-            ),
+            _A_SUBSCRIPTION,
             _unsubscribes,
             headers=BEARER,
             answer={**_SUBSCRIPTION, "status": "canceled"},
@@ -425,6 +469,15 @@ PARTNER = Partner(
             headers=BEARER,
             query={"customer": from_state("cus_1", "customer"), "limit": "100"},
             answer=_page(_SUBSCRIPTION),
+        ),
+        Agreement(
+            "a look at a subscription",
+            "a customer has subscribed",
+            "GET",
+            _A_SUBSCRIPTION,
+            _reads_subscription,
+            headers=BEARER,
+            answer={**_SUBSCRIPTION, "cancel_at_period_end": False},
         ),
     ],
 )

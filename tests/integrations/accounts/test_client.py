@@ -43,7 +43,6 @@ def error(message: str) -> bytes:
             PartnerUnavailable,
             "answered 400 TOO_MANY_ATTEMPTS_TRY_LATER",
         ),
-        ("400 Bad Request", "QUOTA_EXCEEDED", PartnerUnavailable, "answered 400 QUOTA_EXCEEDED"),
         ("500 Internal Server Error", "INTERNAL", PartnerUnknown, "answered 500 INTERNAL"),
     ],
 )

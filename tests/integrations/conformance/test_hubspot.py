@@ -53,6 +53,19 @@ def test_an_update_happens_once_however_often_it_is_asked_for(
     assert rig.effects() == ["contact_created", "contact_updated"]
 
 
+def test_properties_of_a_contact_are_read_by_its_id(
+    hubspot: HubSpot, rig: Rig, ann: Person
+) -> None:
+    made = hubspot.create_contact(ann, rig.reference, timeout=10.0)
+    hubspot.update_contact(made.id, {"lifecyclestage": "customer"}, timeout=10.0)
+    wanted = ["lifecyclestage", "hs_lead_status"]
+    found = hubspot.read_contact(made.id, wanted, timeout=10.0)
+    assert found == {"lifecyclestage": "customer", "hs_lead_status": None}
+    hubspot.archive_contact(made.id, timeout=10.0)
+    assert hubspot.read_contact(made.id, wanted, timeout=10.0) is None
+    assert hubspot.read_contact("0", wanted, timeout=10.0) is None
+
+
 def test_an_update_of_a_contact_that_is_gone_is_refused(
     hubspot: HubSpot, rig: Rig, ann: Person
 ) -> None:

@@ -16,11 +16,17 @@ class Case:
         self.rig = rig
         self.key = rig.reference.removeprefix("order:")
 
-    def send(self, timeout: float = 10.0) -> Sent:
+    def send(
+        self,
+        to: str = "customer@example.com",
+        body: str = "It left today.",
+        *,
+        timeout: float = 10.0,
+    ) -> Sent:
         sent: Sent = self.rig.client.send(
-            "customer@example.com",
+            to,
             "Your order is on its way",
-            "It left today.",
+            body,
             self.rig.reference,
             key=self.key,
             timeout=timeout,
@@ -43,6 +49,28 @@ def test_a_sent_message_is_found_by_its_key(case: Case) -> None:
     assert sent.id.startswith(case.key)
     assert case.find() == sent
     assert case.rig.effects() == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("to", "body", "why"),
+    [
+        ("jörg@example.com", "It left.", "letters beyond ASCII"),
+        ("Jörg <jörg@example.com>", "It left.", "letters beyond ASCII"),
+        ("ann\0@example.com", "It left.", "NUL"),
+        ("ann@example.com", "It\0left.", "NUL"),
+    ],
+)
+def test_what_mail_cannot_carry_is_refused_and_goes_to_nobody(
+    case: Case, to: str, body: str, why: str
+) -> None:
+    with pytest.raises(PartnerRefused, match=why):
+        case.send(to, body)
+    assert case.find() is None
+    assert case.rig.effects() == []
+
+
+def test_a_domain_may_be_in_any_letters(case: Case) -> None:
+    assert case.send("ann@exämple.com") == case.find()
 
 
 def test_a_refused_message_is_not_sent(case: Case) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import integrations
 from integrations import conf
-from integrations.errors import PartnerRefused
+from integrations.errors import PartnerUnknown
 from integrations.sagas.order_fulfilment import Order
 from integrations.sagas.outcomes import PARTNER_ERRORS
 from integrations.sandbox.control import Control
@@ -93,7 +93,7 @@ def test_the_recipes_connector_grants_once_finds_and_takes_back(
     granted = client.grant("ann", 100, reference, key="k", timeout=5)
     assert client.grant("ann", 100, reference, key="k", timeout=5) == granted
     assert client.find(reference, timeout=5) == granted
-    with pytest.raises(PartnerRefused):
+    with pytest.raises(PartnerUnknown):
         client.grant("ann", 200, reference, key="k", timeout=5)
     client.revoke(granted.id, key="back", timeout=5)
     assert client.find(reference, timeout=5) is None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from pathlib import Path
 
-import httpcore2
 import pytest
 
-from integrations import egress
 from integrations.call import Call
 from integrations.errors import PartnerUnavailable
-from integrations.http import pool, send
+from integrations.http import send
+from tests.integrations.conftest import SetEgress
+from tests.integrations.egress.peers import answering_over_tls, certified, serving
+from tests.integrations.egress.resolver import Resolver
 from tests.integrations.http.raw import answering, response
 
 
@@ -40,21 +41,14 @@ def test_a_host_on_this_machine_that_is_not_allowed_by_name_is_not_connected_to(
 
 
 def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(
-    monkeypatch: pytest.MonkeyPatch,
+    set_egress: SetEgress, resolver: Resolver
 ) -> None:
-    # A name that answers otherwise when asked again, as an attacker's name server would.
-    answers = iter(["127.0.0.1", "127.0.0.2"])
-    really = socket.getaddrinfo
-
-    def look_up(host: str, *more: Any, **named: Any) -> list[Any]:
-        return really(next(answers) if host == "rebound.example" else host, *more, **named)
-
+    set_egress(private_hosts="rebound.example")
+    resolver.book["rebound.example"] = ["127.0.0.1"]
     with answering(response(b"{}")) as address:
         port = address.rpartition(":")[2]
-        monkeypatch.setattr(egress, "_allowed", lambda: frozenset({"rebound.example"}))
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
         assert send(read(), "GET", f"http://rebound.example:{port}/").status == 200
-        assert next(answers) == "127.0.0.2"  # nobody asked a second time
+    assert resolver.asked == ["rebound.example"]  # an attacker's would answer otherwise then
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
@@ -68,24 +62,27 @@ def test_a_redirect_to_another_host_is_not_followed(status: str) -> None:
 
 
 def test_of_several_addresses_the_next_is_tried_when_one_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch,
+    set_egress: SetEgress, resolver: Resolver
 ) -> None:
+    set_egress(private_hosts="two.example")
+    resolver.book["two.example"] = ["127.0.0.9", "127.0.0.1"]
     with answering(response(b"{}")) as address:
         port = address.rpartition(":")[2]
-        monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.9", "127.0.0.1"])
         assert send(read(), "GET", f"http://two.example:{port}/").status == 200
 
 
-def test_no_further_address_is_tried_once_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[str] = []
-
-    def connect(_: object, host: str, *__: object, **___: object) -> None:
-        tried.append(host)
-        pool._deadline.set(0.0)  # so long did it take
-        raise httpcore2.ConnectTimeout
-
-    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect)
-    monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.8", "127.0.0.9"])
-    with pytest.raises(PartnerUnavailable, match="nothing was sent"):
-        send(read(), "GET", "http://two.example/")
-    assert tried == ["127.0.0.8"]
+@pytest.mark.usefixtures("new_client")
+def test_the_dot_that_ends_a_name_is_for_the_name_server_alone(
+    set_egress: SetEgress, resolver: Resolver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_egress(private_hosts="api.example")
+    resolver.book["api.example."] = ["127.0.0.1"]
+    context, trusted = certified("api.example", tmp_path)
+    names: list[str | None] = []
+    context.sni_callback = lambda _, name, __: names.append(name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with serving(answering_over_tls(context, response(b"{}"))) as server:
+        assert send(read(), "GET", f"https://api.example.:{server.port}/").status == 200
+    assert resolver.asked == ["api.example."]
+    assert names == ["api.example"]
+    assert f"\r\nHost: api.example:{server.port}\r\n".encode() in server.heard[0]

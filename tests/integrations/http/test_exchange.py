@@ -3,6 +3,7 @@ import json
 import socket
 import threading
 import traceback
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
@@ -53,6 +54,39 @@ def test_an_answer_is_returned_whatever_its_status() -> None:
     with answering(response(b"{}", "418 I'm a teapot", "X-Pot: 1")) as address:
         reply = send(write(), "POST", address)
     assert (reply.status, reply.headers["x-pot"], reply.body) == (418, "1", b"{}")
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [("gzip", gzip.compress), ("GZip", gzip.compress), ("deflate", zlib.compress)],
+)
+def test_an_answer_that_is_compressed_without_being_asked_for_is_read(
+    coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = response(pack(b'{"id": "a"}'), "200 OK", f"Content-Encoding: {coding}")
+    with answering(packed) as address:
+        assert parse(write(), send(write(), "POST", address)) == {"id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "why"),
+    [
+        ("gzip", gzip.compress(b" " * 1_000_001), "more than 1000000 bytes"),
+        ("gzip", gzip.compress(b" " * 50_000_000), "more than 1000000 bytes"),
+        ("gzip", gzip.compress(b"{}")[:-9], "half a gzip"),
+        ("gzip", b"{}", "broken gzip"),
+        ("deflate", b"{}", "broken deflate"),
+        ("br", b"{}", "in an encoding that was not asked for"),
+    ],
+    ids=["a bit too long", "a bomb", "half", "not packed", "not deflated", "brotli"],
+)
+def test_what_cannot_be_unpacked_is_no_answer(coding: str, body: bytes, why: str) -> None:
+    packed = response(body, "200 OK", f"Content-Encoding: {coding}")
+    with answering(packed) as address:
+        with pytest.raises(PartnerUnknown, match=why):
+            send(write(), "POST", address)
+        with pytest.raises(PartnerUnavailable, match=why):
+            send(read(), "GET", address)
 
 
 def test_where_nobody_listens_nothing_was_sent() -> None:
@@ -301,3 +335,17 @@ def test_a_word_may_stand_in_a_list() -> None:
     reply = Reply(400, {}, b'[{"errorCode": "DUPLICATE_VALUE"}]')
     assert word(reply, 0, "errorCode") == "DUPLICATE_VALUE"
     assert word(reply, 1, "errorCode") == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [(["Retry-After: 1.5"], 1.5), (["Retry-After: 1", "Retry-After: 4"], 4)]
+)
+def test_fractions_and_several_values_of_retry_after_are_read(
+    headers: list[str], seconds: float
+) -> None:
+    call = Call.within(5.0, "payments", "find", writes=False)
+    with answering(response(b"", "503 Service Unavailable", *headers)) as address:
+        reply = send(call, "GET", address)
+    error = call.failure(reply.status, reply.headers)
+    assert isinstance(error, PartnerUnavailable)
+    assert error.retry_after == seconds

@@ -12,6 +12,7 @@ from integrations.models import WebhookEvent
 from integrations.webhooks.handlers import Unfit
 from integrations.webhooks.work import work
 from sagas.models import AuditEntry
+from sagas.operate.asker import Shell
 from tests.integrations.webhooks.inboxes import an_event, handling, kept
 
 pytestmark = pytest.mark.django_db
@@ -83,5 +84,8 @@ def test_what_is_long_over_is_removed_and_dead_letters_stay() -> None:
         finished_at=F("finished_at") - timedelta(days=40)
     )
     assert said("prune", "--older-than", "30d") == "1 removed."
+    entry = AuditEntry.objects.latest("number")
+    assert (entry.verb, entry.details["events"]) == ("prune", 1)
+    assert entry.actor == Shell().get_username()
     left = set(WebhookEvent.objects.values_list("pk", flat=True))
     assert left == {fresh.pk, lost.pk, waits.pk}

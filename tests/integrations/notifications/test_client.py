@@ -3,16 +3,19 @@
 import email
 import socket
 import threading
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from integrations import egress
 from integrations.conf import NotificationsSettings
 from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
 from integrations.notifications.client import MailNotifications, connect
 from integrations.notifications.schemas import Sent
 from integrations.sandbox.process import RunningSandbox
+from tests.integrations.conftest import SetEgress
+from tests.integrations.egress.peers import Peer, answering_over_tls, certified, serving
+from tests.integrations.egress.resolver import Resolver
 
 
 @pytest.fixture
@@ -100,11 +103,30 @@ def test_a_server_that_never_greets_ends_with_the_call() -> None:
         send(plain(silent.getsockname()[1]), timeout=0.3)
 
 
-def test_a_server_without_encryption_gets_no_message(sandbox: RunningSandbox) -> None:
+def test_a_server_without_encryption_gets_no_message() -> None:
+    def serve(peer: Peer, connection: socket.socket) -> None:
+        for answer in (b"220 hello\r\n", b"250 hello\r\n"):
+            connection.sendall(answer)
+            peer.heard.append(connection.recv(1000))
+
+    with serving(serve) as server:
+        settings = NotificationsSettings(
+            smtp_host="127.0.0.1", smtp_port=server.port, smtp_security="starttls"
+        )
+        with pytest.raises(PartnerUnavailable, match="SMTPNotSupportedError"):
+            send(MailNotifications(settings))
+    assert not any(word.startswith(b"mail") for word in server.heard)
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_gets_no_message(
+    sandbox: RunningSandbox,
+) -> None:
     host, port = sandbox.smtp
+    before = len(sandbox.ledger.effects())
     settings = NotificationsSettings(smtp_host=host, smtp_port=port, smtp_security="starttls")
-    with pytest.raises(PartnerUnavailable, match="SMTPNotSupportedError"):
+    with pytest.raises(PartnerUnavailable, match="no message was sent"):
         send(MailNotifications(settings))
+    assert len(sandbox.ledger.effects()) == before
 
 
 def test_what_is_sent_carries_reference_and_text(
@@ -161,19 +183,23 @@ def test_a_server_that_no_call_may_reach_is_not_connected_to() -> None:
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
-    client: MailNotifications, monkeypatch: pytest.MonkeyPatch
+    client: MailNotifications,
+    resolver: Resolver,
+    set_egress: SetEgress,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("INTEGRATIONS_RESILIENCE", '{"notifications": {"timeouts": {"connect": 1}}}')
-    monkeypatch.setattr(egress, "resolved", lambda host, port: ["127.0.0.9", "127.0.0.1"])
+    set_egress(private_hosts="mail.example")
+    resolver.book["mail.example"] = ["127.0.0.9", "127.0.0.1"]
+    settings = NotificationsSettings().model_copy(update={"smtp_host": "mail.example"})
     # A listener whose queue is full lets no further connection through.
     with socket.socket() as full:
-        full.bind(("127.0.0.9", NotificationsSettings().smtp_port))
+        full.bind(("127.0.0.9", settings.smtp_port))
         full.listen(0)
         waiting = [socket.socket() for _ in range(3)]
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        assert send(client)
+        assert send(MailNotifications(settings), timeout=3.0)
         for one in waiting:
             one.close()
 
@@ -196,6 +222,58 @@ def test_over_tls_the_first_word_is_a_handshake_for_that_host() -> None:
             send(MailNotifications(settings))
         thread.join()
     assert heard[0].startswith(b"\x16\x03")  # a TLS record of kind handshake
+
+
+@pytest.mark.parametrize("host", ["mail.example", "mail.example."])
+def test_a_mail_servers_certificate_is_that_of_its_name_without_the_dot(
+    host: str,
+    tmp_path: Path,
+    resolver: Resolver,
+    set_egress: SetEgress,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_egress(private_hosts="mail.example")
+    resolver.book[host] = ["127.0.0.1"]
+    context, trusted = certified("mail.example", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with serving(answering_over_tls(context, b"250 hello\r\n", b"220 hello\r\n")) as server:
+        settings = NotificationsSettings(smtp_host=host, smtp_port=server.port, smtp_security="tls")
+        with pytest.raises(PartnerUnavailable, match="no message was sent"):
+            send(MailNotifications(settings))
+    assert server.heard[0].startswith(b"ehlo ")  # so it was believed
+
+
+def test_after_starttls_the_mail_is_encrypted(
+    tmp_path: Path, resolver: Resolver, set_egress: SetEgress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_egress(private_hosts="mail.example")
+    resolver.book["mail.example"] = ["127.0.0.1"]
+    context, trusted = certified("mail.example", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+
+    def serve(peer: Peer, connection: socket.socket) -> None:
+        connection.sendall(b"220 hello\r\n")
+        for answer in (b"250-hello\r\n250 STARTTLS\r\n", b"220 go on\r\n"):
+            connection.recv(1000)
+            connection.sendall(answer)
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            for answer in (b"250 hello\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+                peer.heard.append(encrypted.recv(1000))
+                encrypted.sendall(answer)
+            message = b""
+            while not message.endswith(b"\r\n.\r\n"):
+                message += encrypted.recv(65536)
+            peer.heard.append(message)
+            encrypted.sendall(b"250 taken\r\n")
+            encrypted.recv(1000)
+
+    with serving(serve) as server:
+        settings = NotificationsSettings(
+            smtp_host="mail.example", smtp_port=server.port, smtp_security="starttls"
+        )
+        assert send(MailNotifications(settings), body="It left today.")
+    assert [word[:4] for word in server.heard[:4]] == [b"ehlo", b"mail", b"rcpt", b"data"]
+    assert b"It left today." in server.heard[4]
 
 
 def plain(port: int) -> MailNotifications:

@@ -8,6 +8,8 @@ from django.core.management import CommandError, call_command
 
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import VARIABLE, Sealed, newest_key
+from sagas.models import AuditEntry
+from sagas.operate.asker import Shell
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -65,6 +67,14 @@ def test_a_refresh_token_is_taken_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -
     assert token.refresh
     assert token.refresh.open() == "the-token"
     assert "the-token" not in told
+
+
+def test_who_authorizes_us_at_a_partner_is_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret-token\n"))
+    run("authorize", "hubspot", "our-id")
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.subject) == ("authorize", "hubspot our-id")
+    assert entry.actor == Shell().get_username()
 
 
 def test_an_empty_refresh_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,3 +86,31 @@ def test_a_refusal_says_its_code_and_nothing_else(status: str, body: object, cod
     ):
         by_refresh_token(client(address), "used", 5.0)
     assert caught.value.code == code
+
+
+def denied(description: str) -> dict[str, str]:
+    return {"error": "invalid_grant", "error_description": description}
+
+
+def test_a_request_that_meets_another_at_work_used_nothing_up() -> None:
+    body = json.dumps(denied("Token request is already being processed")).encode()
+    with (
+        answering(response(body, "400 Bad Request")) as address,
+        pytest.raises(PartnerUnavailable, match="another request is at work"),
+    ):
+        by_refresh_token(client(address), "used", 5.0)
+
+
+def test_an_unknown_error_may_have_used_a_refresh_token_up_and_no_secret() -> None:
+    body = json.dumps({"error": "unknown_error", "error_description": "retry your request"})
+    with answering(response(body.encode(), "400 Bad Request")) as address:
+        with pytest.raises(PartnerUnknown, match="unknown_error"):
+            by_refresh_token(client(address), "used", 5.0)
+        with pytest.raises(PartnerUnavailable, match="unknown_error"):
+            by_credentials(client(address), 5.0)
+
+
+def test_an_expired_refresh_token_is_denied() -> None:
+    body = json.dumps(denied("expired access/refresh token")).encode()
+    with answering(response(body, "400 Bad Request")) as address, pytest.raises(Denied):
+        by_refresh_token(client(address), "used", 5.0)

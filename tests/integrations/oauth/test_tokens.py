@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,9 @@ from integrations.oauth import store
 from integrations.oauth.exchange import PAUSE
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import VARIABLE
+from integrations.oauth.tokens import Tokens
 from integrations.sandbox.process import RunningSandbox
+from tests.integrations.http.raw import answering, response
 from tests.integrations.oauth.rig import Account
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +39,7 @@ def salesforce(db: None, sandbox: RunningSandbox) -> Account:
 @pytest.fixture
 def hubspot(db: None, sandbox: RunningSandbox) -> Account:
     account = Account(sandbox, "hubspot", "refresh_token")
-    account.authorize(sandbox.set_tokens("hubspot", lifetime=1800, rotates=False))
+    account.authorize(sandbox.set_tokens("hubspot"))
     return account
 
 
@@ -44,13 +48,6 @@ def rotating(db: None, sandbox: RunningSandbox) -> Account:
     account = Account(sandbox, "salesforce", "refresh_token")
     account.authorize(sandbox.set_tokens("salesforce", rotates=True))
     return account
-
-
-@pytest.fixture(autouse=True)
-def lasting(sandbox: RunningSandbox) -> None:
-    """Other tests may have shortened lives."""
-    for service in ("salesforce", "hubspot"):
-        sandbox.set_tokens(service, lifetime=1800, rotates=False)
 
 
 def test_one_token_serves_many_calls(salesforce: Account) -> None:
@@ -163,6 +160,47 @@ def test_a_token_endpoint_that_is_away_makes_the_call_unavailable(
         salesforce.ask()
     assert caught.value.retry_after == (7 if "7" in fault else None)
     assert (salesforce.row.access, salesforce.row.attention) == (None, "")
+
+
+def test_client_credentials_that_are_denied_a_grant_need_no_refresh_token(
+    salesforce: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse = {"service": "salesforce", "operation": "token", "times": 1}
+    salesforce.sandbox.add_fault("refuse", **refuse)
+    with caplog.at_level(logging.ERROR), pytest.raises(NotAsked, match="user whom") as caught:
+        salesforce.ask()
+    assert "invalid_grant" in str(caught.value)
+    assert "refresh token" not in f"{caught.value}{caplog.text}"
+    assert salesforce.row.attention == ""
+    assert salesforce.ask().status == 404, "it is asked again by itself"
+
+
+def test_what_once_needed_a_person_for_them_is_forgotten(salesforce: Account) -> None:
+    with store.locked("salesforce", salesforce.client.client_id, 5.0) as token:
+        store.need_attention(token, "store a new refresh token")  # as older code did
+    assert salesforce.ask().status == 404
+    assert salesforce.row.attention == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": "invalid_grant", "error_description": "token request is already being processed"},
+        {"error": "unknown_error", "error_description": "retry your request"},
+    ],
+)
+def test_a_refusal_that_passes_leaves_the_refresh_token_alone(
+    said: dict[str, str], rotating: Account
+) -> None:
+    passing = response(json.dumps(said).encode(), "400 Bad Request")
+    with answering(passing) as address:
+        there = Tokens(replace(rotating.client, token_url=address), "refresh_token")
+        call = Call.within(5.0, "salesforce", "look", writes=False)
+        with pytest.raises(PartnerUnavailable) as caught:
+            there.current(call)
+    assert not isinstance(caught.value, NotAsked), "it is tried again soon"
+    assert rotating.row.attention == ""
+    assert rotating.ask().status == 404
 
 
 def test_a_wrong_secret_needs_a_person_and_none_once_it_is_right(

@@ -2,16 +2,19 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from integrations.conf import PaymentsSettings
-from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnknown
+from integrations.errors import NotAsked, PartnerRefused, PartnerUnavailable, PartnerUnknown
 from integrations.payments.client import StripePayments, connect
 from integrations.payments.schemas import Authorization
+from integrations.resilience import state
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
+from tests.moments import RECENTLY
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_500_kept_under_the_key_says_that_the_key_will_only_get_this_answer(
     assert "replayed" not in str(first.value)
     with pytest.raises(PartnerUnknown, match="replayed: this key will only get this answer"):
         authorize(client, reference)
-    assert client.find_authorization(reference, timeout=5.0) is None
+    assert client.find_authorization(reference, since=RECENTLY, timeout=5.0) is None
     authorize(client, reference, key=f"next-{reference}")
 
 
@@ -76,14 +79,14 @@ def test_a_late_effect_is_unknown_while_it_is_on_its_way(
     sandbox.add_fault("late;seconds=1", service="payments", reference=reference, times=1)
     with pytest.raises(PartnerUnknown, match="no valid answer"):
         authorize(client, reference)
-    assert client.find_authorization(reference, timeout=5.0) is None
+    assert client.find_authorization(reference, since=RECENTLY, timeout=5.0) is None
     # Its key is in use until the effect has landed, and then gets the effect's own answer.
     with pytest.raises(PartnerUnknown, match="answered 409"):
         authorize(client, reference)
-    while client.find_authorization(reference, timeout=5.0) is None:
+    while client.find_authorization(reference, since=RECENTLY, timeout=5.0) is None:
         time.sleep(0.05)
     held = authorize(client, reference)
-    assert client.find_authorization(reference, timeout=5.0) == held
+    assert client.find_authorization(reference, since=RECENTLY, timeout=5.0) == held
     assert kinds(sandbox, reference) == ["authorized"]
 
 
@@ -92,6 +95,50 @@ def test_a_conflict_is_unknown_whatever_its_code() -> None:
     conflict = answering(response(body.encode(), "409 Conflict"))
     with conflict as address, pytest.raises(PartnerUnknown, match="answered 409"):
         authorize(against(address), "order:x")
+
+
+def test_a_key_that_was_used_with_other_parameters_is_unknown() -> None:
+    error = {"type": "idempotency_error", "message": "Keys for idempotent requests can only be"}
+    reused = response(json.dumps({"error": error}).encode(), "400 Bad Request")
+    with answering(reused) as address, pytest.raises(PartnerUnknown, match="answered 400"):
+        authorize(against(address), "order:x")
+
+
+def limited(code: str, *headers: str) -> bytes:
+    error = {"type": "invalid_request_error", "code": code, "message": "pi_1 of ann"}
+    return response(json.dumps({"error": error}).encode(), "429 Too Many Requests", *headers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        limited("lock_timeout"),
+        limited("lock_timeout", "Retry-After: 2"),
+        limited("rate_limit", "Stripe-Rate-Limited-Reason: resource-specific"),
+    ],
+)
+def test_a_limit_on_one_object_keeps_no_other_call_away(
+    answer: bytes, client: StripePayments, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTEGRATIONS_RESILIENCE")  # as it comes: a rate's 429 shuts the gate
+    with answering(answer) as address, pytest.raises(PartnerUnavailable) as caught:
+        against(address).capture("pi_1", key="k", timeout=5.0)
+    assert caught.value.retry_after == (2 if b"Retry-After" in answer else None)
+    (seen,) = state.standings(["payments"])
+    assert (seen.failed, seen.slow) == (0, 0), "nor is the partner ill"
+    authorize(client, reference)
+
+
+@pytest.mark.parametrize("reason", ["global-rate", "endpoint-concurrency"])
+def test_a_limit_on_the_account_keeps_all_calls_away(
+    reason: str, client: StripePayments, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTEGRATIONS_RESILIENCE")
+    answer = limited("rate_limit", f"Stripe-Rate-Limited-Reason: {reason}", "Retry-After: 30")
+    with answering(answer) as address, pytest.raises(PartnerUnavailable):
+        against(address).capture("pi_1", key="k", timeout=5.0)
+    with pytest.raises(NotAsked, match="budget of its rate limit"):
+        authorize(client, reference)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id": "pi_1"}', b'{"error": {}}'])
@@ -135,7 +182,7 @@ def test_an_authorization_is_found_behind_more_than_a_page_of_others(
     held = authorize(client, reference)
     for number in range(101):
         authorize(client, f"{reference}-other-{number}")
-    assert client.find_authorization(reference, timeout=20.0) == held
+    assert client.find_authorization(reference, since=RECENTLY, timeout=20.0) == held
 
 
 def test_a_search_that_runs_out_of_time_is_unavailable(
@@ -143,15 +190,34 @@ def test_a_search_that_runs_out_of_time_is_unavailable(
 ) -> None:
     sandbox.add_fault("slow;seconds=2", service="payments", operation="find_authorization")
     with pytest.raises(PartnerUnavailable):
-        client.find_authorization(reference, timeout=0.3)
+        client.find_authorization(reference, since=RECENTLY, timeout=0.3)
 
 
-def test_holds_older_than_any_card_keeps_them_are_not_searched(reference: str) -> None:
-    old = json.loads(intent("requires_capture", created=0))
-    old["metadata"] = {"reference": reference}
-    body = json.dumps({"object": "list", "url": "/v1/x", "has_more": True, "data": [old]})
+def test_a_hold_that_never_was_is_missed_in_one_request_however_much_is_sold(
+    reference: str,
+) -> None:
+    """1,500 payments a day, of which Stripe lists a hundred at a time, the newest first."""
+    minutes = range(0, 97)
+    others = [json.loads(intent("succeeded", created=int(time.time()) - 60 * n)) for n in minutes]
+    body = json.dumps({"object": "list", "url": "/v1/x", "has_more": True, "data": others})
+    seen: list[bytes] = []
+    with answering(response(body.encode()), seen=seen) as address:
+        since = datetime.now(UTC) - timedelta(minutes=1)
+        assert against(address).find_authorization(reference, since=since, timeout=5.0) is None
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(("behind", "found"), [(4, True), (6, False)], ids=["a bit", "too much"])
+def test_a_partner_whose_clock_is_behind_by_minutes_still_finds_a_hold(
+    reference: str, behind: int, found: bool
+) -> None:
+    held = json.loads(intent("requires_capture", created=int(time.time()) - 60 * behind))
+    held["metadata"] = {"reference": reference}
+    body = json.dumps({"object": "list", "url": "/v1/x", "has_more": False, "data": [held]})
     with answering(response(body.encode())) as address:
-        assert against(address).find_authorization(reference, timeout=5.0) is None
+        now = datetime.now(UTC)
+        hold = against(address).find_authorization(reference, since=now, timeout=5.0)
+    assert (hold is not None) == found
 
 
 def test_a_capture_whose_key_was_forgotten_is_still_one_capture(
@@ -160,11 +226,44 @@ def test_a_capture_whose_key_was_forgotten_is_still_one_capture(
     held = authorize(client, reference)
     first = client.capture(held.id, key=f"c-{reference}", timeout=5.0)
     sandbox.control("POST", "keys", {"lifetime": 0})
-    try:
-        assert client.capture(held.id, key=f"c-{reference}", timeout=5.0) == first
-    finally:
-        sandbox.control("POST", "keys", {"lifetime": 24 * 3600})
+    assert client.capture(held.id, key=f"c-{reference}", timeout=5.0) == first
     assert kinds(sandbox, reference) == ["authorized", "captured"]
+
+
+def test_a_refund_whose_key_was_forgotten_is_found_and_not_given_again(
+    client: StripePayments, sandbox: RunningSandbox, reference: str
+) -> None:
+    held = authorize(client, reference)
+    client.capture(held.id, key=f"c-{reference}", timeout=5.0)
+    part = {"amount": 600, "key": f"r-{reference}", "timeout": 5.0}
+    first = client.refund(held.id, **part)  # type: ignore[arg-type]
+    sandbox.control("POST", "keys", {"lifetime": 0})
+    assert client.refund(held.id, **part) == first  # type: ignore[arg-type]
+    assert kinds(sandbox, reference) == ["authorized", "captured", "refunded"]
+
+
+def refund(status: str, amount: int = 1000) -> bytes:
+    body = {"id": "re_1", "object": "refund", "amount": amount, "status": status}
+    return response(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("status", ["pending", "requires_action", "succeeded"])
+def test_a_refund_says_how_far_it_is(status: str) -> None:
+    with answering(refund(status)) as address:
+        given = against(address).refund("pi_1", key="k", timeout=5.0)
+    assert given is not None
+    assert (given.amount, given.status) == (1000, status)
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_a_refund_that_failed_gave_nothing_back(status: str) -> None:
+    with answering(refund(status)) as address, pytest.raises(PartnerRefused, match=status):
+        against(address).refund("pi_1", key="k", timeout=5.0)
+
+
+def test_a_refund_of_another_amount_is_unknown() -> None:
+    with answering(refund("succeeded")) as address, pytest.raises(PartnerUnknown, match="not 400"):
+        against(address).refund("pi_1", amount=400, key="k", timeout=5.0)
 
 
 def test_the_key_goes_along_as_metadata_to_be_found_by(
@@ -172,8 +271,8 @@ def test_the_key_goes_along_as_metadata_to_be_found_by(
 ) -> None:
     key = str(uuid4())
     held = authorize(client, reference, key)
-    assert client.find_authorization(reference, key, timeout=5.0) == held
-    assert client.find_authorization(reference, str(uuid4()), timeout=5.0) is None
+    assert client.find_authorization(reference, key, since=RECENTLY, timeout=5.0) == held
+    assert client.find_authorization(reference, str(uuid4()), since=RECENTLY, timeout=5.0) is None
 
 
 @pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])

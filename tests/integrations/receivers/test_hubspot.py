@@ -7,7 +7,9 @@ import pytest
 
 from integrations.models import PartnerObject, WebhookEvent
 from integrations.webhooks import envelopes, inbox
+from integrations.webhooks.known import settle
 from integrations.webhooks.work import work
+from sagas.models import Run
 from tests.integrations.webhooks.senders import received
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +36,15 @@ def test_the_newest_stage_of_a_contact_is_kept_by_the_millisecond() -> None:
     known = PartnerObject.objects.get()
     assert (known.subject, known.state) == ("contact 123", {"lifecyclestage": "customer"})
     assert known.as_of == datetime.fromtimestamp(1.002, UTC)
+
+
+def test_of_two_changes_of_one_millisecond_nobody_can_tell_so_the_contact_is_asked_for() -> None:
+    keep(told("customer", 1_000), {**told("lead", 1_000), "eventId": 7})
+    work()
+    run = Run.objects.get()
+    assert (run.saga, run.payload["subject"]) == ("contact-refresh", "contact 123")
+    settle("hubspot", "contact 123", run.payload["event_id"], {"lifecyclestage": "lead"})
+    assert PartnerObject.objects.get().state == {"lifecyclestage": "lead"}
 
 
 def test_of_what_else_changes_nothing_is_kept() -> None:

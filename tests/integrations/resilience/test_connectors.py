@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from integrations.errors import NotAsked
+from integrations.errors import NotAsked, PartnerUnavailable
 from integrations.resilience import state, store
+from integrations.resilience.state import State
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.conformance.rig import CONNECTS
+from tests.integrations.egress.resolver import Resolver
+from tests.integrations.resilience.conftest import Configure
 
 WRITES: dict[str, Callable[[Any, str], Any]] = {
     "payments": lambda client, key: client.authorize(
@@ -38,6 +41,29 @@ def test_an_open_breaker_turns_each_connector_away(
     state.force_closed(partner, "seen")
     WRITES[partner](client, reference)
     assert len(sandbox.ledger.effects(reference)) == 1
+
+
+@pytest.mark.parametrize("partner", WRITES)
+def test_a_silent_name_server_leaves_each_connectors_calls_unsent_and_opens_its_breaker(
+    partner: str,
+    sandbox: RunningSandbox,
+    reference: str,
+    resolver: Resolver,
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configure(timeouts={"connect": 0.05}, retry={"tries": 1}, breaker={"minimum": 2})
+    resolver.silent.add("partner.example")
+    for name, value in sandbox.environment().items():
+        named = value.replace("http://127.0.0.1", "https://partner.example")
+        monkeypatch.setenv(name, "partner.example" if value == "127.0.0.1" else named)
+    client = CONNECTS[partner]()
+    for _ in range(2):
+        with pytest.raises(PartnerUnavailable, match="the name server does not answer"):
+            WRITES[partner](client, reference)
+    (standing,) = state.standings([partner])
+    assert standing.state is State.OPEN
+    assert sandbox.ledger.effects(reference) == []
 
 
 @pytest.mark.parametrize(

@@ -74,3 +74,16 @@ def test_without_redis_nobody_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(store.Shared, "do", away)
     assert told().state is Health.UNKNOWN
+
+
+def test_an_open_breaker_tells_since_when_and_when_the_next_probe_is() -> None:
+    for _ in range(4):
+        fail(gate)
+    down = told()
+    (standing,) = state.standings([PARTNER])
+    assert (down.state, down.since) == (Health.DOWN, standing.since)
+    assert standing.probe_in is not None
+    assert down.probe_at is not None
+    assert down.since is not None
+    assert down.probe_at > down.since
+    assert told() == down  # the same time at each look

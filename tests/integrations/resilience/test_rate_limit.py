@@ -96,12 +96,12 @@ def test_an_absurd_retry_after_is_capped(configure: Configure) -> None:
 
 def test_a_shorter_retry_after_does_not_open_what_a_longer_one_shut() -> None:
     def first(call: Call) -> str:
-        limited(retry_after=100)  # while this call is under way
+        limited(retry_after=50)  # while this call is under way
         raise OverLimit(call.partner, call.operation, "answered 429", 1)
 
     with pytest.raises(OverLimit):
         gate(write(), first)
-    assert refused(gate).retry_after == pytest.approx(100, abs=9)
+    assert refused(gate).retry_after == pytest.approx(50, abs=9)
 
 
 def test_after_a_429_callers_of_a_partner_without_a_limit_come_back_one_by_one(

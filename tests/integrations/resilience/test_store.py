@@ -9,6 +9,8 @@ from django.conf import settings as django_settings
 from integrations.errors import NotAsked
 from integrations.resilience import guarded, store
 from integrations.resilience.store import Script
+from tests.integrations.egress.peers import answering_over_tls, certified, serving
+from tests.integrations.egress.resolver import Resolver
 from tests.integrations.resilience.conftest import Configure
 from tests.integrations.resilience.rig import down, well, write
 from tests.project.private_redis import PrivateRedis, private_redis
@@ -119,3 +121,36 @@ def test_keys_belong_to_this_application() -> None:
     assert store.name("breaker:payments") == (
         f"{django_settings.REDIS_PREFIX}partners:breaker:payments"
     )
+
+
+def test_a_redis_whose_name_is_not_resolved_holds_up_no_call(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PATIENCE", 0.25)
+    monkeypatch.setattr(django_settings, "REDIS_URL", "redis://redis.example/1")
+    resolver.silent.add("redis.example")
+    assert guarded(write(), well) == "done"
+    with pytest.raises(store.Away):
+        ECHO.run([], ["hello"])
+
+
+def test_the_addresses_of_a_redis_are_tried_in_turn(
+    server: PrivateRedis, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = server.url().replace("127.0.0.1", "redis.example")
+    monkeypatch.setattr(django_settings, "REDIS_URL", named)
+    resolver.book["redis.example"] = ["127.0.0.9", "127.0.0.1"]
+    assert ECHO.run([], ["hello"]) == "hello"
+
+
+def test_a_redis_over_tls_must_prove_its_name_and_not_its_address(
+    resolver: Resolver, tmp_path: Path
+) -> None:
+    resolver.book["redis.example"] = ["127.0.0.1"]
+    context, trusted = certified("redis.example", tmp_path)
+    with serving(answering_over_tls(context, b"+PONG\r\n")) as server:
+        connection = store._BoundedOverTls(
+            host="redis.example", port=server.port, ssl_ca_certs=str(trusted)
+        )
+        connection._connect().close()  # type: ignore[no-untyped-call]
+        assert connection.host == "redis.example"

@@ -74,6 +74,7 @@ def run_of(
         attempt=1,
         result=result,
         now=datetime(2030, 1, 1, tzinfo=UTC),
+        started_at=datetime(2030, 1, 1, tzinfo=UTC),
         elapsed=0.0,
         clock=lambda: remaining,
     )

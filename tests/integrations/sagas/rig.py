@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -115,6 +115,7 @@ def run_of(
         attempt=1,
         result=result,
         now=datetime.now(UTC),
+        started_at=datetime.now(UTC) - timedelta(minutes=1),
         elapsed=0.0,
         clock=lambda: remaining,
     )

@@ -293,10 +293,10 @@ def test_a_crm_that_is_away_is_tried_five_times() -> None:
 def test_partners_errors_mean_what_they_say() -> None:
     for step in STEPS.values():
         errors = lead_qualification.errors_of(step)
-        assert errors.wait is NotAsked
-        assert errors.refused is PartnerRefused
+        assert errors.wait == (NotAsked,)
+        assert errors.refused == (PartnerRefused,)
         assert errors.meaning(PartnerUnavailable) is RetryLater
-        assert errors.unknown is PartnerUnknown
+        assert errors.unknown == (PartnerUnknown,)
 
 
 def test_routing_is_the_point_of_no_return() -> None:

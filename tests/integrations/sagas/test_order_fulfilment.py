@@ -98,6 +98,26 @@ def test_no_partner_is_asked_when_no_time_is_left(
     assert partners.effects() == before
 
 
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (
+            {"amount": 1, "quantity": 99},
+            "99 of 'mug' cost 1435.50 EUR, and the order says 0.01 EUR.",
+        ),
+        ({"currency": "jpy"}, "2 of 'mug' cost 29.00 EUR, and the order says 29.00 JPY."),
+        ({"sku": "car"}, "'car' is not for sale."),
+    ],
+    ids=["amount", "currency", "product"],
+)
+def test_an_order_at_another_price_than_the_shops_is_refused_and_reserves_nothing(
+    said: dict[str, Any], answer: str, partners: Partners, order: Order
+) -> None:
+    reserve = order_fulfilment.steps["reserve_stock"].action
+    assert reserve(run_of(order.model_copy(update=said))) == Refused(answer)
+    assert partners.effects() == []
+
+
 @each_undoable_step
 @pytest.mark.parametrize("known", [True, False], ids=["result known", "result not known"])
 def test_an_effect_is_undone_whether_its_result_is_known_or_not(
@@ -217,9 +237,9 @@ def test_a_mail_server_that_is_away_is_tried_for_a_day_and_not_longer(order: Ord
 def test_partners_errors_mean_what_they_say() -> None:
     for step in STEPS:
         errors = order_fulfilment.errors_of(step)
-        assert errors.refused is PartnerRefused
+        assert errors.refused == (PartnerRefused,)
         assert errors.meaning(PartnerUnavailable) is RetryLater
-        assert errors.unknown is PartnerUnknown
+        assert errors.unknown == (PartnerUnknown,)
 
 
 def test_the_capture_is_the_point_of_no_return() -> None:

@@ -34,6 +34,7 @@ def run_of(arrival: Any) -> Run[Parcel]:
         attempt=1,
         result=None,
         now=datetime.now(UTC),
+        started_at=datetime.now(UTC) - timedelta(minutes=1),
         elapsed=0.0,
         clock=lambda: 5.0,
     )

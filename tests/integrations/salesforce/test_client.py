@@ -14,7 +14,7 @@ from integrations.errors import PartnerRefused, PartnerUnavailable, PartnerUnkno
 from integrations.oauth.exchange import FixedToken
 from integrations.oauth.models import Token
 from integrations.salesforce import Deal
-from integrations.salesforce.client import PAUSE, HttpSalesforce, connect
+from integrations.salesforce.client import HttpSalesforce, connect
 from integrations.sandbox.process import RunningSandbox
 from tests.integrations.http.raw import answering, response
 
@@ -35,7 +35,6 @@ def create_at(status: str, body: object) -> None:
         ("400 Bad Request", "UNABLE_TO_LOCK_ROW", PartnerUnavailable),
         ("400 Bad Request", "DUPLICATE_VALUE", PartnerUnknown),
         ("403 Forbidden", "INSUFFICIENT_ACCESS", PartnerRefused),
-        ("403 Forbidden", "REQUEST_LIMIT_EXCEEDED", PartnerUnavailable),
         ("404 Not Found", "NOT_FOUND", PartnerRefused),
         ("500 Server Error", "UNKNOWN_EXCEPTION", PartnerUnknown),
         ("503 Service Unavailable", "SERVER_UNAVAILABLE", PartnerUnavailable),
@@ -47,13 +46,6 @@ def test_a_code_means_what_salesforce_says_it_means(
     with pytest.raises(means, match=code) as caught:
         create_at(status, [{"message": "ann@example.com is wrong", "errorCode": code}])
     assert "ann@" not in str(caught.value)
-
-
-def test_spent_calls_are_not_asked_for_at_once() -> None:
-    error = [{"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
-    with pytest.raises(PartnerUnavailable) as caught:
-        create_at("403 Forbidden", error)
-    assert caught.value.retry_after == PAUSE
 
 
 def test_an_external_id_that_several_have_is_refused() -> None:

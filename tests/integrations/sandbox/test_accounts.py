@@ -62,6 +62,38 @@ def test_an_account_is_shown_as_identity_toolkit_shows_it(ask: Any, reference: s
     assert "users" not in ask(f"{ACCOUNTS}:lookup", localId=[reference]).json()
 
 
+def test_what_is_changed_is_kept(ask: Any, sandbox: RunningSandbox, reference: str) -> None:
+    old, new = (f"{name}{reference[6:]}@example.com" for name in ("ann", "lee"))
+    ask(ACCOUNTS, localId=reference, email=old, displayName="Ann")
+    changed = {"email": new.upper(), "displayName": "Lee", "emailVerified": True}
+    answer = ask(f"{ACCOUNTS}:update", localId=reference, **changed)
+    assert answer.json()["email"] == new
+    (user,) = ask(f"{ACCOUNTS}:lookup", email=[new.upper()]).json()["users"]
+    assert (user["email"], user["displayName"], user["emailVerified"]) == (new, "Lee", True)
+    assert "users" not in ask(f"{ACCOUNTS}:lookup", email=[old]).json()
+    ask(f"{ACCOUNTS}:update", localId=reference, deleteAttribute=["DISPLAY_NAME"])
+    (user,) = ask(f"{ACCOUNTS}:lookup", localId=[reference]).json()["users"]
+    assert "displayName" not in user
+    ask(f"{ACCOUNTS}:update", localId=reference, emailVerified=True)
+    kinds = [effect.kind for effect in sandbox.ledger.effects(reference)]
+    assert kinds == ["account_created", "account_updated", "account_updated"]
+
+
+def test_an_account_needs_neither_an_id_nor_an_address(ask: Any) -> None:
+    made = ask(ACCOUNTS).json()
+    (user,) = ask(f"{ACCOUNTS}:lookup", localId=[made["localId"]]).json()["users"]
+    assert "email" not in user
+
+
+def test_another_accounts_address_is_taken_in_any_letters(ask: Any, reference: str) -> None:
+    email = f"ann{reference[6:]}@example.com"
+    ask(ACCOUNTS, localId=reference, email=email)
+    ask(ACCOUNTS, localId=f"{reference}:2")
+    for verb, account in (("", f"{reference}:3"), (":update", f"{reference}:2")):
+        answer = ask(f"{ACCOUNTS}{verb}", localId=account, email=email.upper())
+        assert answer.json()["error"]["message"] == "EMAIL_EXISTS"
+
+
 @pytest.mark.parametrize(
     ("verb", "body", "code"),
     [

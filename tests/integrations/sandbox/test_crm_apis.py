@@ -22,8 +22,6 @@ DEAL = {"Name": "Lee", "StageName": "Prospecting", "CloseDate": "2030-01-31"}
 
 @pytest.fixture
 def http(sandbox: RunningSandbox) -> Iterator[httpx2.Client]:
-    for service in TOKENS:
-        sandbox.set_tokens(service, lifetime=1800, rotates=False)
     with httpx2.Client(base_url=sandbox.address) as client:
         yield client
 
@@ -71,6 +69,23 @@ def test_an_address_that_is_taken_is_a_conflict_that_names_the_id(hubspot: httpx
     assert error["correlationId"]
 
 
+def test_an_address_is_kept_in_lower_case_and_found_in_any(hubspot: httpx2.Client) -> None:
+    email = f"Ann.{uuid4().hex}@Example.com"
+    made = contact(hubspot, email=email).json()
+    assert made["properties"]["email"] == email.lower()
+    assert contact(hubspot, email=email.upper()).status_code == 409
+    read = hubspot.get(f"{CONTACTS}/{email.upper()}", params={"idProperty": "email"})
+    assert read.json()["id"] == made["id"]
+
+
+@pytest.mark.parametrize("given", ["1893456000000", "2030-01-01T00:00:00Z", "2030-01-01T00:00:00"])
+def test_a_time_is_shown_in_one_form_however_it_is_given(
+    given: str, hubspot: httpx2.Client
+) -> None:
+    made = hubspot.post(NOTES, json={"properties": {"hs_timestamp": given}}).json()
+    assert made["properties"]["hs_timestamp"] == "2030-01-01T00:00:00.000Z"
+
+
 def test_a_unique_property_that_is_taken_is_invalid(hubspot: httpx2.Client) -> None:
     reference = uuid4().hex
     assert contact(hubspot, saga_reference=reference).status_code == 201
@@ -87,6 +102,12 @@ def test_a_unique_property_that_is_taken_is_invalid(hubspot: httpx2.Client) -> N
         (CONTACTS, {"properties": {}}),
         (CONTACTS, {"properties": {"shoe_size": "44"}}),
         (CONTACTS, {"properties": ["email"]}),
+        (CONTACTS, {"properties": {"email": "nobody"}}),
+        (CONTACTS, {"properties": {"email": "a b@example.com"}}),
+        (CONTACTS, {"properties": {"hs_lead_status": "HAPPY"}}),
+        (CONTACTS, {"properties": {"firstname": "n" * 65_537}}),
+        (NOTES, {"properties": {"hs_timestamp": "tomorrow"}}),
+        (NOTES, {"properties": {"hs_timestamp": "9" * 20}}),
         (NOTES, {"properties": {"hs_note_body": "without a time"}}),
         (NOTES, {"properties": {"hs_timestamp": "1"}, "associations": [{}]}),
         (
@@ -147,6 +168,11 @@ def test_an_upsert_makes_first_and_changes_then(salesforce: httpx2.Client) -> No
         ({"Name": "Lee"}, "REQUIRED_FIELD_MISSING"),
         ({**DEAL, "Shoe__c": "44"}, "INVALID_FIELD"),
         ({**DEAL, "Amount": "much"}, "JSON_PARSER_ERROR"),
+        ({**DEAL, "Amount": 10**16}, "JSON_PARSER_ERROR"),
+        ({**DEAL, "Name": "n" * 121}, "JSON_PARSER_ERROR"),
+        ({**DEAL, "CloseDate": "31.01.2030"}, "JSON_PARSER_ERROR"),
+        ({**DEAL, "CloseDate": "2030-02-30"}, "JSON_PARSER_ERROR"),
+        ({**DEAL, "CloseDate": "20300131"}, "JSON_PARSER_ERROR"),
     ],
 )
 def test_errors_are_lists_with_codes(
@@ -157,6 +183,19 @@ def test_errors_are_lists_with_codes(
     ((error,),) = (answer.json(),)
     assert error["errorCode"] == code
     assert error["message"]
+
+
+def test_an_amount_keeps_two_decimals(salesforce: httpx2.Client) -> None:
+    address = f"{OPPORTUNITY}/Saga_Key__c/{uuid4().hex}"
+    salesforce.patch(address, json={**DEAL, "Amount": 12.345678})
+    assert salesforce.get(address).json()["Amount"] == 12.35
+
+
+def test_a_token_names_the_address_that_was_asked(http: httpx2.Client) -> None:
+    form = {"grant_type": "client_credentials", **CLIENT}
+    token = http.post(TOKENS["salesforce"], data=form).json()
+    assert token["instance_url"] == str(http.base_url).rstrip("/")
+    assert token["id"].startswith(token["instance_url"])
 
 
 def test_what_is_deleted_is_gone_and_told_apart_from_what_never_was(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
 import pytest
 
-from integrations.sandbox.describe import TEXT, About, only, places, record, template
+from integrations.sandbox.describe import TEXT, About, Problem, items, places, record, template
 from integrations.sandbox.process import API_KEY, RunningSandbox
 
 _KEY = {"Authorization": f"Bearer {API_KEY}"}
@@ -35,14 +36,34 @@ def test_what_a_form_nests_is_described_as_it_is_sent(described: Any) -> None:
 
 
 def test_what_does_not_fit_is_told_by_its_place() -> None:
-    about = About("", {200: None}, record({"who": only({"name": TEXT})}), {"id": TEXT})
-    assert about.problem({"who": {"name": "Ann"}}, {"id": "1"}, types_only=False) is None
-    wrong = about.problem({"who": {"name": 1}}, {}, types_only=True)
-    assert wrong is not None
-    assert wrong.startswith("who.name is")
-    assert about.problem({}, {"id": 1}, types_only=True)
-    assert about.problem({}, {}, types_only=True) is None
-    assert about.problem({}, {}, types_only=False)
+    one_of = {"enum": ["a", "b"]}
+    about = About("", {200: None}, record({"who": record({"name": TEXT})}, {"kind": one_of}))
+    assert about.problem({"who": {"name": "Ann"}}, {}, own_words=False) is None
+    for given in ({"who": {"name": 1}}, {"who": {"name": "Ann"}, "kind": "c"}):
+        assert about.problem(given, {}, own_words=True)
+    wrong = about.problem({"who": {"name": 1}}, {}, own_words=False)
+    assert wrong == Problem(["who", "name"], "type")
+    assert str(wrong).startswith("who.name is")
+    assert about.problem({}, {}, own_words=True) is None
+    assert about.problem({}, {}, own_words=False) == Problem([], "required")
+
+
+def test_what_is_not_described_is_unknown_at_any_depth() -> None:
+    inner = record({}, {"name": TEXT})
+    free = {**record({}), "additionalProperties": TEXT}
+    takes = record({}, {"who": inner, "several": items(inner), "free": free})
+    about = About("", {200: None}, takes, {"id": TEXT})
+
+    def unknown(params: dict[str, Any], **query: str) -> Sequence[str]:
+        problem = about.problem(params, query, own_words=True)
+        return problem.where if problem and problem.is_unknown else ()
+
+    assert unknown({"who": {"name": "Ann"}, "free": {"x": "y"}}, id="1") == ()
+    assert unknown({"age": 1}) == ["age"]
+    assert unknown({"who": {"age": 1}}) == ["who", "age"]
+    assert unknown({"several": [{}, {"age": 1}]}) == ["several", "1", "age"]
+    assert unknown({}, age="1") == ["age"]
+    assert unknown({"who": 7, "age": 1}) == ["age"], "told before what else is wrong"
 
 
 def test_a_path_that_leaves_something_unnamed_is_no_template() -> None:

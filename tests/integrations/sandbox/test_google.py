@@ -35,6 +35,13 @@ def test_a_signed_assertion_gets_a_token(sandbox: RunningSandbox, account: Servi
     assert answer.json()["token_type"] == "Bearer"
 
 
+def test_the_audience_of_googles_own_clients_is_taken(
+    sandbox: RunningSandbox, account: ServiceAccount
+) -> None:
+    assertion = account.assertion("https://oauth2.googleapis.com/token", time.time())
+    assert token_for(sandbox, assertion).status_code == 200
+
+
 def test_what_is_not_signed_for_this_and_now_gets_none(
     sandbox: RunningSandbox, account: ServiceAccount
 ) -> None:

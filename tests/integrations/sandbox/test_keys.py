@@ -46,3 +46,12 @@ def test_requests_without_a_key_have_nothing_in_common() -> None:
     keys = Keys()
     keys.store("", "request", ANSWER)
     assert keys.stored("", "request") is None
+
+
+def test_a_key_is_forgotten_when_a_day_has_passed() -> None:
+    keys = Keys()
+    keys.store("k", "request", ANSWER)
+    keys.advance(24 * 3600 - 60)
+    assert keys.stored("k", "request") == ANSWER
+    keys.advance(120)
+    assert keys.stored("k", "request") is None

@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_what_was_recorded_is_read_back(path: Path) -> None:
         (2, "voided", 1),
     ]
     assert all(e.at > 0 for e in ledger.effects())
+
+
+def test_a_ledger_of_before_there_were_amounts_gets_them(path: Path) -> None:
+    recorder = Recorder(path)
+    recorder._connection.execute("ALTER TABLE effects DROP COLUMN amount")
+    Recorder(path).record(None, [replace(effect(1, "captured"), amount=400)])
+    assert Ledger(path).taken("order:1") == 400
 
 
 def test_effects_can_be_read_for_one_reference(path: Path) -> None:

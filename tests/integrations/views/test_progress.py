@@ -6,9 +6,10 @@ from itertools import product
 import pytest
 
 from integrations.sagas.customer_registration import customer_registration
+from integrations.sagas.lead_qualification import lead_qualification
 from integrations.sagas.order_fulfilment import order_fulfilment
 from integrations.views.progress import MARKS, Line, progress_of
-from integrations.views.wording import ORDER, REGISTRATION
+from integrations.views.wording import LEAD, ORDER, REGISTRATION
 from sagas.models import Run, Step
 from sagas.states import TERMINAL_RUNS, Direction, RunStatus, StepStatus
 
@@ -99,3 +100,18 @@ def test_what_is_no_business_of_the_customers_is_not_shown() -> None:
     lines = progress_of(Run(status="succeeded"), rows, REGISTRATION).lines
     assert [line.text for line in lines] == [p.done for p in REGISTRATION.steps.values()]
     assert len(lines) < len(rows)
+
+
+def test_the_way_that_was_not_gone_is_left_out() -> None:
+    rows = [
+        Step(
+            name=name,
+            status=StepStatus.SKIPPED if name == "write_nurture_note" else StepStatus.SUCCEEDED,
+            direction=Direction.FORWARD,
+            position=position,
+        )
+        for position, name in enumerate(lead_qualification.steps)
+    ]
+    shown = progress_of(Run(status=RunStatus.SUCCEEDED), rows, LEAD)
+    assert len(shown.lines) == len(rows) - 1
+    assert not any("for later" in line.text for line in shown.lines)

@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from threading import Barrier
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from integrations.webhooks import hint, inbox, sources
 from integrations.webhooks.signatures import WINDOW
 from integrations.webhooks.sources import SOURCES
 from tests.integrations.webhooks.senders import NEW, OLD, OTHER, Sender, an_event, trusted
+from tests.project.test_sentry import reporting
 from tests.sagas.stage import elsewhere
 from tests.sagas.statements import counted
 
@@ -123,6 +126,28 @@ def test_a_replaced_secret_holds_beside_the_new_one_and_then_no_more(
     with trusted(monkeypatch, NEW):
         problem(sender.tell(told[2], secret=OLD), 403)
     assert kept() == 2
+
+
+@pytest.mark.parametrize("name", ["shipping", "leads"])
+def test_svixs_own_headers_are_as_good_and_name_the_same_event(client: Client, name: str) -> None:
+    sender = Sender(client, name)
+    body, headers = sender.signed(an_event(name), event_id="msg_1")
+    svix = {header.replace("webhook-", "svix-"): value for header, value in headers.items()}
+    assert sender.send(body, svix).json() == {"new": 1, "known": 0}
+    assert sender.send(body, headers).json() == {"new": 0, "known": 1}
+    problem(sender.send(body, svix | {"svix-id": "msg_2"}), 403)
+
+
+def test_githubs_form_is_signed_as_it_is_sent_and_kept_as_what_it_says(client: Client) -> None:
+    github = Sender(client, "github")
+    told = json.dumps(an_event("github"))
+    body, headers = github.signed(None, body=urlencode({"payload": told}).encode())
+    form = {"CONTENT_TYPE": "application/x-www-form-urlencoded"}
+    assert github.send(body, headers, **form).json() == {"new": 1, "known": 0}
+    event = WebhookEvent.objects.get()
+    assert (event.kind, event.body) == ("issues.opened", told)
+    problem(github.send(body.replace(b"opened", b"closed"), headers, **form), 403)
+    assert github.tell(None, body=told.encode()).json() == {"new": 0, "known": 1}
 
 
 def test_a_list_of_events_is_kept_event_by_event(client: Client) -> None:
@@ -293,6 +318,55 @@ def test_one_that_broke_off_or_does_not_say_its_length_is_refused(sender: Sender
     assert kept() == 0
 
 
+CHUNKED: dict[str, Any] = {
+    "CONTENT_LENGTH": "",
+    "HTTP_TRANSFER_ENCODING": "chunked",
+    "wsgi.input_terminated": True,
+}
+
+
+def test_one_in_chunks_is_as_good_as_one_that_says_its_length(sender: Sender) -> None:
+    body, headers = sender.signed(an_event(sender.source))
+    assert sender.send(body, headers, **CHUNKED).json() == {"new": 1, "known": 0}
+    assert sender.send(body, headers).json() == {"new": 0, "known": 1}
+    problem(sender.send(body[:-1], headers, **CHUNKED), 403)
+
+
+def test_one_in_chunks_may_be_as_large_and_no_larger(client: Client) -> None:
+    shipping = Sender(client, "shipping")
+    told = an_event("shipping")
+    told["data"] = "x" * (LIMIT - len(json.dumps(told)) + 1)
+    assert shipping.send(*shipping.signed(told), **CHUNKED).status_code == 202
+    told["data"] += "x"
+    problem(shipping.send(*shipping.signed(told), **CHUNKED), 413)
+
+
+def test_of_one_in_chunks_that_has_no_end_little_is_read(client: Client) -> None:
+    class Endless(BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.taken += size or 0
+            return b"x" * (size or 0)
+
+    endless = Endless()
+    extra = {**CHUNKED, "wsgi.input": endless}
+    problem(Sender(client, "shipping").send(b"", {}, **extra), 413)
+    assert LIMIT < endless.taken < 5_000_000
+
+
+def test_chunks_that_nobody_decodes_are_refused(sender: Sender) -> None:
+    body, headers = sender.signed(an_event(sender.source))
+    for change in (
+        {"wsgi.input_terminated": False},
+        {"HTTP_TRANSFER_ENCODING": "gzip, chunked"},
+        {"HTTP_TRANSFER_ENCODING": ""},
+        {"CONTENT_LENGTH": "x"},
+    ):
+        problem(sender.send(body, headers, **{**CHUNKED, **change}), 411)
+    assert kept() == 0
+
+
 def test_other_addresses_and_methods_are_problems(client: Client) -> None:
     for path in ("/webhooks/nobody", "/webhooks/a%00b", "/webhooks/.."):
         problem(client.post(path), 404)
@@ -370,6 +444,20 @@ def test_a_defect_is_told_without_what_was_sent(
         answer = Sender(client, "shipping").tell(an_event("shipping", "ann@example.com"))
     assert "defect" not in problem(answer, 500)["detail"]
     assert "ann@example.com" not in caplog.text
+
+
+def test_a_defect_that_repeats_what_was_sent_tells_nobody(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.raise_request_exception = False
+    shipping = Sender(client, "shipping")
+    error = IntegrityError("Failing row contains (1, ann@example.com)")
+    with reporting() as kept, patch.object(inbox, "keep", side_effect=error):
+        problem(shipping.tell(an_event("shipping", "ann@example.com")), 500)
+        assert b"A webhook of %s failed" in kept.sent
+    assert "IntegrityError in webhooks.py, line" in caplog.text
+    assert "ann@example.com" not in caplog.text
+    assert b"ann@example.com" not in kept.sent
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_stripe_tells_seconds(created: object, at: datetime | None) -> None:
     assert of_stripe(created=created).occurred_at == at
 
 
+@pytest.mark.parametrize(
+    ("created", "at"),
+    [("2026-05-01T12:00:00.731Z", NOON), ("2026-05-01T12:00:00Z", NOON), (1_777_636_800, None)],
+)
+def test_thin_events_of_stripes_write_their_times(created: object, at: datetime | None) -> None:
+    assert of_stripe(object="v2.core.event", created=created).occurred_at == at
+
+
 def test_a_number_beyond_all_is_no_time() -> None:
     body = b'{"id": "evt_1", "type": "a.kind", "created": 1e999}'
     (event,) = envelopes.stripe("payments", received(body, {}))
@@ -89,6 +98,38 @@ def test_what_github_tells_is_of_a_kind_and_told_by_its_bytes() -> None:
     assert of_github(b'{"action": "opened"}').kind == "issues.opened"
     assert of_github(b'{"action": null}').kind == of_github(b"{}").kind == "issues"
     assert of_github(b"{}").id == of_github(b"{}", "push").id != of_github(b"{ }").id
+
+
+def test_what_github_sends_as_a_form_is_the_same_event() -> None:
+    body = '{"action": "opened", "title": "a&b=c+d %20 \\u0000 ü"}'
+    form = urlencode({"payload": body}).encode()
+    plain, wrapped = of_github(body.encode()), of_github(form)
+    assert wrapped == plain
+    assert wrapped.kind == "issues.opened"
+    assert wrapped.document()["title"] == "a&b=c+d %20 \0 ü"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"payload=",
+        b"payload",
+        b"payload=%7B%7D&payload=%7B%7D",
+        b"payload=%7B%7D&other=1",
+        b"other=1&payload=%7B%7D",
+        b"payload=%FF%FE",
+        b"payload=[]",
+        b'{"title": "&payload={}&"',
+    ],
+)
+def test_a_form_is_one_payload_or_no_event(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        of_github(body)
+
+
+def test_what_svix_sends_is_named_by_its_own_header() -> None:
+    got = received(b'{"type": "a.kind"}', {"svix-id": "msg_7"})
+    assert envelopes.standard("leads", got)[0].id == "msg_7"
 
 
 @pytest.mark.parametrize("event_id", ["", "a b", "ü", "a\n", "x" * 201])

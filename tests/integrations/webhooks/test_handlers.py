@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from integrations.webhooks import handlers
 from integrations.webhooks.handlers import SCHEMAS, Unfit, handled, handler, on
-from integrations.webhooks.received import Malformed
+from integrations.webhooks.received import Event, Malformed
 from integrations.webhooks.sources import SOURCES
 from tests.integrations.webhooks.inboxes import an_event, handling
 
@@ -67,6 +67,22 @@ def test_a_handler_gets_what_fits_its_schema() -> None:
         assert act(an_event(document={"data": {"a": 7}})) == "7"
         with pytest.raises(Unfit, match=r"^It does not fit its schema: data breaks 'type'"):
             act(an_event(document={"data": []}))
+
+
+def test_a_reason_names_a_place_only_by_what_looks_like_a_field() -> None:
+    schema = {"additionalProperties": {"properties": {"age": {"type": "integer"}}}}
+    document = {"ann@example.com": {"age": "old"}}
+    with (
+        handling(lambda *_: None, schema=schema),
+        pytest.raises(Unfit, match=r"schema: •••\.age breaks 'type'"),
+    ):
+        _handle(an_event(document=document))
+
+
+def _handle(event: Event) -> None:
+    act = handler("shipping", "a.kind")
+    assert act is not None
+    act(event)
 
 
 def test_a_body_that_cannot_be_read_any_more_is_malformed() -> None:

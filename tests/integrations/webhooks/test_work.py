@@ -3,11 +3,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from threading import Event as Flag
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -112,6 +114,38 @@ def test_what_can_never_be_handled_is_a_dead_letter_at_once() -> None:
         work()
     assert (state(row), row.note) == (("dead", 1), "There is no such parcel.")
     assert Order.objects.count() == 0
+
+
+def test_who_calls_it_unfit_need_not_say_why() -> None:
+    def unfit(*_: Any) -> None:
+        raise Unfit
+
+    row = kept(an_event())
+    with handling(unfit):
+        work()
+    assert (state(row), row.note) == (("dead", 1), "Unfit")
+
+
+def test_what_the_database_refuses_is_told_without_the_event() -> None:
+    """PostgreSQL shows the row that breaks a constraint, and Celery logs the whole chain."""
+
+    def fail(*_: Any) -> None:
+        raise LookupError("Okonkwo")
+
+    def finish(*_: Any) -> None:
+        WebhookEvent.objects.update(status="dead", finished_at=None)
+
+    kept(an_event(document={"name": "Okonkwo"}))
+    with (
+        handling(fail),
+        patch.object(inbox, "postpone", finish),
+        pytest.raises(IntegrityError) as caught,
+        transaction.atomic(),
+    ):
+        work()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "IntegrityError in " in told
+    assert "Okonkwo" not in told
 
 
 def test_what_does_not_fit_its_schema_is_a_dead_letter_without_its_values() -> None:

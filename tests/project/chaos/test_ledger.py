@@ -17,9 +17,10 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger.sqlite3")
 
 
-def test_arrivals_of_a_key_are_counted(ledger: Ledger) -> None:
-    assert [ledger.arrive(CALL), ledger.arrive(CALL)] == [1, 2]
-    assert ledger.arrive(replace(CALL, key="another")) == 1
+def test_arrivals_of_a_step_are_counted_whatever_their_keys(ledger: Ledger) -> None:
+    assert [ledger.arrive(CALL), ledger.arrive(replace(CALL, key="another"))] == [1, 2]
+    assert ledger.arrive(replace(CALL, step="b")) == 1
+    assert ledger.arrive(replace(CALL, direction="backward")) == 1
 
 
 def test_a_partner_that_deduplicates_has_one_effect_for_a_key(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from project.chaos import verdict as judging
 from project.chaos.fate import Fate
 from project.chaos.ledger import Call, Entry
 from project.chaos.load import Accepted
+from project.chaos.recovery import Takeover
 from project.chaos.verdict import Verdict
 from sagas.define import registry
 
-Story = list[tuple[str, str]]
+ID = "019a0000-0000-7000-8000-000000000001"
+Step = judging._Step
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def sagas() -> Any:
 
 def made(saga: Any, status: str, forward: str, backward: str = "") -> judging._Run:
     """A run that did these steps and undid those, in this order, one second apart."""
-    run = judging._Run("id", saga, "order:1", status, 1, "", awake=False)
+    run = judging._Run(ID, saga, "order:1", status, 1, "", awake=False)
     _event(run, "", "", "", "pending", 0, {})
     _event(run, "", "", "pending", "running", 0, {})
     for step in forward:
@@ -41,23 +44,25 @@ def made(saga: Any, status: str, forward: str, backward: str = "") -> judging._R
         _event(run, "", "", "compensating" if backward else "running", status, 0, {})
     for name in saga.steps:
         if name not in forward:
-            run.steps.append(("forward", name, "pending", False))
+            run.steps.append(Step("forward", name, "pending"))
     return run
 
 
 def _event(
     run: judging._Run, step: str, way: str, old: str, new: str, attempt: int, data: dict[str, Any]
 ) -> None:
-    run.events.append((float(len(run.events)), step, way, old, new, attempt, run.epoch, data))
+    at = float(len(run.events))
+    run.events.append((at, step, way, old, new, attempt, run.epoch, data, "worker"))
 
 
 def _done(run: judging._Run, step: str, way: str) -> None:
     _event(run, step, way, "pending", "in_flight", 1, {})
     seq = len(run.effects) + 1
-    call = Call(f"{step}{way}", "id", step, way, 1)
+    row = Step(way, step, "succeeded")
+    call = Call(row.keys(ID)[-1], ID, step, way, 1)
     run.effects.append(Entry(seq, float(len(run.events)) - 0.5, call))
     _event(run, step, way, "in_flight", "succeeded", 1, {})
-    run.steps.append((way, step, "succeeded", False))
+    run.steps.append(row)
 
 
 def found(run: judging._Run, fate: Fate | None = None) -> list[str]:
@@ -72,7 +77,11 @@ def found(run: judging._Run, fate: Fate | None = None) -> list[str]:
 
 def _kind_fate() -> Fate:
     """A seed that has nothing in store for the run."""
-    return next(f for f in map(Fate, range(99)) if not f.refused("order:1", ["a"]))
+    return next(
+        f
+        for f in map(Fate, range(99))
+        if not (f.refused("order:1", ["a"]) or f.blocked("order:1") or f.broken("order:1"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +152,7 @@ def test_nothing_may_be_undone_past_the_pivot(sagas: Any) -> None:
 
 def test_an_effect_after_the_undoing_hangs(sagas: Any) -> None:
     run = made(sagas.asked, "compensated", "ab", "ba")
-    run.effects.append(Entry(9, 99.0, Call("cforward", "id", "c", "forward", 1)))
+    run.effects.append(Entry(9, 99.0, Call("late", ID, "c", "forward", 1)))
     assert "I7" in found(run)
 
 
@@ -154,24 +163,123 @@ def test_a_refused_run_must_not_succeed(sagas: Any) -> None:
 
 def test_an_older_epoch_that_wrote_after_a_newer_one_is_found(sagas: Any) -> None:
     run = made(sagas.asked, "compensated", "ab", "ba")
-    run.events[-1] = (*run.events[-1][:6], 1, {})
+    run.events[-1] = (*run.events[-1][:6], 1, {}, "worker")
     assert "I10" in found(run)
+
+
+def _anew(run: judging._Run, name: str, way: str = "forward", **row: Any) -> Step:
+    """Have an operator let a step be done once more; gives its row as it was before."""
+    place = next(n for n, s in enumerate(run.steps) if (s.direction, s.name) == (way, name))
+    before = run.steps[place]
+    run.steps[place] = replace(before, generation=before.generation + 1, **row)
+    return before
+
+
+def _keys(run: judging._Run, name: str) -> list[str]:
+    step = run.step("forward", name)
+    assert step is not None
+    return step.keys(ID)
+
+
+def test_what_an_operator_had_done_again_takes_effect_once_for_each_time(sagas: Any) -> None:
+    run = made(sagas.asked, "succeeded", "abcde")
+    _event(run, "a", "forward", "succeeded", "pending", 1, {"rewound": True})
+    _anew(run, "a")
+    assert "I6" in found(run)
+    call = replace(run.effects[0].call, key=_keys(run, "a")[-1])
+    run.effects.append(Entry(9, 99.0, call))
+    assert "I6" not in found(run)
+    assert "I4" not in found(run)
+    run.effects.append(Entry(10, 99.0, call))
+    assert "I3" in found(run)
+
+
+def test_what_took_effect_and_was_marked_as_not_happened_is_an_orphan(sagas: Any) -> None:
+    run = made(sagas.asked, "succeeded", "abcde")
+    _anew(run, "e")
+    call = replace(run.effects[-1].call, key=_keys(run, "e")[-1])
+    run.effects.append(Entry(9, 99.0, call))
+    assert found(run) == ["I4"]
+
+
+def test_an_effect_with_a_key_that_is_not_its_own_is_a_double_one(sagas: Any) -> None:
+    run = made(sagas.asked, "succeeded", "abcde")
+    run.effects[0] = replace(run.effects[0], call=replace(run.effects[0].call, key="random"))
+    assert "I3" in found(run)
+
+
+def _step_is(run: judging._Run, name: str, way: str, status: str, **more: Any) -> None:
+    run.steps = [s for s in run.steps if (s.direction, s.name) != (way, name)]
+    run.steps.append(Step(way, name, status, **more))
+
+
+def test_a_step_that_an_operator_skipped_has_no_effect(sagas: Any) -> None:
+    run = made(sagas.asked, "succeeded", "abcde")
+    _step_is(run, "e", "forward", "skipped")
+    run.events[-2] = (*run.events[-2][:3], "in_flight", "skipped", *run.events[-2][5:])
+    assert "I4" in found(run)
+    del run.effects[-1]
+    assert "I4" not in found(run)
+
+
+def test_a_compensation_that_an_operator_skipped_leaves_what_was_done(sagas: Any) -> None:
+    run = made(sagas.asked, "compensated", "ab", "b")
+    assert found(run) == ["I4"]
+    run.steps.append(Step("backward", "a", "skipped"))
+    _event(run, "a", "backward", "pending", "skipped", 0, {})
+    assert "I4" not in found(run)
+
+
+@pytest.mark.parametrize(("said", "expected"), [("", ["I11"]), ("resolve", [])])
+def test_a_run_is_resolved_only_if_an_operator_said_so(
+    sagas: Any, said: str, expected: list[str]
+) -> None:
+    run = made(sagas.asked, "needs_attention", "a")
+    _step_is(run, "b", "forward", "unknown", in_doubt=True)
+    if said:
+        _event(run, "", "", "", said, 0, {})
+    _event(run, "", "", "needs_attention", "resolved", 0, {})
+    run.status = "resolved"
+    assert [i for i in found(run) if i != "I9"] == expected
+
+
+def test_two_refused_branches_and_a_broken_condition_need_a_person(sagas: Any) -> None:
+    run = made(sagas.forked, "needs_attention", "abd")
+    _step_is(run, "x", "forward", "failed")
+    blocked = next(f for f in map(Fate, range(99)) if f.blocked("order:1"))
+    assert "I11" in found(run)
+    assert "I11" not in found(run, blocked)
+    run = made(sagas.forked, "needs_attention", "a")
+    broken = next(f for f in map(Fate, range(99)) if f.broken("order:1"))
+    assert "I11" in found(run)
+    assert "I11" not in found(run, broken)
 
 
 def test_triggers_that_were_lost_doubled_or_never_committed_are_found(sagas: Any) -> None:
     run = made(sagas.asked, "succeeded", "abcde")
     accepted = Accepted(
-        runs={"order:1": "id", "order:2": "gone"},
+        runs={"order:1": ID, "order:2": "gone"},
         rolled_back=["order:1"],
         disagreements=["order:3"],
     )
     verdict = Verdict()
-    judging._triggers(verdict, {"id": run}, accepted)
+    judging._triggers(verdict, {ID: run}, accepted)
     assert verdict.counts == {"lost": 2, "unasked": 1}
     assert {violation[:2] for violation in verdict.violations} == {"I2"}
 
 
-def test_recovery_is_told_by_its_median_its_worst_hundredth_and_its_longest() -> None:
-    verdict = Verdict(recovery=[float(number) for number in range(1, 101)])
-    assert judging.recovery_of(verdict) == {"p50": 51.0, "p99": 100.0, "max": 100.0}
-    assert judging.recovery_of(Verdict()) == {}
+def test_an_attempt_that_was_taken_over_is_told_with_its_claim(sagas: Any) -> None:
+    run, verdict = made(sagas.asked, "running", "a"), Verdict()
+    _event(run, "b", "forward", "pending", "in_flight", 1, {})
+    _event(run, "b", "forward", "in_flight", "in_flight", 2, {"took_over": True})
+    judging._history(verdict, run)
+    claimed, taken_over = (float(len(run.events) - n) for n in (2, 1))
+    assert verdict.takeovers == [Takeover(ID, "b", claimed, taken_over, "worker")]
+
+
+def test_the_pauses_of_a_run_are_told_with_what_was_taken_over(sagas: Any) -> None:
+    run = made(sagas.asked, "running", "a")
+    first = float(len(run.events))
+    for said in ("pause", "resume", "pause"):
+        _event(run, "", "", "", said, 0, {})
+    assert list(judging._pauses(run)) == [(first, first + 1), (first + 2, float("inf"))]

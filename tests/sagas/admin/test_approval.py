@@ -58,6 +58,9 @@ def test_a_second_person_sees_what_it_does_and_consents(
     bea = as_user(client, "bea", "approve_run")
     html = bea.get(page).content.decode()
     assert Skip.summary in html
+    assert 'class="default saga-danger"' in html
+    assert 'value="Consent: Skip b and go on without it"' in html
+    assert "What will be undone" in html
     assert "needs attention</span>" in html
     assert "by &lt;i&gt;hand" in html
     assert "ann@example.com" not in html  # redacted

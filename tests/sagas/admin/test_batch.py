@@ -11,14 +11,16 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django_celery_results.models import TaskResult
 
-from sagas.admin.batch_parts import _GLYPHS, _MEANING
+from sagas import retire
+from sagas.admin.batch_parts import _GLYPHS
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus, Run, Scope
 from sagas.operate.access import Right
 from sagas.operate.batch_run import work
 from sagas.operate.bulk import confirm, draft
 from sagas.operate.instruction import instruction
+from sagas.operate.tally import ANSWERS, StateNow
 from tests.sagas.operate.batches import drafted, saga_of, stopped
-from tests.sagas.stage import Actor, Known, begun
+from tests.sagas.stage import Actor, Known, begun, carried, run_of
 from tests.sagas.statements import counted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
@@ -45,9 +47,14 @@ def browser(client: Client, ann: User) -> Client:
 
 
 @pytest.fixture
-def batch(known: Known, ann: User) -> Batch:
+def actor() -> Actor:
+    return Actor()
+
+
+@pytest.fixture
+def batch(known: Known, ann: User, actor: Actor) -> Batch:
     """A trial of which two fit and one does not."""
-    saga = saga_of(known, Actor())
+    saga = saga_of(known, actor)
     stopped(saga, 2)
     begun(saga, key="new:0")
     return drafted(ann, query="saga=flow")
@@ -88,12 +95,14 @@ def test_the_page_tells_what_would_be_done_and_why_the_rest_would_not(
 
 def test_confirming_has_it_carried_out(browser: Client, batch: Batch) -> None:
     answer = browser.post(f"{LIST}{batch.pk}/confirm/", follow=True)
-    assert said(answer) == "The batch is under way."
+    assert said(answer) == "The batch was started."
     assert Batch.objects.get().status == "running"
     work(batch.pk, "task")
     page = seen(browser, batch)
-    assert "Every run has its answer" in page
-    assert "2 of 2 (100%)" in page
+    assert "finished Every run has its answer" in re.sub(r"<[^>]+>", "", page)
+    assert "2 retried: 2 running; 1 left out." in page
+    assert "data-final" not in page, "its runs go on"
+    assert not [word for word in ("100%", "✓", "2 done") if word in plain(page)]
 
 
 def test_a_trial_is_thrown_away(browser: Client, batch: Batch) -> None:
@@ -131,7 +140,8 @@ def test_a_batch_that_runs_shows_how_far_it_is_and_can_be_stopped(
     work(batch.pk, "task", seconds=0)
     page = seen(browser, batch)
     assert '<progress id="batch-progress" max="2" value="1">' in page
-    assert "1 of 2 (50%)" in page
+    assert "1 of 2 answered (50%)" in page
+    assert "1 retried: 1 running; 1 to do; 1 left out." in page
     assert "0.1 a second now, 200 at most" in page
     assert 'form="batch-stop"' in page
     assert "data-final" not in page
@@ -139,7 +149,7 @@ def test_a_batch_that_runs_shows_how_far_it_is_and_can_be_stopped(
     assert "The batch is stopped" in said(answer)
     page = seen(browser, batch)
     assert "Stopped by <bdi>ann</bdi>" in page
-    assert "data-final" in page
+    assert "data-final" not in page, "the one that it retried goes on"
 
 
 def test_the_living_parts_are_sent_only_when_they_have_changed(
@@ -156,11 +166,49 @@ def test_the_living_parts_are_sent_only_when_they_have_changed(
     fresh = browser.get(url, headers={"If-None-Match": etag})
     text = fresh.content.decode()
     assert (fresh.status_code, fresh["ETag"] != etag) == (200, True)
-    assert "data-final" in text
+    assert "data-final" not in text
     parts = set(re.findall(r'data-part="(\w+)"', page))
     assert set(re.findall(r'data-part="(\w+)"', text)) == parts == {
         "state", "progress", "reasons", "items",
     }  # fmt: skip
+
+
+def plain(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_the_page_follows_its_runs_to_where_they_stand_now(
+    browser: Client, batch: Batch, ann: User, actor: Actor
+) -> None:
+    confirm(batch.pk, ann)
+    work(batch.pk, "task")
+    first, second = batch.items.filter(status="done").values_list("run", flat=True)
+    carried(first, "b")
+    page = seen(browser, batch)
+    assert "2 retried: 1 failed again, 1 running; 1 left out." in page
+    assert "! failed again b: no stock b" in plain(page), "the row says so, and why"
+    assert "▶ running b → accepted" in plain(page)
+    assert ("data-final" in page, "this page follows them" in page) == (False, True)
+    actor.answers.clear()
+    carried(second, "b", "c")
+    only = seen(browser, batch, "?now=succeeded")
+    assert ("flow:1</bdi></a>" in only, "flow:0</bdi></a>" in only) == (True, False)
+    assert "data-final" not in only, "somebody may deal with the one that failed"
+    Run.objects.filter(pk=first).update(status="resolved", finished_at=run_of(second).finished_at)
+    assert retire.remove({second: run_of(second).revision}) == {second}
+    page = seen(browser, batch)
+    assert "2 retried: 1 resolved, 1 removed; 1 left out." in page
+    assert "<bdi>flow:1</bdi></th>" in page, "there is no page that its key could lead to"
+    assert ("data-final" in page, "this page follows them" in page) == (True, False)
+
+
+def test_a_row_of_older_code_does_not_tell_how_its_run_stood(
+    browser: Client, batch: Batch, ann: User
+) -> None:
+    confirm(batch.pk, ann)
+    work(batch.pk, "task")
+    BatchItem.objects.filter(status="done").update(detail="The run is compensating.")
+    assert "compensating" not in seen(browser, batch)
 
 
 def test_the_result_of_the_task_is_linked_for_those_who_may_see_it(
@@ -195,10 +243,10 @@ def test_items_are_shown_in_pages_and_by_status(browser: Client, batch: Batch) -
     assert "key:099" not in page
     assert "key:200" not in page
     assert "flow:0" not in page
-    assert "?status=refused&amp;p=3" in page
+    assert "?status=refused&amp;now=&amp;p=3" in page
     only = seen(browser, batch, "?status=unfit")
     assert ("new:0" in only, "flow:0</bdi></a>" in only) == (True, False)
-    for odd in ("?status=odd", "?p=x", "?p=99"):
+    for odd in ("?status=odd", "?status=done", "?now=odd", "?p=x", "?p=99"):
         seen(browser, batch, odd)
 
 
@@ -273,8 +321,9 @@ def test_nothing_happens_by_a_mere_link_or_without_the_token(
 
 
 def test_every_status_has_a_shape_and_a_meaning() -> None:
-    assert set(_GLYPHS) == {*ItemStatus, *BatchStatus}
-    assert set(_MEANING) == set(ItemStatus)
+    words = {status.word for status in (*ItemStatus, *BatchStatus)}
+    assert set(_GLYPHS) == {*words, StateNow.REMOVED}
+    assert set(ANSWERS) == set(ItemStatus)
 
 
 def test_hostile_texts_are_shown_harmlessly(browser: Client, batch: Batch) -> None:

@@ -21,9 +21,9 @@ def html(client: Client) -> str:
 
 
 def test_each_group_links_to_its_runs_and_to_a_retry_of_them_all(viewer: Client) -> None:
-    parked("a", "charge: # & more")
-    parked("b", "charge: # & more")
-    query = "error_group=charge%3A+%23+%26+more&amp;status=needs_attention"
+    parked("a", "charge: … & more")
+    parked("b", "charge: … & more")
+    query = "error_group=charge%3A+%E2%80%A6+%26+more&amp;status=needs_attention"
     shown = html(viewer)
     assert f'href="/admin/sagas/run/?{query}"' in shown
     assert '<td class="saga-number">2</td>' in shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -66,6 +67,24 @@ def test_no_cell_is_a_formula(viewer: Client, start: str) -> None:
         assert f"'{start}{cell}" in shown
     (row,) = csv.DictReader(shown.splitlines(keepends=True))
     assert not any(cell.startswith(start) for cell in row.values())
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", "\n", "\r", ';"', "; ", ';"" "', "\t\t"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d"])
+def test_no_cell_is_a_formula_to_who_separates_cells_otherwise(
+    viewer: Client, separator: str, start: str
+) -> None:
+    run(f"order:1{separator}{start}HYPERLINK(1)")
+    shown = text(asked(viewer, format="csv"))
+    assert "HYPERLINK(1)" in shown
+    for delimiter in ";\t|":  # its quotes are read as they stand in the middle of such a cell
+        split = re.split(f"[{delimiter}\r\n]", shown)
+        assert not [cell for cell in split if cell.lstrip('" ').startswith(start)]
+
+
+def test_a_cell_that_could_be_no_formula_is_left_as_it_is(viewer: Client) -> None:
+    run("order:1; a-b=c, 2+2 | x@y")
+    assert table(viewer)[0]["business_key"] == "order:1; a-b=c, 2+2 | x@y"
 
 
 def test_a_payload_is_exported_to_nobody_who_may_not_reveal_it(viewer: Client) -> None:

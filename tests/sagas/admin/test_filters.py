@@ -237,3 +237,16 @@ def test_a_user_named_as_a_word_of_ours_is_just_a_user(viewer: Client) -> None:
     run("his", owner="nobody")
     run("free")
     assert found(viewer, owner="nobody") == ["his"]
+
+
+def test_runs_are_found_by_the_partner_that_they_stand_at(viewer: Client) -> None:
+    registry.register(flow([simple("reserve"), simple("charge", partner="bank")]))
+    for key, status in (("waits", "ready"), ("past it", "succeeded")):
+        made = run(key)
+        Step.objects.filter(run=made, name="charge").update(status=status)
+    Step.objects.filter(run=parked("stopped"), name="charge").update(status="failed")
+    assert found(viewer, partner="bank") == ["stopped", "waits"]
+    assert found(viewer, partner="bank", status="needs_attention") == ["stopped"]
+    shown = page(viewer, partner="bnk")
+    assert list(shown.context["cl"].result_list) == []
+    assert "No step names a partner &#x27;bnk&#x27;." in shown.content.decode()

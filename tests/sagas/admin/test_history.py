@@ -84,7 +84,7 @@ def test_a_list_costs_the_same_for_one_row_and_for_many(viewer: Client, table: s
     with counted() as many:
         page = viewer.get(PAGES[table])
     assert page.context["cl"].result_count > 12
-    assert len(many) == len(few) <= 9
+    assert len(many) == len(few) <= 10  # of a run also why it stands where it does
 
 
 def test_a_list_reads_no_large_column(viewer: Client) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db.models.functions import Now
-from django.test import Client
+from django.test import Client, override_settings
 
 from sagas.api import hold_partner, let_one_through
-from sagas.models import AuditEntry, Hold
+from sagas.models import Approval, AuditEntry, Hold
 from sagas.operate.pause import pause
 from tests.sagas.admin.people import scoped
 from tests.sagas.flows import flow
@@ -164,6 +164,24 @@ def test_what_an_automatism_holds_says_so_and_is_lifted_here(
     assert "Lets through" not in text(operator, page)
 
 
+def test_one_that_ends_by_itself_says_when_and_is_lifted_at_its_pace(
+    operator: Client, known: Known
+) -> None:
+    known(flow([Actor().step("a", partner="bank")]))
+    hold = hold_partner("bank", source="quota", reason="spent", seconds=86_400, per_second=12.5)
+    assert hold is not None
+    assert hold.ends_at is not None
+    end = f"{hold.ends_at:%Y-%m-%d %H:%M:%S}"
+    assert f"in force until {end} quota (automatic)" in text(operator, PAGE)
+    page = f"{PAGE}{hold.pk}/change/"
+    assert f"Ends {end} UTC, by itself; or lift it here" in text(operator, page)
+    assert 'value="12.5"' in operator.get(page).content.decode()
+    operator.post(page, {"reason": "they gave us more", "per_second": "5"})
+    hold.refresh_from_db()
+    assert (hold.lifted_by, f"{hold.ends_at:%Y-%m-%d %H:%M:%S}") == ("ann", end)
+    assert "lifted by ann" in text(operator, PAGE)
+
+
 def test_a_person_holds_a_partner_that_the_system_holds(operator: Client, known: Known) -> None:
     known(flow([Actor().step("a", partner="bank")]))
     hold_partner("bank", source="circuit-breaker", reason="open")
@@ -174,3 +192,28 @@ def test_a_person_holds_a_partner_that_the_system_holds(operator: Client, known:
 def text(client: Client, address: str) -> str:
     """A page's words."""
     return " ".join(re.sub(r"<[^>]*>", " ", client.get(address).content.decode()).split())
+
+
+def test_a_hold_that_needs_a_second_person_is_asked_for(operator: Client, known: Known) -> None:
+    known(flow([Actor().step("a", queue="payments")]))
+    with override_settings(SAGAS={"FOUR_EYES": {"flow": ["hold", "lift"]}}):
+        page = placed(operator)
+        assert "a second person must consent" in said(page)
+        assert not Hold.objects.exists()
+    asked = Approval.objects.get()
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"))
+    html = root.get(f"/admin/sagas/approval/{asked.pk}/change/").content.decode()
+    assert "Hold queue payments" in html
+    assert "nothing new begins" in html
+    assert "queue payments" in root.get("/admin/sagas/approval/").content.decode()
+    root.post(f"/admin/sagas/approval/{asked.pk}/change/", {"approve": "x", "note": ""})
+    held = Hold.objects.get()
+    assert (held.placed_by, held.target) == ("ann", "payments")
+    with override_settings(SAGAS={"FOUR_EYES": {"flow": ["hold", "lift"]}}):
+        address = f"{PAGE}{held.pk}/change/"
+        page = operator.post(address, {"per_second": 5, "reason": "back"}, follow=True)
+    assert "a second person must consent" in said(page)
+    lifting = Approval.objects.latest("id")
+    html = root.get(f"/admin/sagas/approval/{lifting.pk}/change/").content.decode()
+    assert f'<a href="{address}">' in html

@@ -10,13 +10,14 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from sagas.define import registry
-from sagas.models import Approval, Batch, Hold, Run, Worker
+from sagas.models import Approval, Batch, Hold, Run, Step, Worker
 from sagas.signals import Health, PartnerHealth, partner_health
 from tests.sagas.admin.people import scoped
 from tests.sagas.admin.records import run
-from tests.sagas.flows import flow
+from tests.sagas.flows import flow, simple
 from tests.sagas.statements import counted
 
 PAGE, FRAGMENT = "/admin/sagas/", "/admin/sagas/run/overview/"
@@ -54,7 +55,9 @@ def everything(text: str = "word") -> None:
     asked = {"run": over.pk, "saga": text[:80], "verb": "cancel", "arguments": {}, "reason": text}
     Approval.objects.create(**asked, imprint="seen", asked_by=text)
     until = timezone.now() + timedelta(hours=1)
-    Worker.objects.create(name=text, host=text, pid=1, lease_until=until, queues=[text])
+    Worker.objects.create(
+        name=text, host=text, pid=1, lease_until=until, queues=[text], sagas=[text[:100]]
+    )
     batch = {"verb": "retry", "arguments": {}, "reason": text, "matched": 2, "rate": 1}
     Batch.objects.create(**batch, status="running", created_by=text)
 
@@ -73,7 +76,7 @@ def test_the_fragment_has_the_parts_of_the_page(viewer: Client) -> None:
     page, fragment = html(viewer, PAGE), html(viewer)
     names = re.findall(r'data-part="(\w+)"', fragment)
     assert names == re.findall(r'data-part="(\w+)"', page)
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 11
     assert fragment.strip() in page
 
 
@@ -82,6 +85,8 @@ def test_every_part_tells_what_there_is(viewer: Client) -> None:
     shown = html(viewer)
     assert "Need attention: 2" in part(shown, "attention")
     assert part(shown, "stuck").count("<tr>") == 3
+    told = "living worker knows version 1 of &#x27;word&#x27; as this run pins it"
+    assert told in part(shown, "stuck")
     assert "alive" in part(shown, "workers")
     held, asked = Hold.objects.get(kind="queue"), Approval.objects.get()
     link = f'queue <a href="/admin/sagas/hold/{held.pk}/change/"><bdi>word</bdi></a>'
@@ -90,6 +95,16 @@ def test_every_part_tells_what_there_is(viewer: Client) -> None:
     assert link in part(shown, "approvals")
     assert "retry" in part(shown, "batches")
     assert part(shown, "sagas").count("<svg") == 2
+
+
+def test_a_hold_that_ends_by_itself_is_told_with_its_end(viewer: Client) -> None:
+    ends = timezone.now() + timedelta(days=1)
+    Hold.objects.create(
+        kind="partner", target="bank", reason="spent", placed_by="system:quota", source="quota",
+        ends_at=ends,
+    )  # fmt: skip
+    shown = " ".join(part(html(viewer), "holds").split())
+    assert f"ago, until {ends:%Y-%m-%d %H:%M:%S} UTC; 0 wait" in shown
 
 
 def test_a_hold_of_an_automatism_is_told_as_such_and_lifted_by_who_may(
@@ -195,7 +210,9 @@ def test_it_costs_as_many_statements_whether_there_is_little_or_much(
 ) -> None:
     if restricted:
         viewer.force_login(scoped("clerk", "flow"))
-    run("active", wake_at=timezone.now())  # else nothing could be stuck, and is not asked for
+    late = timezone.now() - timedelta(hours=1)
+    run("stuck", wake_at=late)  # else nothing is asked of what is
+    parked("first")  # nor since when one is
     viewer.get(PAGE)  # warm
     with counted() as few:
         viewer.get(PAGE)
@@ -206,7 +223,7 @@ def test_it_costs_as_many_statements_whether_there_is_little_or_much(
     with counted() as many:
         viewer.get(PAGE)
     # A restricted user's scope is read in two more statements, and whose runs are held in one.
-    assert len(few) <= len(many) <= (17 if restricted else 15)
+    assert len(few) <= len(many) <= (22 if restricted else 20)
     if not restricted:
         assert len(many) == len(few)
 
@@ -220,3 +237,36 @@ def test_no_hostile_address_breaks_it(viewer: Client, query: str) -> None:
 def test_a_broker_that_is_away_shows_as_unknown(viewer: Client) -> None:
     with patch("sagas.operate.waiting._messages", return_value={}):
         assert ">unknown</td>" in part(html(viewer), "queues")
+
+
+def test_an_outage_is_told_first_with_what_waits_and_the_next_probe(viewer: Client) -> None:
+    registry.register(flow([simple("reserve"), simple("charge", partner="bank")]))
+    for number in range(3):
+        Step.objects.filter(run=run(f"waits {number}"), name="charge").update(status="ready")
+    Step.objects.filter(run=parked("stopped"), name="charge").update(status="failed")
+    now = timezone.now()
+    since, probe = now - timedelta(minutes=7), now + timedelta(minutes=1)
+
+    def receiver(**_: object) -> PartnerHealth:
+        return PartnerHealth("bank", Health.DOWN, "20 of 20 failed", since=since, probe_at=probe)
+
+    assert "Outage" not in html(viewer)
+    partner_health.connect(receiver)
+    try:
+        shown = html(viewer)
+    finally:
+        partner_health.disconnect(receiver)
+    assert re.findall(r'data-part="(\w+)"', shown)[0] == "outage"
+    told = " ".join(strip_tags(part(shown, "outage")).split())
+    assert "Outage: bank" in told
+    assert f"is not called since {since:%Y-%m-%d %H:%M:%S} UTC (7 min): 20 of 20 failed" in told
+    assert "3 runs wait, 1 needs attention." in told
+    assert f"Next probe at {probe:%Y-%m-%d %H:%M:%S} UTC." in told
+    assert 'href="/admin/sagas/run/?partner=bank"' in part(shown, "outage")
+
+
+def test_a_partner_that_a_person_holds_is_called_again_by_a_person(viewer: Client) -> None:
+    registry.register(flow([simple("charge", partner="bank")]))
+    Hold.objects.create(kind="partner", target="bank", reason="audit", placed_by="ann")
+    told = " ".join(strip_tags(part(html(viewer), "outage")).split())
+    assert "audit; held by ann. 0 runs wait. No probe is planned" in told

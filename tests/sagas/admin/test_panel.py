@@ -51,8 +51,7 @@ def user(*codenames: str, scope: str = "") -> User:
     group = Group.objects.create(name=found.username)
     wanted = ("view_group", "change_group", *codenames)
     group.permissions.set(Permission.objects.filter(codename__in=wanted))
-    if scope:
-        Scope.objects.create(group=group, saga=scope)
+    Scope.objects.create(group=group, saga=scope or None)
     found.groups.add(group)
     return found
 

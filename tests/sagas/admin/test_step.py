@@ -23,6 +23,33 @@ def test_steps_are_found_by_name_and_status(viewer: Client) -> None:
     assert b"0 steps" in viewer.get(f"{PAGES['step']}?status__exact=failed").content
 
 
+def test_a_step_that_was_undone_says_so_in_the_list_and_on_its_page(viewer: Client) -> None:
+    made = run()
+    reserve, charge = made.steps.order_by("id")
+    Step.objects.create(
+        run=made, name="reserve", direction="backward", position=0, status="succeeded"
+    )
+    Step.objects.create(run=made, name="charge", direction="backward", position=1, status="skipped")
+    undone = '<span class="saga-state saga-undone">'
+    assert undone in viewer.get(f"{PAGES['step']}{reserve.pk}/change/").content.decode()
+    assert undone not in viewer.get(f"{PAGES['step']}{charge.pk}/change/").content.decode()
+    listed = viewer.get(PAGES["step"]).content.decode()
+    assert listed.count(undone) == 1
+
+
+def test_a_compensation_is_named_by_its_title_in_the_list_and_on_its_page(viewer: Client) -> None:
+    made = run()
+    undo = Step.objects.create(
+        run=made, name="reserve", direction="backward", position=0, status="failed"
+    )
+    assert "<bdi>undo of reserve</bdi>" in viewer.get(PAGES["step"]).content.decode()
+    page = viewer.get(f"{PAGES['step']}{undo.pk}/change/")
+    assert page.context["subtitle"] == "undo of reserve"
+    html = page.content.decode()
+    assert "<bdi>undo of reserve</bdi>" in html
+    assert "(backward)" not in html
+
+
 def test_a_result_is_redacted_for_those_who_may_not_reveal_it(viewer: Client) -> None:
     made = run()
     page = pages_of(made)["step"]

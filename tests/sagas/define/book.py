@@ -37,9 +37,11 @@ class Line:
 
     status: StepStatus = StepStatus.PENDING
     doubt: bool = False
+    doubted: bool = False  # with this key, until a verify found nothing
     tries: int = 0
     probes: int = 0
     losses: int = 0
+    dropped: bool = False  # an open question that nobody will ask any more
 
 
 class Book:
@@ -59,7 +61,7 @@ class Book:
         self.saga = saga
         self.status, self.epoch, self.halt = RunStatus.PENDING, 1, Halt.NONE
         self.lines: dict[Place, Line] = {(FORWARD, name): Line() for name in saga.steps}
-        self.overdue = False
+        self.overdue = self.paused = False
         self.taken: Place | None = None
         self.offers: set[Place] = set()
         self._holds, self._poison = holds, poison
@@ -76,8 +78,13 @@ class Book:
         """A worker gets a message for a step, which is due or not."""
         self._next()
         way, _ = place
-        if self.status not in (_GOING if way is FORWARD else (_R.COMPENSATING,)):
+        if self.paused or self.status not in (_GOING if way is FORWARD else (_R.COMPENSATING,)):
             return
+        self._told(place, claimable)
+        self._stop_if_nothing_comes()
+
+    def _told(self, place: Place, claimable: bool) -> None:
+        way, _ = place
         if way is FORWARD and self._halting():
             self._turn_if_still()
             if self.status not in _GOING:
@@ -85,7 +92,7 @@ class Book:
         line = self.lines.get(place)
         if line is None or not claimable or line.status not in _TAKEABLE:
             return
-        if self.halt and way is FORWARD and line.status not in (_S.IN_FLIGHT, _S.UNKNOWN):
+        if self.halt and way is FORWARD and not self._open(line):
             return
         if line.status is _S.IN_FLIGHT:
             self._lost(place, line)
@@ -93,19 +100,19 @@ class Book:
             self.take(place)
 
     def answer(self, place: Place, outcome: Outcome) -> None:
-        """The attempt in flight answers, or the signal comes that the step waits for."""
+        """The attempt in flight answers."""
         self._next()
         line = self.lines[place]
         if isinstance(outcome, NotAsked):
             self._not_asked(place, line)
-            self._go_on()
-            return
-        line.losses = 0
-        if self._asks(place) and not isinstance(outcome, Done):
-            self._verdict(place, line, outcome)
         else:
-            self._outcome(place, line, outcome)
+            line.losses = 0
+            if self._asks(place) and not isinstance(outcome, Done):
+                self._verdict(place, line, outcome)
+            else:
+                self._outcome(place, line, outcome)
         self._go_on()
+        self._stop_if_nothing_comes()
 
     def late(self, place: Place, tries: int, done: bool) -> None:
         """An attempt that was taken over, the call of that number, says if it happened."""
@@ -119,15 +126,87 @@ class Book:
         if done and place[0] is FORWARD and (twice or stands) and not over:
             self.status = _R.NEEDS_ATTENTION
 
+    def signal(self) -> None:
+        """A signal comes that a step waits for: it may be claimed, and nothing else."""
+        self._next()
+
     def cancel(self) -> None:
         """A person asks the run to turn back."""
         self._next()
         self.halt = self.halt or Halt.CANCELLED
         self._turn_if_still()
+        self._stop_if_nothing_comes()
+
+    # --- what an operator does -------------------------------------------------------------
+
+    def retry(self, place: Place) -> None:
+        """Once more; or now, if it waits for its next try while the run goes on."""
+        self._next()
+        line = self.lines[place]
+        if line.status is _S.READY:
+            return
+        line.tries = line.probes = line.losses = 0
+        if line.status is _S.UNKNOWN:
+            line.dropped = False
+        else:
+            line.status, line.doubted = _S.READY, False  # with another key
+        self._goes_on_from_here()
+
+    def skip(self, place: Place) -> None:
+        """Without it."""
+        self._next()
+        self.lines[place].status = _S.SKIPPED
+        self._goes_on_from_here()
+
+    def mark(self, place: Place, happened: bool) -> None:
+        """It did, or it did not and is done again."""
+        self._next()
+        tries = self.lines[place].tries if happened else 0
+        self.lines[place] = Line(_S.SUCCEEDED if happened else _S.READY, tries=tries)
+        self._goes_on_from_here()
+
+    def compensate(self) -> None:
+        """Undo it all."""
+        self._next()
+        self.status, self.halt = _R.RUNNING, self.halt or Halt.CANCELLED
+        self._turn(self._forward_lines())
+        self._stop_if_nothing_comes()
+
+    def restart(self, name: str) -> None:
+        """Go forward again from there."""
+        self._next()
+        for one in (name, *(later for one, later in self._before if one == name)):
+            waits = self.lines[FORWARD, one].status is _S.PENDING  # and keeps its key
+            self.lines[FORWARD, one] = Line(doubted=waits and self.lines[FORWARD, one].doubted)
+        self._goes_on_from_here()
+
+    def resolve(self) -> None:
+        """Close it."""
+        self._next()
+        self.status = _R.RESOLVED
+
+    def hold(self, paused: bool) -> None:
+        """Stop the run where it is, or let it go on."""
+        self._next()
+        self.paused = paused
+
+    def _goes_on_from_here(self) -> None:
+        """The run is active again. It turns back no more if all that gave up is mended."""
+        if self.status is _R.NEEDS_ATTENTION:
+            undoing = any(way is BACKWARD for way, _ in self.lines)
+            self.status = _R.COMPENSATING if undoing else _R.RUNNING
+        gave_up = [p for p, line in self._forward_lines().items() if line.status is _S.FAILED]
+        mended = all(self.saga.steps[name].optional for _, name in gave_up)
+        if self.halt is Halt.FAILED and self.status is _R.RUNNING and mended:
+            self.halt = Halt.NONE
+        self._go_on()
+        self._stop_if_nothing_comes()
+        self.offers.clear()
 
     def take(self, place: Place) -> None:
         """The step is claimed."""
         line, self.taken = self.lines[place], place
+        line.dropped = False
         if self._asks(place):
             line.probes += 1
         else:
@@ -176,28 +255,45 @@ class Book:
         if not isinstance(outcome, NotApplied):
             self._again(place, line, _S.UNKNOWN)
             return
-        line.doubt, line.probes = False, 0
+        line.doubt, line.doubted, line.probes = False, True, 0
         if self._spent(place, line):
             self._give_up(place, line)
         else:
             line.status = _S.READY
             self.offers.add(place)
 
+    def swept(self, places: Iterable[Place]) -> None:
+        """A sweep finds lost what the run, which needs attention, had in flight: nothing is called.
+
+        It comes up again when the run goes on, if it would have been repeated, or asked.
+        """
+        self._next()
+        for place in places:
+            if not self._ends_lost(place, line := self.lines[place]):
+                line.status = _S.UNKNOWN if line.doubt else _S.READY
+
     def _lost(self, place: Place, line: Line) -> None:
+        if self._ends_lost(place, line):
+            self._go_on()
+        else:
+            self.take(place)
+
+    def _ends_lost(self, place: Place, line: Line) -> bool:
+        """What a lost attempt leads to; False: to another one."""
         step = self.saga.steps[place[1]]
         line.losses += 1
         line.doubt = line.doubt or not (step.atomic or step.waits)
         if line.losses >= self._poison:
             line.status = _S.UNKNOWN if line.doubt else _S.FAILED
+            line.dropped = line.doubt
             self.status = _R.NEEDS_ATTENTION
         elif line.doubt and not self._asks(place) and not self._may_repeat(place, line):
             self._give_up(place, line)
         elif not line.doubt and self.halt and place[0] is FORWARD:
             line.status = _S.READY
         else:
-            self.take(place)
-            return
-        self._go_on()
+            return False
+        return True
 
     def _again(self, place: Place, line: Line, to: StepStatus) -> None:
         if self._spent(place, line):
@@ -215,6 +311,7 @@ class Book:
         elif step.optional:
             line.status = _S.FAILED
         elif line.doubt and not tolerates_doubt(step):
+            line.dropped = line.dropped or line.status is not _S.UNKNOWN
             line.status = _S.UNKNOWN
             self.status = _R.NEEDS_ATTENTION
         else:
@@ -250,7 +347,8 @@ class Book:
     def passed_pivot(self) -> bool:
         """Whether the point of no return was passed."""
         pivot = self.saga.pivot
-        return pivot is not None and self.lines[FORWARD, pivot.name].status is _S.SUCCEEDED
+        through = (_S.SUCCEEDED, _S.SKIPPED)
+        return pivot is not None and self.lines[FORWARD, pivot.name].status in through
 
     def _halting(self) -> bool:
         if self.passed_pivot:
@@ -268,11 +366,29 @@ class Book:
                 self._turn_if_still()
             else:
                 self._forward()
-        if self.status not in (*_GOING, _R.COMPENSATING):
+        if self.paused or self.status not in (*_GOING, _R.COMPENSATING):
             self.offers.clear()
 
+    def _stop_if_nothing_comes(self) -> None:
+        """An active run has something in flight, due at some time, or waited for."""
+        ways = {_R.PENDING: FORWARD, _R.RUNNING: FORWARD, _R.COMPENSATING: BACKWARD}
+        way = ways.get(self.status)
+        if way and not any(self._comes(*item) for item in self.lines.items() if item[0][0] is way):
+            self.status = _R.NEEDS_ATTENTION
+            self.offers.clear()
+
+    def _comes(self, place: Place, line: Line) -> bool:
+        if self.halt and place[0] is FORWARD and not self._open(line):
+            return False
+        return line.status in _TAKEABLE and not line.dropped
+
+    def _open(self, line: Line) -> bool:
+        """Whether a run that turns back must know first how it ends."""
+        doubtful = line.status is _S.READY and line.doubt
+        return line.status in (_S.IN_FLIGHT, _S.UNKNOWN) or doubtful
+
     def _forward(self) -> None:
-        while turn := self._turn(FORWARD):
+        while turn := self._whose_turn(FORWARD):
             fresh = [p for p in turn if self.lines[p].status is _S.PENDING]
             try:
                 left_out = [p for p in fresh if not self._holds(self.saga.steps[p[1]])]
@@ -287,7 +403,7 @@ class Book:
         self.status = _R.SUCCEEDED
 
     def _backward(self) -> None:
-        turn = self._turn(BACKWARD)
+        turn = self._whose_turn(BACKWARD)
         self._offer(p for p in turn if self.lines[p].status is _S.PENDING)
         if not turn:
             self.status = _R.COMPENSATED
@@ -297,7 +413,7 @@ class Book:
             self.lines[place].status = _S.READY
             self.offers.add(place)
 
-    def _turn(self, way: Direction) -> list[Place]:
+    def _whose_turn(self, way: Direction) -> list[Place]:
         """Steps that are not through, with nothing before them that is not through."""
         todo = [p for p, line in self.lines.items() if p[0] is way and not self._through(p, line)]
         return [p for p in todo if not any(self._comes_before(q, p) for q in todo)]
@@ -312,15 +428,20 @@ class Book:
 
     def _turn_if_still(self) -> None:
         """Back, once nothing is in flight and no question is open."""
-        forward = {p: line for p, line in self.lines.items() if p[0] is FORWARD}
+        forward = self._forward_lines()
         for place, line in forward.items():
-            paused = line.status in (_S.UNKNOWN, _S.WAITING)
+            paused = line.status in (_S.READY, _S.UNKNOWN, _S.WAITING)
             if paused and line.doubt and self.saga.steps[place[1]].verifier is None:
                 self._give_up(place, line)
         if self.status is _R.NEEDS_ATTENTION:
             return
-        if any(line.status in (_S.IN_FLIGHT, _S.UNKNOWN) for line in forward.values()):
-            return
+        if not any(self._open(line) for line in forward.values()):
+            self._turn(forward)
+
+    def _forward_lines(self) -> dict[Place, Line]:
+        return {place: line for place, line in self.lines.items() if place[0] is FORWARD}
+
+    def _turn(self, forward: dict[Place, Line]) -> None:
         for line in forward.values():
             if line.status in (_S.READY, _S.WAITING):
                 line.status = _S.PENDING
@@ -338,8 +459,10 @@ class Book:
     def _turn_back(self, forward: dict[Place, Line]) -> None:
         self.status, self.epoch = _R.COMPENSATING, self.epoch + 1
         for (_, name), line in forward.items():
-            undoable = self.saga.steps[name].kind is Kind.COMPENSATABLE
-            may_be = line.status is _S.SUCCEEDED or (line.status is _S.FAILED and line.doubt)
+            step = self.saga.steps[name]
+            undoable = step.kind is Kind.COMPENSATABLE
+            late = line.doubt or (line.doubted and tolerates_doubt(step))
+            may_be = line.status is _S.SUCCEEDED or (line.status is _S.FAILED and late)
             if undoable and may_be:
                 self.lines[BACKWARD, name] = Line()
         self._backward()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sagas.define import plan
 from sagas.define.draft import Draft
-from sagas.define.outcome import Done, Outcome
+from sagas.define.outcome import Outcome
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Step
@@ -59,11 +59,11 @@ class Hand:
         assert row.status is StepStatus.IN_FLIGHT, f"{name} is {row.status}"
         return self._note(plan.settle(self.saga, self.view, row, outcome, self._worker))
 
-    def signal(self, name: str, payload: str = "null") -> Draft:
+    def signal(self, name: str) -> Draft:
         """The signal comes that a step waits for."""
         row = self.row(name)
         assert row.status is StepStatus.WAITING, f"{name} is {row.status}"
-        return self._note(plan.settle(self.saga, self.view, row, Done(payload), self._worker))
+        return self._note(plan.hand_over(self.view, row))
 
     def do(self, name: str, outcome: Outcome, way: Direction = FORWARD) -> Draft:
         """Claim a step and answer."""

@@ -17,16 +17,18 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sagas.define.outcome import NotAsked, Unknown, Wait
+from sagas.define.outcome import Done, NotAsked, Refused, Unknown, Wait
 from sagas.define.saga import Node, Parallel
 from sagas.define.step import Step
+from sagas.states import TERMINAL_RUNS
 from tests.sagas.define.book import BACKWARD, FORWARD
 from tests.sagas.define.random_sagas import random_saga
-from tests.sagas.define.world import World
+from tests.sagas.define.world import Action, World
 
 T = TypeVar("T")
 _ROLLS = st.integers(0, 2**32)
 _OPEN = (NotAsked, Unknown, Wait)
+_BAD = (Refused, Unknown)
 _MOST_MOVES = 500  # of a run that gets only good answers
 
 
@@ -42,7 +44,7 @@ class Machine(RuleBasedStateMachine, World):
         self.saga = random_saga(random.Random(seed))
         self.deadline = choose.of((None, None, 50.0))
         conditional = [step.name for step in self.saga.steps.values() if step.when]
-        self.broken = choose.of(([], [], [], [], [], [], [], conditional[-1:]))
+        self.broken = choose.of(([], [], [], conditional[-1:]))
         note(f"the saga:{_drawn(self.saga.tree)}; conditions raise: {self.broken}")
         self._begin(choose)
 
@@ -53,7 +55,7 @@ class Machine(RuleBasedStateMachine, World):
     def a_worker_gets_the_message_for_a_step_that_is_due(self, roll: int) -> None:
         choose = Chooser(roll)
         draft = self.deliver(choose.of(self.due()), carries=choose.yes())
-        assert draft, "stuck: the step is due and nobody can claim it"
+        assert draft.events, "stuck: the step is due and nobody can claim it"
 
     @precondition(lambda self: self.echoes)
     @rule(roll=_ROLLS)
@@ -96,20 +98,60 @@ class Machine(RuleBasedStateMachine, World):
         if choose.yes() and self.cancellable():
             self.cancel()
 
+    @precondition(lambda self: len(self.due()) > 1)
+    @rule(roll=_ROLLS)
+    def steps_beside_each_other_fail(self, roll: int) -> None:
+        """All are taken before the first answers; so more than one may block the run."""
+        choose = Chooser(roll)
+        for place in self.due():
+            if place in self.due():
+                self.deliver(place, carries=False)
+                self.check()
+        for attempt in list(self.flying):
+            bad = [o for o in self.answers(attempt) if isinstance(o, _BAD)]
+            if bad and not self.stale(attempt):
+                self.answer(attempt, choose.of(bad), carries=False, happens=choose.yes())
+                self.check()
+
+    @precondition(lambda self: len(self.due()) > 1)
+    @rule(roll=_ROLLS)
+    def a_step_stops_the_run_and_the_workers_beside_it_die(self, roll: int) -> None:
+        """A sweep settles what they had; one that is only frozen answers afterwards."""
+        choose = Chooser(roll)
+        for place in self.due():
+            if place in self.due():
+                self.deliver(place, carries=False)
+                self.check()
+        for attempt in self.flying[1:]:
+            self.fall_silent(attempt, happens=choose.yes())
+        bad = (
+            [o for o in self.answers(self.flying[0]) if isinstance(o, _BAD)] if self.flying else []
+        )
+        if bad and not self.stale(self.flying[0]):
+            self.answer(self.flying[0], choose.of(bad), carries=False, happens=choose.yes())
+            self.check()
+        if self.abandoned():
+            self.sweep()
+            self.check()
+        for attempt in list(self.flying):
+            if self.asked(attempt) and attempt.happened and choose.yes():
+                self.answer(attempt, Done(), carries=False, happens=True)
+                self.check()
+
     @precondition(lambda self: self.flying and self.calm <= 0)
     @rule(roll=_ROLLS)
     def a_worker_falls_silent(self, roll: int) -> None:
         """Its lease lapses; one that is only frozen answers later, perhaps too late."""
         choose = Chooser(roll)
         attempt = choose.of(self.flying)
-        self.tell("lost")
-        self.grounds.add("a worker fell silent")
-        if not self.stale(attempt):
-            self.stored.lapsed.add(attempt.place)
-            if choose.yes() and not self.saga.steps[attempt.place[1]].atomic:
-                self.call(attempt)
+        self.fall_silent(attempt, happens=choose.yes())
         if choose.yes():
             self.flying.remove(attempt)
+
+    @precondition(lambda self: self.abandoned())
+    @rule()
+    def a_sweep_finds_lost_what_the_stopped_run_had_in_flight(self) -> None:
+        self.sweep()
 
     @precondition(lambda self: not self.at_rest)
     @rule(moves=st.integers(1, 6))
@@ -129,13 +171,36 @@ class Machine(RuleBasedStateMachine, World):
     def a_person_cancels(self) -> None:
         self.cancel()
 
+    @precondition(lambda self: self.run.status not in TERMINAL_RUNS and self.calm <= 0)
+    @rule(roll=_ROLLS)
+    def an_operator_acts(self, roll: int) -> None:
+        """Retries, skips, marks, restarts, undoes, pauses, resumes or closes: whatever fits."""
+        choose = Chooser(roll)
+        actions = self.actions()
+        for _ in range(len(actions)):
+            if self.act(actions.pop(actions.index(choose.of(actions)))):
+                return
+
+    @precondition(lambda self: self.blocked())
+    @rule(roll=_ROLLS)
+    def an_operator_acts_on_what_blocks_the_run(self, roll: int) -> None:
+        """Something can be done about every blocker, or a verify still finds it out."""
+        choose = Chooser(roll)
+        place = choose.of(self.blocked())
+        self.patience -= 1
+        whats = ["retry", "mark", "skip"]
+        while whats and not self.act(Action(what := choose.of(whats), place)):
+            whats.remove(what)
+        assert whats, f"nothing can be done about {place}"
+
     @precondition(lambda self: self.waiting())
     @rule(roll=_ROLLS)
     def a_signal_comes(self, roll: int) -> None:
         self.tell("signal")
         self.signal(Chooser(roll).of(self.waiting()))
 
-    @precondition(lambda self: self.at_rest and not self.flying)
+    @precondition(lambda self: self.at_rest and not self.flying and not self.abandoned())
+    @precondition(lambda self: self.patience <= 0 or not self.blocked())
     @rule(roll=_ROLLS)
     def the_next_run_begins(self, roll: int) -> None:
         self.close()
@@ -157,6 +222,7 @@ class Machine(RuleBasedStateMachine, World):
 
     def _begin(self, choose: Chooser) -> None:
         self.echoes = 4  # messages that nobody waits for
+        self.patience = choose.of((6, 3, 0))  # how often an operator sees to what blocks the run
         self.begin(calm=choose.of((0, 8, 2, 16, 99)))
 
 

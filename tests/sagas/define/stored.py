@@ -27,6 +27,7 @@ class Stored:
         now: seconds since the run was started.
         due: when what is scheduled may be claimed.
         lapsed: steps in flight whose lease is over.
+        paused: an operator's hold is on the run.
         facts: the event log.
     """
 
@@ -37,6 +38,7 @@ class Stored:
         self.now = 0.0
         self.due: dict[Place, float] = {}
         self.lapsed: set[Place] = set()
+        self.paused = False
         self.facts: list[Fact] = []
         self._ids = count(1)
 
@@ -47,7 +49,8 @@ class Stored:
             for place, row in self.run.steps.items()
         }
         now = _START + timedelta(seconds=self.now)
-        return replace(self.run, steps=steps, now=now, read_at=time.monotonic())
+        holds = frozenset({f"run:{self.run.id}"} if self.paused else ())
+        return replace(self.run, steps=steps, now=now, holds=holds, read_at=time.monotonic())
 
     def write(self, draft: Draft) -> None:
         """Store what a draft moves, and nothing else that it may have touched."""
@@ -73,9 +76,9 @@ class Stored:
         return self.run.steps.get(place)
 
     def claimable(self, place: Place) -> bool:
-        """Whether the step is due, or its attempt's lease is over."""
+        """Whether the step is due, or its attempt's lease is over, and no hold is on the run."""
         row = self.row(place)
-        if row is None or row.status not in _CLAIMABLE:
+        if self.paused or row is None or row.status not in _CLAIMABLE:
             return False
         if row.status is StepStatus.IN_FLIGHT:
             return place in self.lapsed

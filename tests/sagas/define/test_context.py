@@ -46,6 +46,6 @@ def test_a_result_that_is_none_is_remembered_too() -> None:
 def test_the_time_that_remains_is_never_negative(left: float, remaining: float) -> None:
     run: Run[Any] = Run(
         UUID(int=1), "flow", "k", None, {}, "key", 1, None,
-        datetime(2030, 1, 1, tzinfo=UTC), 0.0, lambda: left,
+        datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC), 0.0, lambda: left,
     )  # fmt: skip
     assert run.remaining == remaining

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,13 +21,21 @@ from sagas.define.outcome import Done, NotAsked, Outcome, Unknown, Wait
 from sagas.define.saga import Definition, walk
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
-from sagas.states import RUN_MOVES, STEP_MOVES, Direction, Halt, RunStatus, StepStatus
+from sagas.states import (
+    RUN_MOVES,
+    STEP_MOVES,
+    TERMINAL_RUNS,
+    Direction,
+    Halt,
+    RunStatus,
+    StepStatus,
+)
 from tests.sagas.define.machine import Machine
 from tests.sagas.define.world import World
 from tests.sagas.flows import flow, simple, verified
 
 _EXAMPLES = settings(
-    max_examples=600,
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "600")),
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -39,23 +48,48 @@ _R, _S = RunStatus, StepStatus
 
 
 def test_whatever_happens_the_planner_keeps_to_the_page_and_to_the_invariants() -> None:
+    moves_made(_EXAMPLES)
+
+
+def test_the_model_makes_every_move_and_every_deed() -> None:
+    """From a fixed seed: of the rarest there are only a few, and in some draws none."""
+    seen = moves_made(settings(_EXAMPLES, max_examples=1200, database=None, derandomize=True))
+    assert not [what for what in _EXPECTED if not seen.counts[what]], seen.counts
+    assert _planners_moves() - _RARE <= seen.moves, "a move that nothing here makes"
+
+
+def moves_made(how: settings) -> type[Machine]:
+    """Run the model; gives the machine with what it counted."""
+
     class Counted(Machine):
         counts = Counter()
         moves = set()
 
-    run_state_machine_as_test(Counted, settings=_EXAMPLES)
-    counts = Counted.counts
-    print(f"moves of a run: {sum(counts[what] for what in _DEEDS)}, of these {counts}")
-    assert sum(counts[what] for what in _DEEDS) >= _LEAST_MOVES
-    assert not [what for what in _EXPECTED if not counts[what]], counts
-    assert _planners_moves() - _RARE <= Counted.moves, "a move that nothing here makes"
+    run_state_machine_as_test(Counted, settings=how)
+    made = sum(Counted.counts[what] for what in _DEEDS)
+    print(f"moves of a run: {made}, of these {Counted.counts}")
+    assert made >= _LEAST_MOVES
+    return Counted
 
 
-_DEEDS = ("message", "answer", "late answer", "lost", "time", "cancel", "signal")
+_ACTIONS = ("retry", "skip", "mark", "restart", "compensate", "pause", "resume", "resolve")
+_DEEDS = (
+    "message",
+    "answer",
+    "late answer",
+    "lost",
+    "swept",
+    "time",
+    "cancel",
+    "signal",
+    *_ACTIONS,
+)
 _EXPECTED = (
     *_DEEDS,
+    "two blockers",
+    "late success",
     "NotAsked",
-    *(f"ended {status}" for status in (_R.SUCCEEDED, _R.COMPENSATED, _R.NEEDS_ATTENTION)),
+    *(f"ended {status}" for status in (*sorted(TERMINAL_RUNS), _R.NEEDS_ATTENTION)),
     *(f"halted {halt}" for halt in Halt),
 )
 
@@ -75,7 +109,11 @@ _A_PERSONS = {
 }
 
 
-_RARE = {(_S.UNKNOWN, _S.FAILED), (_S.WAITING, _S.FAILED), (_S.WAITING, _S.UNKNOWN)}
+_RARE = {
+    *((_S.UNKNOWN, _S.FAILED), (_S.WAITING, _S.FAILED), (_S.WAITING, _S.UNKNOWN)),
+    (_S.WAITING, _S.SUCCEEDED),  # only earlier versions made it: it is in the history of their runs
+    (_S.READY, _S.FAILED),  # the planner itself raised: tests/sagas/run/test_faults.py
+}
 
 
 @pytest.mark.parametrize(
@@ -222,10 +260,14 @@ _UNSAFE: dict[str, tuple[str, Break]] = {
     ),
     "undoes what may not have happened": (
         "I4: .* had not happened|I8: ",
-        lambda: patch.object(plan, "_undoes_doubt", lambda *_: True),
+        lambda: patch.object(Step, "tolerates_doubt", property(lambda _: True)),
+    ),
+    "leaves in flight what a stopped run has lost": (
+        "I12: ",
+        lambda: patch.object(plan, "lost", lambda saga, view, poison: Draft(view)),
     ),
     "does not wait for its turn": (
-        "I7: .* was claimed before",
+        "I7: .* was (claimed|undone) before",
         lambda: patch.object(frontier, "_next", _all_at_once),
     ),
     "goes on although it is to turn back": (
@@ -233,17 +275,21 @@ _UNSAFE: dict[str, tuple[str, Break]] = {
         lambda: patch.object(plan, "_worth_claiming", lambda *_: True),
     ),
     "is stuck behind an optional step": (
-        "stuck|I1: it came to rest",
+        "stuck|I1: it came to rest|I11: a person is asked for nothing",
         lambda: patch.object(frontier, "_given_up", lambda *_: False),
     ),
 }
+_UNSAFE["does not stop again for what still blocks the run"] = (
+    "stuck: the run is",
+    lambda: patch.object(plan, "alive", lambda saga, draft: draft),
+)
 _DISOBEDIENT: dict[str, Break] = {
     "never gives up": lambda: patch.object(plan, "_exhausted", lambda *_: False),
     "counts an attempt that asked nobody": lambda: patch.object(plan, "_not_asked", _paid_for),
     "never verifies": lambda: patch.object(plan, "probing", lambda *_: False),
     "honours a cancel after the pivot": lambda: patch.object(plan, "_must_halt", _keep_halt),
     "leaves a doubt that nothing undoes": lambda: patch.object(
-        plan, "_doubtful_for_ever", lambda *_: False
+        plan, "doubtful_for_ever", lambda *_: False
     ),
 }
 

@@ -190,9 +190,7 @@ def test_a_lost_compensation_without_a_try_left_needs_a_person() -> None:
     hand.do("b", Refused("no"))
     hand.claim("a", BACKWARD)
     hand.lose("a", BACKWARD)
-    assert hand.view.attention == (
-        "the compensation of 'a' gave up: the worker was lost before it answered."
-    )
+    assert hand.view.attention == ("'undo of a' gave up: the worker was lost before it answered.")
 
 
 def test_a_worker_lost_in_a_verify_is_followed_by_another_verify() -> None:
@@ -260,7 +258,7 @@ def test_so_does_a_compensation() -> None:
     hand.claim("a", BACKWARD)
     hand.lose("a", BACKWARD)
     hand.lose("a", BACKWARD)
-    assert hand.view.attention == "2 attempts of the compensation of 'a' died without an answer."
+    assert hand.view.attention == "2 attempts of 'undo of a' died without an answer."
 
 
 def test_poison_in_one_branch_leaves_the_answers_of_others() -> None:

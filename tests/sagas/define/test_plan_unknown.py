@@ -64,6 +64,25 @@ def test_not_applied_at_the_last_try_gives_up_and_is_not_undone() -> None:
     )
 
 
+@pytest.mark.parametrize("then", [[Refused("the key was used")], []])
+def test_what_failed_after_a_doubt_is_undone_if_that_tolerates_that_there_is_nothing(
+    then: list[Any],
+) -> None:
+    """A verify may have asked too early for an effect that came late."""
+    step = verified("a", retry=Retry(attempts=2 if then else 1), undo=_TOLERANT)
+    scenario = given(around(step), Payload()).when("a", _RESET, *then)
+    scenario.when_verifying("a", NotApplied()).expect(
+        "compensated",
+        calls=["do before", "do a", "verify a", *["do a" for _ in then], "undo a", "undo before"],
+    )
+
+
+def test_a_refusal_without_a_doubt_before_it_undoes_nothing_of_its_own() -> None:
+    given(around(verified("a", undo=_TOLERANT)), Payload()).when("a", Refused("no")).expect(
+        "compensated", calls=["do before", "do a", "undo before"]
+    )
+
+
 @pytest.mark.parametrize("answer", [_RESET, Refused("404?"), RetryLater("busy"), Wait(1.0)])
 def test_a_verify_that_cannot_tell_is_asked_again_until_its_budget_is_spent(answer: Any) -> None:
     step = verified("a", verify_retry=Retry(attempts=3))

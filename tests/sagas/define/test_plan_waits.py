@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sagas.define.outcome import Done, Refused, Wait
+from sagas.define.outcome import Done, NotAsked, Refused, RetryLater, Unknown, Wait
 from sagas.define.step import wait_for, wait_until
 from sagas.states import RunStatus, StepStatus
 from sagas.testing import given
@@ -20,7 +20,7 @@ def test_a_signal_that_came_before_goes_on_at_once_with_its_payload() -> None:
     saga = flow(["a", wait_for("paid", timeout=_HOUR), "b"])
     scenario = given(saga, Payload()).signal("paid", {"amount": 7})
     scenario.expect("succeeded", done=["a", "paid", "b"])
-    assert scenario.view.steps[FORWARD, "paid"].result == '{"amount": 7}'
+    assert scenario.view.steps[FORWARD, "paid"].result == '{"amount":7}'
 
 
 def test_a_signal_that_never_comes_turns_the_run_back() -> None:
@@ -41,17 +41,42 @@ def test_a_wait_says_what_it_waits_for_and_how_long() -> None:
     draft = hand.do("paid", Wait(3600.0, "paid", "order:1"))
     change = draft.changes[FORWARD, "paid"]
     assert (change.row.status, change.due_in) == (StepStatus.WAITING, 3600.0)
-    assert (change.signal, change.correlation) == ("paid", "order:1")
+    assert (change.row.signal, change.row.correlation) == ("paid", "order:1")
     assert draft.to_send == []
     assert change.row.tries == 0
 
 
-def test_a_signal_settles_a_waiting_step_without_a_claim() -> None:
+def test_a_signal_makes_a_waiting_step_due() -> None:
     hand = Hand(flow([wait_for("paid", timeout=_HOUR), "b"]))
     hand.do("paid", Wait(3600.0, "paid", "k"))
-    hand.signal("paid", "7")
-    assert hand.states() == {"paid": "succeeded", "b": "ready"}
-    assert (hand.row("paid").result, hand.row("paid").attempt) == ("7", 1)
+    draft = hand.signal("paid")
+    assert hand.states() == {"paid": "waiting", "b": "pending"}
+    assert draft.to_send == [hand.row("paid")]
+    assert not draft.moves_run
+
+
+def test_a_step_forgets_its_signal_when_it_is_settled_and_not_before() -> None:
+    hand = Hand(flow(["a", "b"]))
+    hand.do("a", Wait(None, "paid", "k"))
+    hand.signal("a")
+    for outcome in (RetryLater("busy"), Unknown("reset"), NotAsked("open")):
+        hand.do("a", outcome)
+        assert (hand.row("a").signal, hand.row("a").correlation) == ("paid", "k")
+    hand.do("a", Done())
+    assert (hand.row("a").signal, hand.row("a").correlation) == ("", "")
+
+
+def test_a_step_whose_signal_came_before_it_waited_is_claimed_at_once() -> None:
+    hand = Hand(flow(["a", "b"]), carries=True)
+    draft = hand.answer("a", Wait(0.0, "paid", "k"))
+    assert draft.claimed is hand.row("a")
+    assert (hand.row("a").attempt, hand.row("a").tries) == (2, 1)
+
+
+def test_a_step_whose_signal_came_before_it_waited_is_sent_to_another_worker() -> None:
+    hand = Hand(flow(["a", "b"]))
+    draft = hand.do("a", Wait(0.0, "paid", "k"))
+    assert (draft.claimed, draft.to_send) == (None, [hand.row("a")])
 
 
 def test_a_signal_for_a_run_that_needs_a_person_is_kept() -> None:
@@ -61,9 +86,9 @@ def test_a_signal_for_a_run_that_needs_a_person_is_kept() -> None:
     hand.do("paid", Wait(3600.0, "paid", "k"))
     hand.do("c", Refused("no"))
     draft = hand.signal("paid")
-    assert hand.states()["paid"] == "succeeded"
+    assert hand.row("paid").needs_worker
     assert hand.view.status is RunStatus.NEEDS_ATTENTION
-    assert draft.to_send == []
+    assert not draft.moves_run
 
 
 def test_a_wait_until_a_time_ends_by_itself() -> None:

@@ -16,6 +16,7 @@ from sagas.define.outcome import Done, Outcome, Refused, RetryLater, Unknown
 from sagas.define.plan import Worker
 from sagas.define.preview import Preview, undo_preview
 from sagas.define.saga import Definition, Node, Parallel, walk
+from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import VerbRefused
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus, StepStatus
@@ -69,7 +70,7 @@ def test_branches_are_undone_side_by_side() -> None:
 
 
 def test_a_compensation_is_named_and_says_what_it_does() -> None:
-    step = simple("a")
+    step = Step("a", lambda run: None)
 
     @step.compensate
     def give_back(run: object) -> None:
@@ -151,8 +152,8 @@ def test_a_run_that_is_over_is_not_undone(steps: list[str]) -> None:
 # --- against the planner and the verb ------------------------------------------------------
 
 
-def played(saga: Definition, dice: random.Random) -> RunView:
-    """A run that stopped anywhere for a person."""
+def played(saga: Definition, dice: random.Random, *, stop: bool = True) -> RunView:
+    """A run that was played to somewhere, and stopped there for a person."""
     view = new(saga)
     for _ in range(dice.randint(0, 14)):
         rows = [
@@ -166,7 +167,7 @@ def played(saga: Definition, dice: random.Random) -> RunView:
         else:
             row.free_in = 0
             plan.claim(saga, view, row.name, row.direction, WORKER)
-    if view.status in (RunStatus.RUNNING, RunStatus.COMPENSATING):
+    if stop and view.status in (RunStatus.RUNNING, RunStatus.COMPENSATING):
         parked(view)
     return view
 

@@ -33,9 +33,18 @@ def test_the_same_version_twice_is_refused() -> None:
     with pytest.raises(DefinitionError) as caught:
         registry.register(flow(["b"]))
     assert caught.value.id == "sagas.E012"
-    assert caught.value.message == "Saga 'flow': version 1 is defined twice."
+    assert "version 1 is defined twice" in caught.value.message
     assert caught.value.hint == "Give it another name, or raise its version."
     assert registry.get("flow").steps.keys() == {"a"}
+
+
+def test_an_unknown_name_is_told_in_a_few_words_however_many_sagas_there_are() -> None:
+    for number in range(300):
+        registry.register(flow(["a"], name=f"saga-{number:03}"))
+    with pytest.raises(UnknownSaga) as caught:
+        registry.get("zzz" * 1000)
+    assert "saga-009, and 290 more." in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_misspelt_name_gets_a_suggestion() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional, Union
 from uuid import UUID
 
 import pytest
@@ -12,8 +12,10 @@ from pydantic import BaseModel
 
 from sagas.define.backoff import COMPENSATION, Retry
 from sagas.define.context import Results, Run
-from sagas.define.outcome import Refused, Wait
-from sagas.define.step import Kind, Step, step, wait_for, wait_until
+from sagas.define.outcome import Refused, RetryLater, Wait
+from sagas.define.saga import Definition
+from sagas.define.step import Errors, Kind, Step, step, wait_for, wait_until
+from sagas.errors import DefinitionError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -41,6 +43,7 @@ def a_run(elapsed: float = 0.0) -> Run[Any]:
         attempt=1,
         result=None,
         now=_NOW,
+        started_at=_NOW,
         elapsed=elapsed,
         clock=lambda: 0.0,
     )
@@ -67,7 +70,7 @@ def test_options_reach_the_step() -> None:
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(TypeError, match="retries"):
+    with pytest.raises(DefinitionError, match=r"no option 'retries'.*Did you mean 'retry'"):
         step(retries=3)(lambda run: None)  # type: ignore[call-overload]
 
 
@@ -105,8 +108,11 @@ def test_decorators_give_back_the_plain_function() -> None:
 
     def find(run: Run[Any]) -> None: ...
 
+    @step
+    def ship(run: Run[Any]) -> None: ...
+
     assert charge.compensate(refund) is refund
-    assert charge.compensate(timeout=1)(refund) is refund
+    assert ship.compensate(timeout=1)(refund) is refund
     assert charge.verify(find) is find
     assert charge.verifier is find
 
@@ -151,10 +157,28 @@ def test_a_step_without_an_annotation_may_give_anything() -> None:
     assert not Step("a", lambda run: 1).gives_nothing
 
 
-def test_an_annotation_that_only_type_checkers_see_does_not_break_the_step() -> None:
-    def price(run: Run[Any]) -> Decimal: ...  # type: ignore[empty-body]
+def test_only_the_return_annotation_need_be_there_at_run_time() -> None:
+    def price(run: Run[Decimal]) -> int: ...  # type: ignore[empty-body,type-var]
 
-    assert Step("a", price).result_type.validate_python("anything") == "anything"
+    assert Step("a", price).result_type.validate_python("3") == 3
+
+
+@pytest.mark.parametrize(
+    ("annotation", "result"),
+    [
+        (Receipt | Refused, Receipt),
+        (Optional[Union[Receipt, Wait]], Receipt | None),  # noqa: UP007, UP045
+        (None | Refused | RetryLater, type(None)),
+        (Refused | Wait, type(None)),
+        ("Receipt | Refused", Receipt),
+        (int | str, int | str),
+    ],
+)
+def test_outcomes_in_the_return_annotation_are_no_results(annotation: Any, result: Any) -> None:
+    def action(run: Run[Any]) -> Any: ...
+
+    action.__annotations__["return"] = annotation
+    assert Step("a", action).returned == result
 
 
 def test_a_step_knows_that_it_gives_nothing() -> None:
@@ -184,18 +208,77 @@ def test_a_wait_whose_time_is_up_is_refused_or_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "elapsed", "answer"),
+    ("moment", "elapsed", "until"),
     [
-        (_NOW + timedelta(seconds=90), 0, Wait(90.0)),
-        (_NOW - timedelta(seconds=1), 0, None),
-        (timedelta(seconds=90), 30, Wait(60.0)),
-        (timedelta(seconds=90), 90, None),
+        (_NOW + timedelta(seconds=90), 0, 90),
+        (_NOW - timedelta(seconds=1), 0, -1),
+        (timedelta(seconds=90), 30, 60),
+        (timedelta(seconds=90), 90, 0),
     ],
 )
-def test_waiting_until_a_time(
-    moment: datetime | timedelta, elapsed: float, answer: Wait | None
-) -> None:
+def test_waiting_until_a_time(moment: datetime | timedelta, elapsed: float, until: int) -> None:
+    """What the step gives, while it waits and afterwards, is that time."""
     waits = wait_until("cool down", lambda run: moment)
-    assert waits.action(a_run(elapsed)) == answer
+    result = _NOW + timedelta(seconds=until)
+    expected = Wait(until, result=result) if until > 0 else result
+    assert waits.action(a_run(elapsed)) == expected
     assert waits.waits
     assert not waits.expires
+
+
+def test_the_time_to_wait_for_is_computed_once() -> None:
+    waits = wait_until("cool down", lambda run: run.now + timedelta(seconds=3))
+    for left in (3, 1):
+        kept = replace(a_run(), result=_NOW + timedelta(seconds=left))
+        assert waits.action(kept) == Wait(left, result=kept.result)
+    done = replace(a_run(), result=_NOW)
+    assert waits.action(done) == _NOW
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        (datetime(2030, 1, 1), "not a naive datetime"),
+        (90, "not 90"),
+        (None, "not None"),
+        ("2030-01-01", "not '2030-01-01'"),
+    ],
+)
+def test_what_is_no_point_in_time_is_refused_in_words(moment: Any, said: str) -> None:
+    answer = wait_until("cool down", lambda run: moment).action(a_run())
+    assert "wait_until 'cool down': its function must give an aware datetime" in answer.reason
+    assert said in answer.reason
+
+
+def test_several_exceptions_may_be_named_in_any_collection() -> None:
+    for several in ([OSError, KeyError], (OSError, KeyError), {OSError, KeyError}):
+        errors = Errors(retry=several, refused=iter([ValueError]))
+        assert set(errors.retry) == {OSError, KeyError}  # type: ignore[arg-type]
+        assert errors.meaning(ConnectionResetError) is RetryLater
+        assert errors.meaning(UnicodeError) is errors.meaning(ValueError) is Refused
+
+
+def test_what_a_refused_saga_was_to_be_built_of_may_still_be_completed() -> None:
+    @step
+    def charge(run: Run[Any]) -> None: ...
+
+    with pytest.raises(DefinitionError, match="cannot be undone"):
+        Definition("flow", payload=Receipt, steps=[charge])
+    charge.compensate(lambda run: None)
+    Definition("flow", payload=Receipt, steps=[charge])
+
+
+def test_nothing_is_declared_about_a_step_once_a_saga_is_built_of_it() -> None:
+    """The saga's fingerprint, and what its rules were checked on, would no longer be true."""
+
+    @step(harmless=True)
+    def charge(run: Run[Any]) -> None: ...
+
+    Definition("flow", payload=Receipt, steps=[charge.as_pivot()])
+    with pytest.raises(DefinitionError, match="after saga 'flow' was built of it") as refused:
+        charge.verify(lambda run: None)
+    assert refused.value.id == "sagas.E020"
+    assert charge.verifier is None
+    with pytest.raises(DefinitionError, match="after saga 'flow' was built of it"):
+        charge.compensate(lambda run: None)
+    assert charge.compensation is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sagas.define.draft import Draft, Happening
 from sagas.define.saga import Definition
-from sagas.define.view import RunView
+from sagas.define.view import RunView, StepView
 from sagas.states import ACTIVE_RUNS, TERMINAL_RUNS, Direction, RunStatus, StepStatus
 from tests.sagas.define.book import BACKWARD, FORWARD, before, tolerates_doubt
 from tests.sagas.define.stored import Place
@@ -24,9 +24,18 @@ class Truth:
 
     saga: Definition
     effects: Counter[Place] = field(default_factory=Counter)
+    written_off: set[Place] = field(default_factory=set)  # an operator skipped them
+    risked: set[Place] = field(default_factory=set)  # an operator had them done again on doubt
+    passed: set[str] = field(default_factory=set)  # optional, and the run went on without them
 
     def __post_init__(self) -> None:
         self._before = set(before(self.saga.tree))
+
+    def forget(self, name: str) -> None:
+        """An operator has the step done again: what happened so far is the operator's affair."""
+        del self.effects[FORWARD, name]
+        self.passed.discard(name)
+        self.written_off.discard((FORWARD, name))
 
     def wrongs(self, run: RunView) -> Iterator[str]:
         """What is wrong with a run as it stands."""
@@ -35,7 +44,9 @@ class Truth:
             yield f"I8: {run.status}, although the pivot happened"
         yield from self._disagreements(run)
         yield from (
-            f"I3: {p} has {times} effects" for p, times in self.effects.items() if times > 1
+            f"I3: {p} has {times} effects"
+            for p, times in self.effects.items()
+            if times > 1 and p not in self.risked
         )
         for name in self.saga.steps:
             yield from self._untold(run, name)
@@ -48,10 +59,13 @@ class Truth:
         """
         if run.status in TERMINAL_RUNS and any(event.new for event in draft.events):
             yield f"I9: something moved after the run was {run.status}"
-        turned = any(not e.step and e.new == _R.COMPENSATING for e in draft.events)
+        back = [e.old for e in draft.events if not e.step and e.new == _R.COMPENSATING]
+        turned = any(old != _R.NEEDS_ATTENTION for old in back)  # else it goes on turning
         if draft.view.epoch != run.epoch + turned:
             yield f"I10: epoch {run.epoch} became {draft.view.epoch}"
         for event in draft.events:
+            if event.step and event.new == _S.FAILED and self.saga.steps[event.step].optional:
+                self.passed.add(event.step)
             if event.step and event.new == _S.IN_FLIGHT:
                 yield from self._untimely(draft, event, due)
 
@@ -66,11 +80,12 @@ class Truth:
             yield f"I1: succeeded, and {blocked} are not through"
         if run.status in _BACK and moving:
             yield f"I1: {run.status}, and {moving} still go forward"
-        if run.status is _R.COMPENSATED and any(row.status is not _S.SUCCEEDED for row in backward):
+        if run.status is _R.COMPENSATED and any(not self._undone(row) for row in backward):
             yield "I4: compensated, and not everything is undone"
         if run.status in (_R.PENDING, _R.RUNNING, _R.SUCCEEDED) and (backward or run.epoch > 1):
             yield f"I7: {run.status}, and it had turned back"
-        if bool(run.attention) != (run.status is _R.NEEDS_ATTENTION):
+        stopped = run.status in (_R.NEEDS_ATTENTION, _R.RESOLVED)
+        if bool(run.attention) != stopped:
             yield f"I11: {run.status} because {run.attention!r}"
 
     def _untold(self, run: RunView, name: str) -> Iterator[str]:
@@ -79,9 +94,11 @@ class Truth:
         done, undone = self.effects[FORWARD, name], self.effects[BACKWARD, name]
         if row.status is _S.SUCCEEDED and not (done or step.waits):
             yield f"I6: {name} succeeded without an effect"
-        if done and row.status in (_S.PENDING, _S.READY, _S.SKIPPED):
+        accounted = {(FORWARD, name), (BACKWARD, name)} & (self.written_off | self.risked)
+        untouched = row.status in (_S.PENDING, _S.READY, _S.SKIPPED) and not row.in_doubt
+        if done and untouched and not accounted:
             yield f"I4: {name} happened, and its row says {row.status}"
-        if run.status is _R.COMPENSATED and step.compensation and done > undone:
+        if run.status is _R.COMPENSATED and step.compensation and done > undone and not accounted:
             yield f"I4: {name} happened and was not undone"
 
     def _untimely(self, draft: Draft, event: Happening, due: Place | None) -> Iterator[str]:
@@ -110,6 +127,12 @@ class Truth:
             if other == name and not self._through(view, (FORWARD, one)):
                 yield f"I7: {name} was claimed before {one} was through"
 
+    def _undone(self, row: StepView) -> bool:
+        place = (row.direction, row.name)
+        return row.status is _S.SUCCEEDED or (
+            row.status is _S.SKIPPED and place in self.written_off
+        )
+
     def _undone_early(self, view: RunView, name: str) -> Iterator[str]:
         """I7, I8, I4: reversed, never past the pivot, and only of what may have happened."""
         for one, other in self._before:
@@ -123,6 +146,6 @@ class Truth:
 
     def _through(self, view: RunView, place: Place) -> bool:
         row = view.steps[place]
-        given_up = row.status is _S.FAILED and self.saga.steps[row.name].optional
+        given_up = row.name in self.passed
         settled = row.status in (_S.SUCCEEDED, _S.SKIPPED)
         return settled or (row.direction is Direction.FORWARD and given_up)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sagas.define import plan
+from sagas.define import intervene, plan
+from sagas.define.blockers import blockers
 from sagas.define.draft import Draft
+from sagas.define.frontier import following
 from sagas.define.outcome import (
     Done,
     NotApplied,
@@ -25,16 +27,20 @@ from sagas.define.outcome import (
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition
 from sagas.define.step import Kind, Step
-from sagas.define.view import StepView
+from sagas.define.view import StepView, direction_of
+from sagas.errors import VerbRefused
 from sagas.history import replay
-from sagas.states import ACTIVE_RUNS, Halt, RunStatus, StepStatus
+from sagas.states import ACTIVE_RUNS, TERMINAL_RUNS, Halt, RunStatus, StepStatus
 from tests.sagas.define.book import BACKWARD, FORWARD, Book
 from tests.sagas.define.stored import Place, Stored
 from tests.sagas.define.truth import Truth
 
 POISON = 3
 _R, _S = RunStatus, StepStatus
-_AT_REST = (_R.SUCCEEDED, _R.COMPENSATED, _R.NEEDS_ATTENTION)
+_STOPPED = (_S.FAILED, _S.UNKNOWN, _S.READY)
+_HELD_OR_WAITED = (_S.IN_FLIGHT, _S.WAITING)
+_NONE: Any = object()
+_AT_REST = (_R.SUCCEEDED, _R.COMPENSATED, _R.NEEDS_ATTENTION, _R.RESOLVED)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,14 @@ class Attempt:
     tries: int
     asks: bool  # whether the step happened, instead of doing it
     happened: bool = False  # the call had its effect, though it has not answered yet
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What an operator does, to a step or to the run."""
+
+    what: str
+    place: Place = (FORWARD, "")
 
 
 class World:
@@ -100,9 +114,12 @@ class World:
         """An attempt answers; the record refuses it if it was taken over."""
         self.tell("answer")
         self.flying.remove(attempt)
-        if self.stale(attempt):
+        knows = isinstance(outcome, Done) and self.asked(attempt) and attempt.happened
+        if self.stale(attempt) and not knows:
             self.answer_late(attempt, outcome)
             return
+        if knows:
+            self.tell("late success")
         if isinstance(outcome, Done) or (isinstance(outcome, Unknown) and happens):
             self.call(attempt)
         self.note_grounds(attempt, outcome)
@@ -123,29 +140,145 @@ class World:
         self.absorb(draft, lambda book: book.late(attempt.place, attempt.tries, done))
 
     def signal(self, place: Place) -> None:
-        """A waiting step gets what it waits for: so it happened."""
+        """What a step waits for comes: it is due now."""
         self.tell("signal")
-        self.truth.effects[place] = max(self.truth.effects[place], 1)
-        self.settle(place, Done(), carries=False)
+        view = self.stored.read()
+        self.absorb(plan.hand_over(view, view.steps[place]), Book.signal)
 
     def settle(self, place: Place, outcome: Outcome, carries: bool) -> None:
         view = self.stored.read()
         draft = plan.settle(self.saga, view, view.steps[place], outcome, self.worker(carries))
         self.absorb(draft, lambda book: book.answer(place, outcome), carries)
 
+    def fall_silent(self, attempt: Attempt, happens: bool) -> None:
+        """The worker's lease lapses; its call may have had its effect."""
+        self.tell("lost")
+        self.grounds.add("a worker fell silent")
+        if not self.stale(attempt):
+            self.stored.lapsed.add(attempt.place)
+            if happens and not self.saga.steps[attempt.place[1]].atomic:
+                self.call(attempt)
+
+    def sweep(self) -> None:
+        """A sweep looks at the run, which needs attention, and what it has in flight is lost."""
+        self.tell("swept")
+        lost = self.abandoned()
+        draft = plan.lost(self.saga, self.stored.read(), POISON)
+        self.absorb(draft, lambda book: book.swept(lost))
+        assert not self.abandoned(), "I12: lost, and still in flight"
+
     def cancel(self) -> None:
         self.tell("cancel")
         draft = plan.halt(self.saga, self.stored.read(), Halt.CANCELLED, self.worker(False))
         self.absorb(draft, Book.cancel)
 
+    # --- operators -------------------------------------------------------------------------
+
+    def actions(self) -> list[Action]:
+        """Everything that an operator could do to the run now."""
+        view = self.stored.read()
+        way = direction_of(view)
+        steps = [row.name for row in view.rows(way) if row.status in _STOPPED]
+        forward = [row.name for row in view.rows(FORWARD)]
+        return [
+            *(Action(what, (way, name)) for name in steps for what in ("retry", "skip", "mark")),
+            *(Action("restart", (FORWARD, name)) for name in forward),
+            *(Action(what) for what in ("compensate", "resolve", "pause", "resume")),
+        ]
+
+    def act(self, action: Action) -> bool:
+        """Do it. False: it is refused."""
+        before = self.run.status
+        draft = self._acted(action)
+        if draft is None:
+            return False
+        self.tell(action.what)
+        if len(self.blocked()) > 1:
+            self.tell("two blockers")
+        if action.what in ("pause", "resume"):
+            self.stored.paused = action.what == "pause"
+            self.book.hold(self.stored.paused)
+            return True
+        self._account_for(action)
+        self.absorb(draft, lambda book: self._by_the_page(book, action))
+        if before is _R.NEEDS_ATTENTION and not self.at_rest:
+            self._all_is_sent(draft)
+        return True
+
+    def _acted(self, action: Action) -> Draft | None:
+        view, worker, (_, name) = self.stored.read(), self.worker(False), action.place
+        happened = bool(self.truth.effects[action.place])
+        try:
+            match action.what:
+                case "retry":
+                    return intervene.retry(self.saga, view, name, worker)
+                case "skip":
+                    return intervene.skip(self.saga, view, name, None, worker)
+                case "mark":
+                    return intervene.mark(self.saga, view, name, None, worker, happened=happened)
+                case "restart":
+                    return intervene.restart(self.saga, view, name, worker, again=True)
+                case "compensate":
+                    return intervene.compensate(self.saga, view, worker)
+                case "resolve":
+                    return intervene.resolve(view)
+        except VerbRefused:
+            return None
+        paused = action.what == "pause"
+        return None if self.run.status in TERMINAL_RUNS or paused is self.stored.paused else _NONE
+
+    def _account_for(self, action: Action) -> None:
+        """What the operator answers for, and no longer the planner."""
+        (way, name), row = action.place, self.run.steps.get(action.place)
+        doubtful = row is not None and row.in_doubt
+        if action.what == "skip":
+            self.truth.written_off.add(action.place)
+        if action.what == "retry" and doubtful and not self.saga.steps[name].idempotent:
+            self.truth.risked.add(action.place)
+        if action.what == "retry" and not doubtful:
+            self.truth.written_off.discard(action.place)
+        if action.what == "restart":
+            for step in following(self.saga, name):
+                self.truth.forget(step.name)
+        if action.what == "mark" and way is FORWARD:
+            self.grounds.add("an operator settled a question")
+
+    def _by_the_page(self, book: Book, action: Action) -> None:
+        match action.what:
+            case "retry":
+                book.retry(action.place)
+            case "skip":
+                book.skip(action.place)
+            case "mark":
+                book.mark(action.place, bool(self.truth.effects[action.place]))
+            case "restart":
+                book.restart(action.place[1])
+            case "compensate":
+                book.compensate()
+            case "resolve":
+                book.resolve()
+
+    def _all_is_sent(self, draft: Draft) -> None:
+        """A run that goes on again goes on with all that can, from now on."""
+        sent = {(row.direction, row.name) for row in draft.to_send}
+        due, now = self.due(), self.stored.now
+        late = [place for place in due if place not in sent]
+        assert not late, f"{late} could be claimed, and nobody is told"
+        old = [place for place in due if self.stored.due.get(place, now) < now]
+        assert not old, f"{old} is called overdue for the time that the run stood"
+
     def one_good_move(self) -> bool:
         """Let the next thing happen, and go well. False: nothing can happen any more."""
+        if self.stored.paused and not self.flying and not self.at_rest:
+            return self.act(Action("resume"))
         if self.flying:
             attempt = self.flying[0]
             self.answer(attempt, self.good_answer(attempt), carries=False, happens=True)
         elif self.due():
             draft = self.deliver(self.due()[0], carries=False)
             assert draft, "stuck: the step is due and nobody can claim it"
+        elif self.abandoned():
+            self.sweep()
         elif self.at_rest:
             return False
         elif self.later():
@@ -161,6 +294,8 @@ class World:
         self.tell(f"ended {self.run.status}")
         self.tell(f"halted {self.run.halt}")
         assert self.run.status in _AT_REST, f"I1: it came to rest as {self.run.status}"
+        flying = [row.name for row in self.run.steps.values() if row.status is _S.IN_FLIGHT]
+        assert not flying, f"I12: {flying} in flight, and the run at rest"
         assert not self.run.attention or self.grounds, "I11: a person is asked for nothing"
         told = replay(self.stored.facts)
         assert told.problems == [], f"I9: {told.problems}"
@@ -178,8 +313,12 @@ class World:
         assert not wrongs, "; ".join(wrongs)
 
     def not_stuck(self) -> None:
-        coming = self.flying or self.due() or self.stored.lapsed or self.later() or self.waiting()
-        assert coming or self.at_rest, f"stuck: the run is {self.run.status} and nothing will come"
+        """The liveness invariant, from the rows alone."""
+        if self.at_rest:
+            return
+        wanted = {place: self.run.steps[place].status for place in self.wanted()}
+        coming = [p for p, at in wanted.items() if at in _HELD_OR_WAITED or p in self.stored.due]
+        assert coming, f"stuck: the run is {self.run.status} and nothing will come"
 
     def by_the_book(self) -> None:
         if not self.reads_the_book:
@@ -302,14 +441,37 @@ class World:
         return [p for p in self.run.steps if self._called_off(p) and self.stored.claimable(p)]
 
     def _called_off(self, place: Place) -> bool:
-        idle = self.run.steps[place].status in (_S.READY, _S.WAITING)
+        row = self.run.steps[place]
+        idle = row.status is _S.WAITING or (row.status is _S.READY and not row.in_doubt)
         return bool(self.run.halt) and place[0] is FORWARD and idle
 
+    def blocked(self) -> list[Place]:
+        """What keeps the run from moving while it needs attention."""
+        if self.run.status is not _R.NEEDS_ATTENTION:
+            return []
+        found = [one.step for one in blockers(self.saga, self.stored.read())]
+        return [(row.direction, row.name) for row in found if row is not None]
+
     def waiting(self) -> list[Place]:
+        if self.run.status in TERMINAL_RUNS:
+            return []
         return [p for p, row in self.run.steps.items() if row.status is _S.WAITING]
 
+    def abandoned(self) -> list[Place]:
+        """What is in flight and lost in a run that needs attention."""
+        if self.run.status is not _R.NEEDS_ATTENTION:
+            return []
+        rows = self.run.steps.items()
+        return [p for p, row in rows if row.status is _S.IN_FLIGHT and p in self.stored.lapsed]
+
+    def asked(self, attempt: Attempt) -> bool:
+        """Whether the question is open how this very attempt ended, which was given up as lost."""
+        row = self.run.steps[attempt.place]
+        mine = (attempt.epoch, attempt.number, _S.UNKNOWN)
+        return (self.run.epoch, row.attempt, row.status) == mine
+
     def stale(self, attempt: Attempt) -> bool:
-        """Whether the record refuses the attempt's answer."""
+        """Whether the record refuses the attempt's answer, unless ``asked`` for it."""
         row = self.run.steps[attempt.place]
         mine = (attempt.epoch, attempt.number, _S.IN_FLIGHT)
         return (self.run.epoch, row.attempt, row.status) != mine

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
+from sagas.management import batch as module
 from sagas.models import AuditEntry, Batch, Run
 from sagas.operate.batch_run import work
 from tests.sagas.operate.batches import ready, saga_of, stopped
-from tests.sagas.stage import Actor, Known, begun, status
+from tests.sagas.stage import Actor, Known, begun, carried, status
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
 
@@ -61,7 +62,10 @@ def test_without_yes_it_is_a_trial_that_leaves_nothing_behind(ids: list[UUID]) -
 def test_with_yes_it_is_done_and_followed_to_its_end(ids: list[UUID]) -> None:
     told = said(*RETRY, "--yes", asleep=worker())
     batch = Batch.objects.get()
-    assert told.endswith(f"Batch {batch.pk} is done: 1 unfit, 2 done.")
+    assert told.endswith(
+        f"Batch {batch.pk} is finished. 2 retried: 2 running; 1 left out.\n"
+        f"Later: manage.py sagas show-batch {batch.pk}"
+    )
     assert {status(run_id) for run_id in ids} == {"running"}
     assert set(AuditEntry.objects.values_list("actor", flat=True)) == {batch.created_by}
     assert batch.created_by.startswith("shell:")
@@ -72,7 +76,7 @@ def test_what_is_refused_meanwhile_fails_the_command_and_says_why(ids: list[UUID
         Run.objects.filter(pk=ids[0]).update(fingerprint="other")
         worker(60)(seconds)
 
-    with pytest.raises(CommandError, match=r"is done: 1 unfit, 1 done, 1 refused\."):
+    with pytest.raises(CommandError, match=r"1 retried: 1 running; 1 refused; 1 left out\."):
         said(*RETRY, "--yes", asleep=meanwhile)
 
 
@@ -87,6 +91,29 @@ def test_a_batch_goes_on_when_the_command_is_interrupted(ids: list[UUID]) -> Non
     stopping = said("stop-batch", batch.pk)
     assert stopping == f"Stopped batch {batch.pk}; 2 of its runs are left as they were."
     assert Batch.objects.get().status == "stopped"
+
+
+def test_a_batch_is_shown_with_where_its_runs_stand_now(ids: list[UUID]) -> None:
+    said(*RETRY, "--yes", asleep=worker())
+    carried(ids[1], "b")
+    told = said("show-batch", Batch.objects.get().pk)
+    assert "is finished. 2 retried: 1 failed again, 1 running; 1 left out." in told
+    assert "no step has stopped it" in told
+    assert f"flow:1  failed again  {ids[1]}  b: no stock" in told
+    assert "flow:0" not in told
+
+
+def test_of_many_that_failed_again_only_some_are_named(
+    ids: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ROWS", 1)
+    said(*RETRY, "--yes", asleep=worker())
+    for run_id in ids:
+        carried(run_id, "b")
+    told = said("show-batch", Batch.objects.get().pk)
+    assert "2 retried: 2 failed again" in told
+    assert told.endswith("... and more: these are the first 1.")
+    assert ("flow:0" in told, "flow:1" in told) == (True, False)
 
 
 def test_a_verb_is_told_its_arguments_as_json(ids: list[UUID]) -> None:
@@ -106,6 +133,7 @@ def test_a_verb_is_told_its_arguments_as_json(ids: list[UUID]) -> None:
         (("batch", "retry", "--saga", "flow", "--reason", " "), "needs a reason"),
         (("batch", "retry", "--saga", "flow", "--reason", "r", "--rate", "0"), "a second"),
         (("stop-batch", str(uuid4())), "There is no batch"),
+        (("show-batch", str(uuid4())), "There is no batch"),
         (("stop-batch", "x"), "'x' is no batch's id"),
     ],
 )

@@ -27,6 +27,11 @@ def test_wrapping_breaks_what_has_no_space() -> None:
     assert wrapped("", 10) == [""]
 
 
+def test_an_id_is_not_broken_at_its_hyphens() -> None:
+    text = "run 01a22def-ead5-7510-9ac2-0b82d6334cf3"
+    assert wrapped(text, 38) == ["run", "01a22def-ead5-7510-9ac2-0b82d6334cf3"]
+
+
 def test_a_table_without_a_width_keeps_its_last_column_whole() -> None:
     reason = "its circuit breaker is open " * 5
     assert table(("WHAT", "BECAUSE"), [("partner", reason.strip())], width=None).endswith(

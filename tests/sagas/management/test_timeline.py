@@ -26,11 +26,11 @@ from sagas.api import (
 from sagas.define import registry
 from sagas.define.outcome import NotAsked
 from sagas.define.saga import Node
-from sagas.management.operator import Shell
 from sagas.management.text import WIDTH
 from sagas.management.timeline import as_data, timeline
 from sagas.models import Event, Step
 from sagas.models import Run as Row
+from sagas.operate.asker import Shell
 from tests.sagas.driven import carry_on, driven
 from tests.sagas.flows import Payload, flow, simple
 from tests.sagas.stage import tampering
@@ -70,10 +70,12 @@ def test_a_run_that_turned_back_is_told_from_start_to_end() -> None:
         "run will turn back: failed",
         "run compensating: failed",
         "← reserve #1 being undone",
-        "← reserve #1 succeeded",
+        "← reserve #1 undone",
         "run compensated",
     ]
     text = timeline(run_id)
+    assert "undone because: Told to at charge; 1 step undone" in text.splitlines()
+    assert as_data(run_id)["undone"] == "Told to at charge; 1 step undone"
     assert text.splitlines()[0] == "flow version 1, key order:1"
     assert re.match(rf"run {run_id}, compensated in \S+ m?s, accepted ", text.splitlines()[1])
     assert text.endswith("Nothing more happens: the run is compensated.")
@@ -105,14 +107,14 @@ def test_waiting_for_a_partner_that_was_not_asked_is_told_with_its_reason() -> N
     charge.compensate(lambda run: None)
     run_id = run_of(charge)
     assert re.search(
-        r"Next: charge goes on at \S+ \S+ UTC; its partner was not asked: open\.", timeline(run_id)
+        r"Next: charge goes on at \S+ \S+ UTC; it waits for its partner: open\.", timeline(run_id)
     )
     for _ in range(2):
         Step.objects.filter(run=run_id).update(due_at=Now())
         carry_on(run_id)
-    assert [line for line in told(run_id) if "asked" in line] == [
-        "→ charge #1 waits for the partner bank, which was not asked: open",
-        "→ charge #3 still unknown, waits for the partner bank, which was not asked: open",
+    assert [line for line in told(run_id) if "waits for" in line] == [
+        "→ charge #1 waits for the partner bank: open",
+        "→ charge #3 still unknown, waits for the partner bank: open",
     ]
     found = as_data(run_id)["next"][0]
     assert (found["what"], found["because"]) == ("find out", "")
@@ -186,11 +188,16 @@ def test_what_happens_next_is_told_for_everything_that_is_waited_for() -> None:
 
 
 def test_a_run_that_needs_a_person_says_why() -> None:
-    stuck = simple("stuck")
+    stuck = step(name="stuck")(lambda run: None)
     stuck.compensate(lambda run: Refused("gone"))
     text = timeline(run_of(stuck, "b", refuse="b"))
-    assert "needs attention: the compensation of 'stuck' gave up: gone." in text
-    assert "Next: a person must decide, because: the compensation of 'stuck' gave up: gone." in text
+    assert "needs attention: 'undo of stuck' gave up: gone." in text
+    (next_,) = re.findall(r"Next: .*", text, re.DOTALL)
+    assert re.fullmatch(
+        r"Next: a person must decide, since [-0-9]+ [:0-9]+ UTC, because: 'undo of stuck' gave up: "
+        r"gone\.",
+        " ".join(next_.split()),
+    )
 
 
 def test_a_cancelled_run_says_so() -> None:
@@ -201,7 +208,6 @@ def test_a_cancelled_run_says_so() -> None:
 
 def test_the_timeline_stays_on_the_page() -> None:
     long = simple("x" * 80)
-    long.compensate(lambda run: None)
     run_id = run_of(long, refuse="x" * 80)
     Event.objects.create(run_id=run_id, epoch=1, new="needs_attention", old="running",
                          data={"reason": "because " * 60})  # fmt: skip

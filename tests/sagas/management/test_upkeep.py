@@ -230,8 +230,30 @@ def test_check_deploy_names_what_would_break_and_fails(saga: Definition) -> None
     ]
     assert error == (
         "Checked 3 unfinished runs: this code cannot continue 2. Keep the old definition, and "
-        "give the new one a version of its own."
+        "give the new one a version of its own; or move them: manage.py sagas migrate."
     )
+
+
+def test_check_deploy_names_what_the_models_cannot_read(saga: Definition) -> None:
+    oldest = begun(saga)
+
+    class Needs(Payload):
+        street: str
+
+    registry._sagas["flow"] = {1: Definition("flow", payload=Needs, steps=saga.tree)}
+    code, out, error = ran("check-deploy")
+    assert code == 1
+    told = " ".join(out.split())
+    assert f"the payload, field street: Field required (1 run, such as {oldest})" in told
+    assert error == (
+        "Checked 1 unfinished run: this code cannot continue 1. Let the models read what is "
+        "stored: give new fields a default, and let fields keep the types that they had."
+    )
+    assert ran("check-deploy", "--documents", "0")[0] == 0
+    code, out, _ = ran("check-deploy", "--json")
+    [group] = json.loads(out)["groups"]
+    assert (code, group["continues"], group["read"]) == (1, False, 1)
+    assert group["unfit"][0]["field"] == "street"
 
 
 def test_check_deploy_gives_data(saga: Definition) -> None:

@@ -40,7 +40,7 @@ def test_nobody_in_particular_has_no_right() -> None:
 def members(db: None) -> Callable[..., User]:
     """Makes a user of groups, each given by the sagas of its scope; every group may view runs."""
 
-    def made(*scopes: list[str]) -> User:
+    def made(*scopes: list[str | None]) -> User:
         user = User.objects.create_user(f"user{User.objects.count()}")
         for sagas in scopes:
             group = Group.objects.create(name=f"group{Group.objects.count()}")
@@ -52,9 +52,20 @@ def members(db: None) -> Callable[..., User]:
     return made
 
 
-def test_a_group_without_a_scope_reaches_every_saga(members: Callable[..., User]) -> None:
+def test_a_group_that_says_so_reaches_every_saga(members: Callable[..., User]) -> None:
     members(["other"])
-    assert scope(members([]), Right.READ) is None
+    assert scope(members([None]), Right.READ) is None
+
+
+def test_a_group_that_loses_its_last_scope_reaches_no_saga(members: Callable[..., User]) -> None:
+    user = members(["a"])
+    Scope.objects.all().delete()
+    user = User.objects.get(pk=user.pk)
+    assert scope(user, Right.READ) == frozenset()
+    with pytest.raises(PermissionDenied, match="give your group a scope"):
+        require(user, Right.READ, "a")
+    Run.objects.create(saga="a", version=1, business_key="k", payload={}, status="pending")
+    assert not visible(user, Run.objects.all()).exists()
 
 
 def test_a_scope_restricts_and_several_add_up(members: Callable[..., User]) -> None:
@@ -63,7 +74,8 @@ def test_a_scope_restricts_and_several_add_up(members: Callable[..., User]) -> N
     require(user, Right.READ, "c")
     with pytest.raises(PermissionDenied, match="does not hold for the saga 'd'"):
         require(user, Right.READ, "d")
-    assert scope(members(["a"], []), Right.READ) is None
+    assert scope(members(["a"], [None]), Right.READ) is None
+    assert scope(members(["a"], []), Right.READ) == frozenset("a")
 
 
 def test_a_right_of_the_users_own_reaches_every_saga(members: Callable[..., User]) -> None:
@@ -113,8 +125,34 @@ def test_the_groups_of_the_migration_may_what_their_names_say(db: None) -> None:
     assert "approve_run" not in may["Saga operators"]
 
 
+def test_each_group_that_reached_all_sagas_says_so_after_the_migration(db: None) -> None:
+    from importlib import import_module
+    from types import SimpleNamespace
+
+    from django.apps import apps
+    from django.db import connection
+
+    Group.objects.all().delete()
+    unscoped, scoped, other = (Group.objects.create(name=name) for name in ("u", "s", "o"))
+    for group in (unscoped, scoped):
+        group.permissions.add(*Permission.objects.filter(codename__in=["view_run", "add_hold"]))
+    other.permissions.add(Permission.objects.get(codename="view_user"))
+    Scope.objects.create(group=scoped, saga="a")
+    import_module("sagas.migrations.0016_all_sagas").say_all(
+        apps, SimpleNamespace(connection=connection)
+    )
+    assert sorted(map(str, Scope.objects.all())) == ["s: a", "u: all sagas"]
+
+
+def test_the_migration_knows_every_right() -> None:
+    from importlib import import_module
+
+    known = import_module("sagas.migrations.0016_all_sagas").RIGHTS
+    assert {f"sagas.{codename}" for codename in known} == set(Right)
+
+
 def test_who_lacks_a_right_has_it_for_no_saga(members: Callable[..., User]) -> None:
     Run.objects.create(saga="a", version=1, business_key="k", payload={}, status="pending")
-    for user in (members(["a"]), members([]), AnonymousUser()):
+    for user in (members(["a"]), members([None]), AnonymousUser()):
         assert scope(user, Right.BATCH) == frozenset()
         assert not visible(user, Run.objects.all(), Right.BATCH).exists()

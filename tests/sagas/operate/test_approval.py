@@ -15,10 +15,17 @@ from sagas.models import Approval, AuditEntry
 from sagas.operate.approval import approve, ask, decline, pending, withdraw
 from sagas.operate.catalogue import carry_out
 from sagas.operate.resolve import Resolve, resolve
+from sagas.operate.retry import Retry
 from sagas.operate.skip import Skip
 from sagas.retire import remove
 from sagas.testing.post import Post
-from tests.sagas.operate.parked import WHY, Person, delivered, stopped_past_the_pivot
+from tests.sagas.operate.parked import (
+    WHY,
+    Person,
+    delivered,
+    stopped_past_the_pivot,
+    stopped_undoing,
+)
 from tests.sagas.stage import Actor, Known, at_once, run_of, states, status, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,3 +193,10 @@ def test_consent_to_input_that_does_not_fit_any_more_ends_the_request(
     decided = approve(asked.pk, by=BEA)
     assert (decided.status, status(run_id)) == ("failed", "needs_attention")
     assert "number: Input should be a valid integer" in decided.note
+
+
+def test_a_request_for_a_compensation_names_it(known: Known, actor: Actor) -> None:
+    run_id = stopped_undoing(known, actor)
+    asked = ask(run_id, Retry(step="b", payload=None), **WHY)
+    assert asked.arguments == {"step": "undo of b"}
+    assert approve(asked.pk, by=BEA).status == "approved"

@@ -20,9 +20,11 @@ from sagas.define.outcome import Refused
 from sagas.define.saga import Definition
 from sagas.define.step import wait_for
 from sagas.errors import SagaError
-from sagas.models import Event, Run, Signal, Step
+from sagas.models import AuditEntry, Event, Run, Signal, Step
 from sagas.operate import archive as module
+from sagas.operate import audit
 from sagas.operate.archive import archive, eligible
+from sagas.operate.asker import Shell
 from sagas.operate.signal import send_signal
 from sagas.testing.post import Post
 from tests.sagas.flows import Payload, flow
@@ -63,7 +65,7 @@ def finished(saga: Definition, ago: timedelta = 2 * DAY, **options: Any) -> UUID
 
 def archived(path: Path, older: timedelta = DAY, batch: int = 100) -> int:
     """How many runs were removed."""
-    tallies = list(archive(older, path, batch))
+    tallies = list(archive(older, path, batch, by=Shell()))
     return tallies[-1].removed if tallies else 0
 
 
@@ -251,7 +253,7 @@ def test_a_late_answer_between_export_and_removal_keeps_the_run(
         return add(file, text)
 
     with patch.object(module._File, "add", answered):
-        [tally] = archive(DAY, path)
+        [tally] = archive(DAY, path, by=Shell())
     assert (tally.exported, tally.removed, tally.size) == (2, 1, path.stat().st_size)
     assert ids(path) == [late, other]
     assert [run.id for run in Run.objects.all()] == [late]
@@ -302,3 +304,30 @@ def test_a_file_that_was_cut_off_is_good_up_to_its_last_whole_batch(
     with gzip.open(path, "rt", encoding="utf-8") as file, pytest.raises(EOFError):
         read.extend(json.loads(line) for line in file)
     assert [line["run"]["id"] for line in read] == [str(run_id)]
+
+
+def test_who_archives_is_in_the_audit_before_anything_is_written(
+    saga: Definition, path: Path
+) -> None:
+    runs = sorted(finished(saga, key=f"k{n}") for n in range(3))
+    archived(path, batch=2)
+    begun_, first, second = AuditEntry.objects.filter(verb="archive").order_by("number")
+    assert begun_.subject == f"runs over for 1 day, 0:00:00 into {path}"
+    assert begun_.actor == Shell().get_username()
+    assert (first.details["runs"], second.details["runs"]) == (2, 1)
+    assert (first.details["first"], second.details["last"]) == (str(runs[0]), str(runs[2]))
+
+
+def test_what_cannot_be_noted_is_neither_written_nor_removed(
+    saga: Definition, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(saga)
+
+    def full(**entry: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(audit, "append", full)
+    with pytest.raises(OSError, match="full"):
+        archived(path)
+    assert Run.objects.count() == 1
+    assert not path.exists()

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from sagas.errors import VerbRefused
-from sagas.operate.asker import asker
+from sagas.operate.asker import Shell, asker
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +30,11 @@ def test_whoever_sits_at_the_shell_may_do_everything() -> None:
 def test_no_user_gets_the_shells_rights_by_a_name() -> None:
     User.objects.create_user("shell:eve")
     assert not asker("shell:eve").has_perm("sagas.change_run")
+
+
+def test_the_name_at_the_command_line_is_not_taken_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "bea")
+    assert Shell().get_username() != "shell:bea"

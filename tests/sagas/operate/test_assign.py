@@ -4,10 +4,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 
 from sagas.errors import VerbRefused
+from sagas.models import AuditEntry
 from sagas.operate.assign import assign
 from sagas.operate.resolve import resolve
 from sagas.testing.post import Post
-from tests.sagas.operate.parked import WHY, stopped_past_the_pivot
+from tests.sagas.operate.parked import ANN, WHY, stopped_past_the_pivot
 from tests.sagas.stage import Actor, Known, run_of, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,3 +54,11 @@ def test_a_run_that_is_over_has_no_new_owner_and_ended_when_it_ended(
     with pytest.raises(VerbRefused, match="nobody needs to look after it"):
         assign(run_id, "", **WHY)
     assert run_of(run_id).finished_at == ended
+
+
+@pytest.mark.parametrize("why", [{}, {"reason": ""}, {"reason": "on call"}])
+def test_it_need_not_be_said_why(known: Known, actor: Actor, why: dict[str, str]) -> None:
+    run_id = stopped_past_the_pivot(known, actor)
+    assign(run_id, "", by=ANN, **why)
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.reason) == ("assign", why.get("reason", ""))

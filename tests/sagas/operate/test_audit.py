@@ -6,7 +6,7 @@ from functools import partial
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from sagas import db
 from sagas.models import AuditEntry
@@ -48,6 +48,26 @@ def test_twenty_who_append_at_once_make_one_chain() -> None:
     outcomes = at_once(*[partial(entries, 3)] * 20)
     assert outcomes == [None] * 20
     assert [link.number for link in chain(7)] == list(range(1, 61))
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "SET search_path = pg_catalog",
+        "CREATE TEMP TABLE sagas_auditentry (number int, hash text)",
+        "CREATE TEMP TABLE sagas_auditentry AS SELECT * FROM sagas_auditentry",
+    ],
+)
+def test_an_entry_is_chained_whatever_was_done_to_the_session(left: str) -> None:
+    entries(1)
+    with connection.cursor() as cursor:
+        cursor.execute(left)
+    try:
+        entries(2)
+    finally:
+        connection.close()
+    assert [link.number for link in chain()] == [1, 2, 3]
     assert found() == []
 
 

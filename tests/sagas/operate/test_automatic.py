@@ -27,6 +27,8 @@ from sagas.define.outcome import NotAsked, RetryLater, Wait
 from sagas.define.saga import Definition
 from sagas.errors import VerbRefused
 from sagas.models import AuditEntry, Hold, Run, Step, Worker
+from sagas.operate import holding
+from sagas.operate.automatic import LONGEST_HOLD, lift_ended
 from sagas.operate.hold import hold, in_force, lift, waiting_under
 from sagas.operate.pause import pause
 from sagas.run.recover import next_look, sweep
@@ -554,3 +556,150 @@ def test_while_a_partner_is_down_no_attempt_is_spent_and_no_run_fails(
     assert sweep() == 29
     delivered(post)
     assert {(row(run_id, "a").tries, status(run_id)) for run_id in runs} == {(1, "succeeded")}
+
+
+# --- until a moment ------------------------------------------------------------------------
+
+QUOTA: dict[str, Any] = {"source": "quota", "reason": "its quota is spent"}
+
+
+def placed_for(seconds: float, **more: Any) -> Hold:
+    found = hold_partner("bank", **QUOTA, seconds=seconds, **more)
+    assert found is not None
+    return found
+
+
+def time_passes(held: Hold, seconds: float) -> None:
+    moved = {name: F(name) - seconds * _SECOND for name in ("placed_at", "ends_at")}
+    Hold.objects.filter(pk=held.pk).update(**moved)
+
+
+def test_a_hold_ends_by_itself_when_its_time_is_over_and_not_before(
+    saga: Definition, actor: Actor
+) -> None:
+    run_id = begun(saga)
+    held = placed_for(1800)
+    assert held.ends_at is not None
+    assert held.ends_at - held.placed_at == 1800 * _SECOND
+    time_passes(held, 1790)
+    assert lift_ended() == 0
+    carried(run_id, "a")
+    assert (actor.calls, list(in_force())) == ([], [held])
+    time_passes(held, 11)
+    assert lift_ended() == 1
+    carried(run_id, "a", "b", "c")
+    assert actor.calls == ["do a", "do b", "do c"]
+
+
+def test_the_audit_says_until_when_and_that_its_time_was_over(saga: Definition) -> None:
+    held = placed_for(60)
+    assert held.ends_at is not None
+    time_passes(held, 61)
+    lift_ended()
+    first, second = AuditEntry.objects.order_by("number")
+    until = held.ends_at.isoformat(timespec="seconds")
+    assert (first.actor, first.verb, first.after) == (
+        "system:quota", "hold", {"held": True, "until": until},
+    )  # fmt: skip
+    assert (second.actor, second.verb, second.reason) == (
+        "system:quota", "lift", "its time is over",
+    )  # fmt: skip
+
+
+def test_what_waited_goes_on_at_the_pace_that_was_named(saga: Definition) -> None:
+    held = placed_for(60, per_second=0.1)
+    runs = waiting(saga, 3)
+    time_passes(held, 61)
+    assert lift_ended() == 3
+    wakes = [(run_of(r).wake_at - timezone.now()).total_seconds() for r in runs]  # type: ignore[operator]
+    assert wakes == pytest.approx([10, 20, 30], abs=5)
+
+
+def test_a_pace_of_none_is_refused_when_it_is_placed(saga: Definition) -> None:
+    with pytest.raises(VerbRefused, match="more than 0"):
+        placed_for(60, per_second=-1)
+    assert not Hold.objects.exists()
+
+
+@together
+def test_of_several_workers_at_its_end_one_lifts_it(saga: Definition) -> None:
+    held = placed_for(60)
+    waiting(saga, 3)
+    time_passes(held, 61)
+    assert sorted(at_once(*[lift_ended] * 5)) == [0, 0, 0, 0, 3]
+    assert [verb for _, verb in audited()] == ["hold", "lift"]
+
+
+def test_a_second_moment_changes_nothing_while_it_is_in_force(saga: Definition) -> None:
+    held = placed_for(60)
+    for seconds in (1, 3600):
+        assert hold_partner("bank", **QUOTA, seconds=seconds) is None
+    assert [h.ends_at for h in Hold.objects.all()] == [held.ends_at]
+
+
+def test_it_lifts_neither_a_persons_hold_nor_another_automatisms(
+    saga: Definition, actor: Actor
+) -> None:
+    run_id = begun(saga)
+    persons, breakers = hold("partner", "bank", **WHY), placed()
+    time_passes(placed_for(60), 61)
+    lift_ended()
+    assert set(in_force()) == {persons, breakers}
+    assert (persons.ends_at, breakers.ends_at) == (None, None)
+    carried(run_id, "a")
+    assert actor.calls == []
+
+
+def test_a_person_lifts_it_before_its_end_and_that_end_lifts_nothing_new(
+    saga: Definition,
+) -> None:
+    first = placed_for(60)
+    lift(first.pk, **WHY)
+    time_passes(first, 61)
+    second = placed_for(60)
+    assert lift_ended() == 0
+    assert list(in_force()) == [second]
+
+
+@pytest.mark.parametrize(
+    ("asked", "lasts"), [(-5.0, 0.0), (1e12, LONGEST_HOLD), (float("inf"), LONGEST_HOLD)]
+)
+def test_a_time_that_makes_no_sense_is_bounded(
+    saga: Definition, asked: float, lasts: float
+) -> None:
+    held = placed_for(asked)
+    assert held.ends_at is not None
+    assert (held.ends_at - held.placed_at).total_seconds() == pytest.approx(lasts, abs=1)
+
+
+def test_to_look_for_what_has_ended_costs_one_statement(saga: Definition) -> None:
+    placed_for(60)
+    with counted() as statements:
+        assert lift_ended() == 0
+    assert len(statements) == 1, statements
+
+
+@together
+def test_what_was_asked_before_it_was_lifted_does_not_place_it_again(saga: Definition) -> None:
+    asked = timezone.now()
+    held = placed_for(60)
+    lift(held.pk, **WHY)
+    assert hold_partner("bank", **QUOTA, seconds=60, since=asked) is None
+    assert audited() == [("system:quota", "hold"), ("ann", "lift")]
+    assert hold_partner("bank", **QUOTA, seconds=60, since=timezone.now()) is not None
+
+
+@together
+def test_so_it_is_if_another_places_it_meanwhile_and_it_is_lifted_at_once(
+    saga: Definition,
+) -> None:
+    asked, place = timezone.now(), holding.place
+
+    def later(*args: Any, **more: Any) -> Hold | None:
+        with patch.object(holding, "place", place):
+            lift(placed_for(60).pk, **WHY)
+        return place(*args, **more)
+
+    with patch.object(holding, "place", later):
+        assert hold_partner("bank", **QUOTA, seconds=60, since=asked) is None
+    assert not in_force().exists()

@@ -23,6 +23,7 @@ from sagas.operate.catalogue import carry_out
 from sagas.operate.instruction import instruction
 from sagas.operate.resolve import resolve
 from sagas.run import drain
+from sagas.run.publishing import breaker
 from sagas.testing.post import Post
 from tests.sagas.operate.batches import drafted, found, operator, ready, saga_of, stopped
 from tests.sagas.stage import Actor, Known, at_once, elsewhere, status
@@ -82,13 +83,13 @@ def test_every_item_is_done_once_with_the_operators_name_and_reason(
 ) -> None:
     batch = running(ann)
     result = work(batch.pk, "task")
-    assert (result["status"], result["done"], result["ready"]) == ("done", 6, 0)
+    assert (result["status"], result["accepted"], result["ready"]) == ("finished", 6, 0)
     assert {status(run_id) for run_id in ids} == {"running"}
     assert retries(ids) == [1] * 6
     entry = AuditEntry.objects.filter(verb="retry").earliest("number")
     assert (entry.actor, entry.reason, entry.batch) == ("ann", "restocked", batch.pk)
     item = batch.items.earliest("id")
-    assert (item.status, item.detail, item.at is None) == ("done", "The run is running.", False)
+    assert (item.status, item.detail, item.at is None) == ("done", "", False)
     ended = again(batch)
     assert (ended.status, ended.task_id, ended.lease_until) == ("done", "task", None)
     assert ended.finished_at is not None
@@ -99,7 +100,7 @@ def test_a_verb_that_does_not_fit_any_more_is_refused_and_the_rest_go_on(
 ) -> None:
     batch = running(ann)
     resolve(ids[2], by=ann, reason="by hand")
-    assert work(batch.pk, "task")["status"] == "done"
+    assert work(batch.pk, "task")["status"] == "finished"
     assert list(found(batch).values()) == ["done"] * 2 + ["refused"] + ["done"] * 3
     assert batch.items.get(run=ids[2]).detail.startswith("The run is resolved; only")
     assert status(ids[2]) == "resolved"
@@ -112,7 +113,7 @@ def test_the_step_is_the_one_of_the_trial_even_if_another_has_stopped_the_run_si
     batch.items.filter(run=ids[0]).update(step="c")
     work(batch.pk, "task")
     item = batch.items.get(run=ids[0])
-    assert (item.status, "'c' (forward) is pending" in item.detail) == ("refused", True)
+    assert (item.status, "Step 'c' is pending" in item.detail) == ("refused", True)
 
 
 def test_what_breaks_at_one_run_changes_nothing_there_and_the_rest_go_on(
@@ -160,7 +161,7 @@ def test_who_loses_the_right_midway_does_nothing_more(ids: list[UUID], ann: User
     work(batch.pk, "task", seconds=0)
     ann.user_permissions.remove(Permission.objects.get(codename="change_run"))
     result = work(batch.pk, "task")
-    assert (result["done"], result["refused"]) == (1, 5)
+    assert (result["accepted"], result["refused"]) == (1, 5)
     assert "sagas.change_run" in batch.items.latest("id").detail
     assert retries(ids) == [1, 0, 0, 0, 0, 0]
 
@@ -194,7 +195,7 @@ def test_a_slice_ends_in_time_and_sends_the_next(ids: list[UUID], ann: User, pos
     assert work(batch.pk, "one", seconds=0)["status"] == "running"
     assert ready(batch) == 5
     assert again(batch).task_id == "", "any message may take it"
-    assert work(batch.pk, "two", seconds=0)["done"] == 2
+    assert work(batch.pk, "two", seconds=0)["accepted"] == 2
     assert post.count() == sent + 2 + 2  # two slices, and a message for each of two runs
 
 
@@ -231,7 +232,8 @@ def test_its_lease_is_renewed_while_it_works(ids: list[UUID], ann: User) -> None
     batch = running(ann)
     with override_settings(SAGAS={"LEASE_SECONDS": 0.001}), counted() as statements:
         work(batch.pk, "task")
-    assert sum(statement == batch_run._RENEW for statement in statements) >= 5
+    renewal = batch_run._RENEW.split("%")[0]
+    assert sum(statement.startswith(renewal) for statement in statements) >= 5
 
 
 # --- deaths and doubles --------------------------------------------------------------------
@@ -260,7 +262,7 @@ def test_a_crash_within_an_item_undoes_its_verb_and_another_slice_does_it_once(
     assert work(batch.pk, "two")["status"] == "running", "its lease is not over yet"
     assert ready(batch) == 4
     lapse(batch)
-    assert work(batch.pk, "two")["status"] == "done"
+    assert work(batch.pk, "two")["status"] == "finished"
     assert retries(ids) == [1] * 6
 
 
@@ -329,7 +331,7 @@ def test_an_item_that_another_slice_has_at_this_moment_is_left_to_it(
         assert not thread.is_alive()
         assert list(batch.items.filter(status="ready").values_list("pk", flat=True)) == [held]
         assert again(batch).status == BatchStatus.RUNNING, "one item has no answer yet"
-    assert work(batch.pk, "same")["status"] == "done"
+    assert work(batch.pk, "same")["status"] == "finished"
     assert retries(ids) == [1] * 6
 
 
@@ -380,11 +382,12 @@ def test_when_the_database_goes_away_the_task_ends_and_the_batch_comes_back(
 
 def test_a_broker_that_is_away_leaves_the_batch_to_the_sweep(ids: list[UUID], ann: User) -> None:
     batch = drafted(ann)
-    with patch.object(batch_run, "signature", side_effect=ConnectionError):
+    with patch("celery.canvas.Signature.apply_async", side_effect=ConnectionError):
         confirm(batch.pk, ann)
         lapse(batch)
         assert resend_lapsed() == 0
     assert again(batch).status == BatchStatus.RUNNING
+    breaker.reset()  # by then some seconds have passed
     lapse(batch)
     assert resend_lapsed() == 1
 

@@ -13,9 +13,10 @@ from django.db import OperationalError
 from django.db.models import F
 from django.test import override_settings
 
+from sagas.define.outcome import Refused
 from sagas.define.view import RunView
 from sagas.errors import SagaError, VerbRefused
-from sagas.models import AuditEntry, Batch, BatchStatus, Event, Run, Scope
+from sagas.models import AuditEntry, Batch, BatchStatus, Event, ItemStatus, Run, Scope
 from sagas.operate.access import Right
 from sagas.operate.batch_run import work
 from sagas.operate.bulk import confirm, discard, draft, stop, visible_batches
@@ -24,8 +25,10 @@ from sagas.operate.retry import retry
 from sagas.operate.tally import tally
 from sagas.operate.verb import Verb
 from sagas.testing.post import Post
+from tests.sagas.flows import flow
 from tests.sagas.operate.batches import RETRY, drafted, found, operator, saga_of, stopped
-from tests.sagas.stage import Actor, Known, begun, status
+from tests.sagas.operate.parked import stopped_undoing
+from tests.sagas.stage import Actor, Known, begun, carried, status
 from tests.sagas.statements import counted
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("post")]
@@ -252,7 +255,7 @@ def test_what_a_stopped_batch_has_not_done_is_left(known: Known, actor: Actor, a
     assert (stopped_batch.status, stopped_batch.stopped_by) == ("stopped", "bob")
     assert work(batch.pk, "task") == {
         **dict.fromkeys(("unfit", "asked", "refused", "failed"), 0),
-        **{"status": "stopped", "done": 1, "ready": 2},
+        **{"status": "stopped", "accepted": 1, "ready": 2},
     }
     assert list(found(batch).values()) == ["done", "ready", "ready"]
     entry = AuditEntry.objects.filter(verb="stop batch").get()
@@ -297,5 +300,22 @@ def test_an_instruction_may_name_the_step(known: Known, actor: Actor, ann: User)
     ids = stopped(saga_of(known, actor), 1)
     named = instruction("retry", {"step": "c"})
     batch = draft(Run.objects.filter(id__in=ids), named, by=ann, reason="r")
-    assert "'c' (forward) is pending" in batch.items.get().detail
+    assert "Step 'c' is pending" in batch.items.get().detail
     retry(ids[0], "b", by=ann, reason="r")
+
+
+def test_a_trial_names_the_compensation_that_it_would_retry(
+    known: Known, actor: Actor, ann: User
+) -> None:
+    stopped_undoing(known, actor)
+    assert drafted(ann).items.get().step == "undo of b"
+
+
+def test_a_trial_keeps_the_name_where_a_title_is_too_long(
+    known: Known, actor: Actor, ann: User
+) -> None:
+    long = "x" * 80
+    actor.answers |= {"do c": Refused("no"), f"undo {long}": Refused("too late")}
+    carried(begun(known(flow([actor.step(long), *actor.steps("cd")]))), long)
+    item = drafted(ann).items.get()
+    assert (item.status, item.step) == (ItemStatus.READY, long)

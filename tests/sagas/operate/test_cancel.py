@@ -184,7 +184,7 @@ def test_a_run_that_needs_a_person_cannot_be_cancelled(known: Known, actor: Acto
     actor.answers |= {"do b": Refused("no"), "undo a": Refused("409")}
     run_id = begun(known(flow(actor.steps("ab"))))
     carried(run_id, "a")
-    with pytest.raises(CancelRefused, match="it is needs attention"):
+    with pytest.raises(CancelRefused, match="it needs attention"):
         cancel(run_id)
 
 

@@ -5,11 +5,11 @@ import pytest
 import sagas.operate
 from sagas.errors import PayloadInvalid, VerbRefused
 from sagas.operate.catalogue import VERBS, verb_of
-from sagas.operate.verb import Verb
+from sagas.operate.verb import StepVerb, Verb
 
 
 def every_kind() -> set[type[Verb]]:
-    return set(Verb.__subclasses__())
+    return {*Verb.__subclasses__(), *StepVerb.__subclasses__()} - {StepVerb}
 
 
 def test_every_verb_is_in_the_catalogue_by_its_name() -> None:
@@ -22,7 +22,7 @@ def test_every_verb_is_in_the_catalogue_by_its_name() -> None:
 def test_every_verb_says_what_it_does_and_is_made_of_plain_data(kind: type[Verb]) -> None:
     assert kind.label[0].isupper()
     assert kind.summary.endswith(".")
-    told = {"step": "a", "owner": "ann", "happened": True}
+    told = {"step": "a", "owner": "ann", "happened": True, "to": 2}
     arguments = {name: told[name] for name in kind.model_fields if name in told}
     verb = verb_of(kind.name, arguments)
     assert verb_of(kind.name, verb.model_dump(mode="json", exclude_defaults=True)) == verb
@@ -55,5 +55,13 @@ def test_what_no_database_can_keep_is_refused_whether_or_not_a_model_passes_over
 
 def test_what_can_be_taken_back_is_known_of_every_verb() -> None:
     assert {name for name, verb in VERBS.items() if not verb.final} == {
-        *("retry", "pause", "resume", "assign")
+        *("retry", "pause", "resume", "assign", "migrate")
     }
+
+
+def test_a_verb_says_of_a_compensation_what_it_does_to_that() -> None:
+    for kind in StepVerb.__subclasses__():
+        assert kind.explained("collect") == kind.summary
+        assert kind.explained("undo of collect") == kind.undoing
+        assert kind.explained("").startswith(f"{kind.summary} Where undoing failed: ")
+    assert VERBS["restart"].explained("collect") == VERBS["restart"].summary

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.test import override_settings
 from django.utils import timezone
+from pydantic import BaseModel
 
 from sagas import db
 from sagas.define import registry
 from sagas.define.saga import Definition
+from sagas.define.step import Step
 from sagas.models import Run
-from sagas.operate.deploy import Group, check_deploy
+from sagas.operate.deploy import Group, Unfit, check_deploy
 from sagas.states import TERMINAL_RUNS, RunStatus
 from sagas.testing.post import Post
-from tests.sagas.flows import flow, simple
+from tests.sagas.flows import Payload, flow, simple
 from tests.sagas.stage import Actor, Known, begun, carried, run_of, status
 from tests.sagas.statements import counted
 
@@ -28,12 +31,12 @@ def _private(post: Post, known: Known) -> None:
     """Every test has a post office and a registry of its own."""
 
 
-def deploy(*sagas: Definition) -> list[Group]:
+def deploy(*sagas: Definition, **options: int) -> list[Group]:
     """Have the process know only these, and check."""
     registry._sagas.clear()
     for saga in sagas:
         registry.register(saga)
-    return list(check_deploy())
+    return list(check_deploy(**options))
 
 
 def test_nothing_unfinished_is_no_group(known: Known) -> None:
@@ -47,7 +50,7 @@ def test_runs_are_grouped_by_what_they_pin(known: Known) -> None:
     one, two = known(flow(["a", "b"])), known(flow(["a"], version=2))
     first, _, third = begun(one), begun(one), begun(two)
     assert deploy(one) == [
-        Group("flow", 1, one.fingerprint, 2, run_of(first).created_at, first, ""),
+        Group("flow", 1, one.fingerprint, 2, run_of(first).created_at, first, "", 2),
         Group(
             *("flow", 2, two.fingerprint, 1, run_of(third).created_at, third),
             "Saga 'flow' has no version 2; it has 1. "
@@ -103,10 +106,10 @@ def test_one_statement_for_all_groups_and_one_for_each_that_breaks(known: Known)
     for saga in sagas * 3:
         begun(saga)
     with counted() as statements:
-        deploy(*sagas)
+        deploy(*sagas, documents=0)
     assert len(statements) == 1
     with counted() as statements:
-        broken = [group for group in deploy(sagas[0]) if group.mismatch]
+        broken = [group for group in deploy(sagas[0], documents=0) if group.mismatch]
     assert len(broken) == 2
     assert len(statements) == 3
 
@@ -157,3 +160,79 @@ def test_checking_moves_no_run(known: Known) -> None:
     [group] = deploy()
     assert group.mismatch
     assert (status(run_id), actor.calls) == ("pending", [])
+
+
+# --- what is stored ------------------------------------------------------------------------
+
+
+class Receipt(BaseModel):
+    number: int
+
+
+class Renamed(BaseModel):
+    no: int
+
+
+def ordered(payload: type[BaseModel], result: type[Any]) -> Definition:
+    """A saga with a payload and a result of these types; the structure is always the same."""
+
+    def pay(run: Any) -> Any:
+        return Receipt(number=7)
+
+    pay.__annotations__["return"] = result
+    paid = Step("pay", pay)
+    paid.compensate(lambda run: None)
+    return Definition("flow", payload=payload, steps=[paid, simple("b", queue="other")])
+
+
+def test_a_payload_that_the_model_no_longer_reads_is_told_by_its_field(known: Known) -> None:
+    first = begun(known(ordered(Payload, Receipt)), Payload(number=3))
+    begun(registry.get("flow"))
+
+    class Needs(Payload):
+        street: str
+
+    [group] = deploy(ordered(Needs, Receipt))
+    assert (group.mismatch, group.read, group.continues) == ("", 2, False)
+    assert group.unfit == (Unfit("the payload", "street", "Field required", 2, first),)
+
+
+def test_a_result_that_its_type_no_longer_reads_is_told_by_step_and_field(known: Known) -> None:
+    run_id = begun(known(ordered(Payload, Receipt)))
+    begun(registry.get("flow"))
+    carried(run_id, "pay")
+    [group] = deploy(ordered(Payload, Renamed))
+    assert group.unfit == (Unfit("the result of 'pay'", "no", "Field required", 1, run_id),)
+
+
+def test_what_the_models_still_read_is_fit(known: Known) -> None:
+    run_id = begun(known(ordered(Payload, Receipt)))
+    carried(run_id, "pay")
+
+    class More(Payload):
+        street: str = ""
+
+    class Less(BaseModel):
+        pass
+
+    assert [group.continues for group in deploy(ordered(More, Less))] == [True]
+
+
+def test_no_more_documents_are_read_than_was_asked_for(known: Known) -> None:
+    saga = known(ordered(Payload, Receipt))
+    for _ in range(45):
+        begun(saga)
+    for asked, read, statements in ((0, 0, 0), (5, 5, 1), (1000, 45, 3)):
+        with counted() as sent:
+            [group] = check_deploy(documents=asked)
+        assert (group.read, len(sent) - 1) == (read, statements)
+
+
+def test_a_value_that_does_not_fit_is_not_told(known: Known) -> None:
+    begun(known(ordered(Payload, Receipt)), Payload(refuse="secret"))
+
+    class Number(BaseModel):
+        refuse: int
+
+    [group] = deploy(ordered(Number, Receipt))
+    assert "secret" not in str(group)

@@ -52,11 +52,10 @@ def target_of(kind: str, run_id: UUID) -> str:
 
 
 def granted(*codenames: str, saga: str = "") -> User:
-    """A user of a group that has these permissions, for one saga if it is named."""
+    """A user of a group that has these permissions, for one saga if it is named, else for all."""
     user, group = User.objects.create_user("eve"), Group.objects.create(name="some")
     group.permissions.set(Permission.objects.filter(codename__in=codenames))
-    if saga:
-        Scope.objects.create(group=group, saga=saga)
+    Scope.objects.create(group=group, saga=saga or None)
     user.groups.add(group)
     return user
 

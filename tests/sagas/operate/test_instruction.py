@@ -32,7 +32,7 @@ def test_in_a_run_that_is_undone_it_is_the_compensation(known: Known, actor: Act
     actor.answers |= {"do c": Refused("no"), "undo a": Refused("too late")}
     run_id = begun(known(flow(actor.steps("abc"))))
     carried(run_id, "a")
-    assert stopping_step(record.read(run_id)) == "a"
+    assert stopping_step(record.read(run_id)) == "undo of a"
 
 
 def test_a_step_that_waits_for_its_next_try_is_found_too(known: Known, actor: Actor) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from sagas import models
 from sagas.api import (
@@ -20,7 +21,8 @@ from sagas.api import (
 )
 from sagas.define import registry
 from sagas.define.saga import Definition, Node
-from sagas.operate.look import Expected, Next, Sight, look
+from sagas.operate.expected import Around, Expected, Next, expected
+from sagas.operate.look import look
 from sagas.states import SETTLED_STEPS, Direction, RunStatus, StepStatus
 from tests.sagas.driven import driven
 from tests.sagas.flows import Payload, flow, simple
@@ -79,9 +81,9 @@ def test_nothing_follows_when_a_run_is_over() -> None:
 @pytest.mark.parametrize("status", StepStatus)
 def test_something_is_expected_of_every_step_that_is_open(status: StepStatus) -> None:
     step = models.Step(name="a", direction=Direction.FORWARD, status=status)
-    expected = Sight(models.Run(status=RunStatus.RUNNING), [step]).expected
+    found = expected(models.Run(status=RunStatus.RUNNING), [step], Around(timezone.now()), None)
     still = {StepStatus.PENDING, StepStatus.FAILED, *SETTLED_STEPS}
-    assert bool(expected) == (status not in still)
+    assert bool(found) == (status not in still)
 
 
 def test_a_step_that_failed_is_tried_again_when_it_is_due() -> None:
@@ -132,4 +134,6 @@ def test_a_run_that_needs_attention_waits_for_a_person() -> None:
         return None
 
     stuck.compensate(lambda run: Refused("it cannot be undone"))
-    assert seen(stuck, "b", refuse="b") == [Expected(Next.PERSON)]
+    (found,) = seen(stuck, "b", refuse="b")
+    assert found == Expected(Next.PERSON, since=found.since)
+    assert found.since is not None

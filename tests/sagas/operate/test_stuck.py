@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.test import override_settings
 
-from sagas.models import Hold, Run
+from sagas.define.saga import Definition
+from sagas.models import Hold, Run, Step
 from sagas.operate.stuck import stuck
+from tests.sagas.flows import flow, simple
 from tests.sagas.operate.rows import a_run, a_step, ago
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +64,27 @@ def test_how_late_is_stuck_is_a_setting() -> None:
         assert keys() == ["it"]
     with override_settings(SAGAS={"STUCK_SECONDS": 280}):
         assert keys() == []
+
+
+def test_what_a_hold_has_just_let_go_is_not_stuck_while_its_turn_is_to_come(
+    known: Callable[[Definition], Definition],
+) -> None:
+    known(flow([simple("a", partner="bank")]))
+    run = a_run("it", wake_at=ago(seconds=-30))
+    a_step(run, due_at=ago(hours=2))
+    placed = Hold.objects.create(kind="partner", target="bank", reason="why", placed_by="ann")
+    assert keys() == []
+    Hold.objects.filter(pk=placed.pk).update(lifted_at=ago(**SOON), lifted_by="ann")
+    assert keys() == []
+    Hold.objects.filter(pk=placed.pk).update(lifted_at=ago(**LATE), lifted_by="ann")
+    assert keys() == ["it"]
+
+
+def test_a_step_that_nobody_may_take_any_more_makes_no_run_stuck() -> None:
+    """Once it is to turn back, a run waits for what is in flight."""
+    run = a_run("it", halt="cancelled", wake_at=ago(seconds=-30))
+    a_step(run, due_at=ago(**LATE))
+    flies = a_step(run, "in_flight", name="b", attempt=1, limit_at=ago(seconds=-30), due_at=None)
+    assert keys() == []
+    Step.objects.filter(pk=flies.pk).update(limit_at=ago(**LATE))
+    assert keys() == ["it"]

@@ -318,7 +318,9 @@ def test_who_looked_before_it_moved_is_told_how_it_stands(known: Known, actor: A
     run_id = stopped_past_the_pivot(known, actor)
     seen = record.read(run_id).imprint
     retry(run_id, "b", seen=seen, **WHY)
-    with pytest.raises(VerbRefused, match="has moved since you looked: it is running now"):
+    with pytest.raises(
+        VerbRefused, match="has moved since you looked: it is running, b is ready now"
+    ):
         resolve(run_id, seen=seen, **WHY)
 
 

@@ -186,8 +186,8 @@ def test_a_batch_reads_its_runs_by_their_primary_key(known: Known, actor: Actor)
     with counted() as statements:
         list(verify(batch=2))
     sql = statements[0]
-    for name, value in (("after", f"'{UUID(int=0)}'::uuid"), ("batch", "2")):
-        sql = sql.replace(f"%({name})s", value)
+    for place, value in (("$1", f"'{UUID(int=0)}'::uuid"), ("$2", "2")):
+        sql = sql.replace(place, value)
     plan = "\n".join(line for (line,) in db.execute(f"EXPLAIN {sql}"))
     assert "sagas_run_pkey" in plan
     assert "sagas_event_of_run" in plan

@@ -87,6 +87,14 @@ def test_no_link_asks_for_a_result_even_where_the_tasks_are_not_imported() -> No
     assert [link["options"]["ignore_result"] for link in sent] == [True, True, True]
 
 
+def test_a_message_expires_after_longer_than_any_clock_is_wrong_by() -> None:
+    """Celery compares its end with the reading worker's own clock, RabbitMQ with none."""
+    (link,) = links(made(flow(["a"]), "a"))
+    assert link.options["expires"] == link.options["expiration"] >= 12 * 3600
+    errback = link.options["link_error"][0]
+    assert errback.options["expires"] == link.options["expires"]
+
+
 def test_a_canvas_survives_the_wire() -> None:
     whole = made(flow(["a", "b"]), "a")
     again = json.loads(json.dumps(whole))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from django.db import OperationalError
+from pydantic import BaseModel
 
+from sagas import record
 from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
-from sagas.errors import PayloadInvalid
+from sagas.errors import PayloadInvalid, ResultInvalid
 from sagas.run.context import condition, result_of, run_context
 from sagas.states import StepStatus
 from tests.sagas.flows import Payload
@@ -52,6 +54,23 @@ def test_results_come_back_as_their_declared_types() -> None:
     assert run.result is None
 
 
+def _gone(*asked: object) -> str:
+    raise OperationalError("the server is away")
+
+
+def test_an_error_of_the_database_is_not_the_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What conditions need is read before they are asked: what they raise parks the run."""
+    saga = a_saga(when=lambda run: True)
+    view = a_view(saga)
+    view.payload = None
+    view.steps[FORWARD, "ship"].status = StepStatus.PENDING
+    monkeypatch.setattr(record, "complete", _gone)
+    with pytest.raises(OperationalError):
+        condition(saga, view)
+    view.steps[FORWARD, "ship"].status = StepStatus.SUCCEEDED
+    condition(saga, view)  # none is still to be asked, so nothing is read
+
+
 def test_the_key_is_the_steps_own() -> None:
     saga = a_saga()
     view = a_view(saga)
@@ -75,7 +94,7 @@ def test_a_payload_that_no_longer_fits_names_its_fields() -> None:
 
 def test_a_result_that_no_longer_fits_is_no_result() -> None:
     saga = a_saga()
-    with pytest.raises(ValidationError):
+    with pytest.raises(ResultInvalid, match=r"step 'pay' .* Input should be an object"):
         result_of(saga.steps["pay"], a_view(saga, pay='"old"'))
 
 
@@ -97,3 +116,11 @@ def test_a_condition_is_asked_with_the_run(answer: object, holds: bool) -> None:
     saga = a_saga(when=when)
     assert condition(saga, a_view(saga))(saga.steps["ship"]) is holds
     assert seen == ["order:1"]
+
+
+def test_the_run_was_started_before_whatever_it_did() -> None:
+    saga = a_saga()
+    view = a_view(saga)
+    view.lifetime = 3600.0
+    for row in view.rows(FORWARD):
+        assert run_context(saga, view, row).started_at == _NOW - timedelta(hours=1)

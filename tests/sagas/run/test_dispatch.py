@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -20,9 +21,10 @@ from sagas.define.outcome import NotApplied, Refused, RetryLater, Unknown
 from sagas.models import Event, Run, Step
 from sagas.operate.cancel import cancel
 from sagas.run import heartbeat, points
+from sagas.run.publishing import breaker
 from sagas.run.recover import nudge
 from sagas.testing.post import Post
-from tests.sagas.flows import flow, fork, pivot
+from tests.sagas.flows import Payload, flow, fork, pivot
 from tests.sagas.stage import (
     BACKWARD,
     Actor,
@@ -78,6 +80,43 @@ def test_and_one_more_if_the_run_was_touched_before(known: Known, actor: Actor) 
     with counted() as statements:
         carried(run_id, "a", "b", "c", "d", saga="")
     assert len(statements) == 6, statements
+
+
+def test_documents_are_read_once_by_a_message_and_by_none_that_finds_nothing_to_do(
+    known: Known, actor: Actor
+) -> None:
+    seen: list[Any] = []
+    actor.answers["do a"] = {"id": "ch_1"}
+    actor.answers["do b"] = lambda run: seen.append((run.payload.number, run.results["a"]))
+    steps = [actor.step("a"), actor.step("b", queue="slow"), actor.step("c", queue="slow")]
+    run_id = begun(known(flow(steps)), Payload(number=7))
+    carried(run_id, "a", "b", "c")
+    for reading in (1, 0):
+        with counted() as statements:
+            carried(run_id, "b", "c", saga="")
+        assert sum("payload" in sql for sql in statements) == reading, statements
+    assert seen == [(7, {"id": "ch_1"})]
+    assert status(run_id) == "succeeded"
+
+
+def test_a_condition_finds_what_earlier_steps_gave_though_the_run_was_read_anew(
+    known: Known, actor: Actor
+) -> None:
+    """The run moves meanwhile, so the answer is recorded under its lock, on a new view of it."""
+
+    def move(run: object) -> None:
+        Run.objects.update(revision=F("revision") + 1)
+
+    actor.answers |= {"do a": {"id": "ch_1"}, "do b": move}
+    steps = [
+        actor.step("a"),
+        actor.step("b"),
+        actor.step("c", when=lambda run: run.results["a"] == {"id": "ch_1"}),
+    ]
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "a", "b", "c")
+    assert actor.calls == ["do a", "do b", "do c"]
+    assert status(run_id) == "succeeded"
 
 
 def test_a_refused_step_is_undone_by_the_same_message(
@@ -155,6 +194,17 @@ def test_a_saga_may_want_a_hop_for_every_step(known: Known, actor: Actor) -> Non
     assert carried(run_id, "a", "b", "c") == ["b", "c"]
     assert carried(run_id, "b", "c") == ["c"]
     assert actor.calls == ["do a", "do b"]
+
+
+def test_a_chain_does_not_hop_while_the_broker_takes_no_messages(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    run_id = begun(known(flow(actor.steps("abc"), hop=True)))
+    breaker.failed()
+    assert carried(run_id, "a", "b", "c") == []  # Celery would wait for the broker
+    assert states(run_id) == {"a": "succeeded", "b": "ready", "c": "pending"}
+    breaker.reset()
+    assert nudge(run_id)
 
 
 def test_a_message_is_not_carried_beyond_its_time(known: Known, actor: Actor) -> None:

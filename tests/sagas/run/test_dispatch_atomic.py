@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Barrier
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from sagas import db
 from sagas.define.backoff import Retry
 from sagas.define.outcome import Refused, RetryLater, Unknown, Wait
 from sagas.models import Signal
 from sagas.operate.cancel import cancel
+from sagas.run.start import start
 from tests.sagas.flows import flow
 from tests.sagas.stage import (
     BACKWARD,
@@ -84,7 +86,6 @@ def test_it_runs_inside_a_transaction_and_others_do_not(known: Known, actor: Act
         (Refused("no"), "failed"),
         (RetryLater("busy", 9.0), "ready"),
         (Unknown("reset", 9.0), "ready"),
-        (Wait(9.0), "waiting"),
         (ValueError("bug"), "ready"),
     ],
 )
@@ -97,10 +98,18 @@ def test_what_it_writes_is_rolled_back_unless_it_is_done(
     assert not row(run_id, "a").in_doubt
 
 
-def test_a_result_that_cannot_be_stored_rolls_it_back_too(known: Known, actor: Actor) -> None:
+def test_what_it_writes_before_it_waits_stays(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, then(Wait(9.0)))
+    carried(run_id, "a")
+    assert (rows(), states(run_id)["a"]) == (1, "waiting")
+
+
+def test_a_result_that_cannot_be_stored_rolls_it_back_and_is_not_tried_again(
+    known: Known, actor: Actor
+) -> None:
     run_id = started(known, actor, then(object()))
     carried(run_id, "a")
-    assert (rows(), states(run_id)["a"]) == (0, "ready")
+    assert (rows(), states(run_id)["a"]) == (0, "failed")
 
 
 def test_a_database_error_in_its_code_is_rolled_back_and_retried(
@@ -201,3 +210,142 @@ def _elsewhere(action: Callable[[], Any]) -> None:
     (outcome,) = at_once(action)
     if isinstance(outcome, Exception):
         raise outcome
+
+
+# --- after the commit ----------------------------------------------------------------------
+
+
+def hooked(error: BaseException) -> Callable[[Any], None]:
+    """Code whose commit calls a hook that raises."""
+
+    def fail() -> None:
+        raise error
+
+    def code(run: Any) -> None:
+        write()
+        transaction.on_commit(fail)
+
+    return code
+
+
+def test_a_hook_that_fails_after_the_commit_undoes_nothing(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, hooked(ConnectionError("the broker is down")))
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b"]
+    assert (rows(), status(run_id)) == (1, "succeeded")
+    assert told(run_id).problems == []
+
+
+def test_a_hook_that_fails_after_the_last_step_undoes_nothing(known: Known, actor: Actor) -> None:
+    actor.answers["do a"] = hooked(ConnectionError("the broker is down"))
+    run_id = begun(known(flow([actor.step("a", atomic=True)])))
+    carried(run_id, "a")
+    assert (actor.calls, rows(), status(run_id)) == (["do a"], 1, "succeeded")
+
+
+def test_a_hook_that_ends_the_process_leaves_the_step_done(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, hooked(SystemExit(1)))
+    with pytest.raises(SystemExit):
+        carried(run_id, "a")
+    assert states(run_id) == {"a": "succeeded", "b": "in_flight"}  # as if killed before b
+    lapse(run_id)
+    carried(run_id, "b")
+    assert (actor.calls, rows(), status(run_id)) == (["do a", "do b"], 1, "succeeded")
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_up(known: Known, actor: Actor) -> None:
+    run_id = started(known, actor, then(None))
+    backend = type(connections["default"])
+    commit, lost = backend.commit, [OperationalError("the server has gone")]
+
+    def losing(self: Any) -> None:
+        commit(self)
+        if rows() and lost:
+            raise lost.pop()
+
+    with patch.object(backend, "commit", losing):
+        carried(run_id, "a")
+    assert actor.calls == ["do a", "do b"]
+    assert (rows(), status(run_id)) == (1, "succeeded")
+
+
+def test_a_claim_that_others_have_taken_over_since_the_commit_is_theirs(
+    known: Known, actor: Actor
+) -> None:
+    def code(run: Any) -> None:
+        write()
+        transaction.on_commit(overtaken)
+
+    def overtaken() -> None:
+        _elsewhere(partial(lapse, run_id))
+        _elsewhere(partial(carried, run_id, "b"))
+        raise ConnectionError("the broker is down")
+
+    run_id = started(known, actor, code)
+    carried(run_id, "a")
+    assert actor.calls == ["do a", "do b"]
+    assert status(run_id) == "succeeded"
+
+
+# --- conflicts -----------------------------------------------------------------------------
+
+
+def test_two_that_lock_in_opposite_order_are_both_done_at_their_first_try(
+    known: Known, actor: Actor
+) -> None:
+    keys = [Signal.objects.create(name=name).pk for name in ("first", "second")]
+    barrier, met = Barrier(2), []
+
+    def code(run: Any) -> None:
+        order = keys if run.payload.number else keys[::-1]
+        _locked(order[0])
+        if run.id not in met:
+            met.append(run.id)
+            barrier.wait(10)
+        _locked(order[1])
+
+    actor.answers["do a"] = code
+    known(flow([actor.step("a", atomic=True), actor.step("b")]))
+    runs = [start("flow", {"number": number}, key=str(number)).id for number in (0, 1)]
+    assert at_once(*(partial(carried, run_id, "a") for run_id in runs)) == [[], []]
+    assert [status(run_id) for run_id in runs] == ["succeeded", "succeeded"]
+    assert [(row(r, "a").tries, row(r, "a").attempt) for r in runs] == [(1, 1), (1, 1)]
+    assert actor.calls.count("do a") == 3
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
+def test_a_conflict_is_repeated_in_place_also_when_the_code_wraps_it(
+    known: Known, actor: Actor, sqlstate: str
+) -> None:
+    left = [1, 1]
+
+    def code(run: Any) -> None:
+        write()
+        if left:
+            left.pop()
+            try:
+                db.execute(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'; END $$")
+            except OperationalError:
+                raise ValueError("what the code makes of it") from None
+
+    run_id = started(known, actor, code, retry=Retry(attempts=1))
+    carried(run_id, "a")
+    assert actor.calls == ["do a"] * 3 + ["do b"]
+    assert (rows(), status(run_id), row(run_id, "a").tries) == (1, "succeeded", 1)
+
+
+def test_a_conflict_that_outlasts_the_time_limit_costs_one_try(known: Known, actor: Actor) -> None:
+    key = Signal.objects.create(name="locked").pk
+    run_id = started(
+        known, actor, lambda run: _locked(key, nowait=True), timeout=0.3, retry=Retry(base=9)
+    )
+    with transaction.atomic():
+        _locked(key)
+        _elsewhere(partial(carried, run_id, "a"))
+    assert actor.calls.count("do a") > 1
+    assert (row(run_id, "a").tries, states(run_id)["a"]) == (1, "ready")
+    assert not row(run_id, "a").in_doubt
+
+
+def _locked(key: int, **options: Any) -> None:
+    Signal.objects.select_for_update(**options).get(pk=key)

@@ -14,10 +14,11 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
-from sagas import transitions
+from sagas import db, transitions
 from sagas.errors import StepTimeout
+from sagas.models import Signal
 from sagas.run import limits
 from sagas.run.limits import limited, release
 from tests.sagas.flows import flow, simple
@@ -252,3 +253,39 @@ def test_an_atomic_step_that_is_cut_off_in_a_query_surely_did_nothing(known: Kno
 
 def _step(code: Callable[[Any], Any], **options: Any) -> Any:
     return replace(simple("a", timeout=0.2, **options), action=code)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("post")
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_statement_that_the_limit_cuts_off_takes_no_effect_later(
+    known: Known, atomic: bool
+) -> None:
+    """A server process that waits for a lock would not notice that its client has gone."""
+    Signal.objects.create(name="row", correlation="before")
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Signal.objects.select_for_update().get(name="row")
+            held.set()
+            over.wait(_LONG)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(_LONG)
+
+    def update(run: Any) -> None:
+        Signal.objects.filter(name="row").update(correlation="after")
+
+    run_id = begun(known(flow([_step(update, atomic=atomic), "b"])))
+    carried(run_id, "a")
+    try:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        assert db.execute(waiting) == [(0,)]
+    finally:
+        over.set()
+        holder.join()
+    assert states(run_id)["a"] == ("ready" if atomic else "unknown")
+    assert Signal.objects.get(name="row").correlation == "before"

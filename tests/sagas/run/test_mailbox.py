@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
+
 import pytest
 from django.db import transaction
+from django.db.models import F
 
-from sagas import db
+from sagas import db, models
 from sagas.define.outcome import Wait
 from sagas.define.step import Step
 from sagas.models import Signal
 from sagas.run import mailbox
+from sagas.run.context import AtHand
 from tests.sagas.flows import flow
-from tests.sagas.stage import Known, at_once, begun, carried, row
+from tests.sagas.stage import Known, at_once, begun, row
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
 
@@ -20,54 +25,101 @@ def waits(name: str = "a", signal: str = "paid") -> Step:
     return Step(name, lambda run: Wait(60.0, signal, run.business_key), harmless=True, waits=True)
 
 
-def test_signals_are_taken_oldest_first_and_once(known: Known) -> None:
-    step_id = row(begun(known(flow(["a"]))), "a").pk
+@pytest.fixture
+def step(known: Known) -> models.Step:
+    """A step of a run of the saga ``flow``."""
+    return row(begun(known(flow(["a"])), key="k"), "a")
+
+
+def hand(step: models.Step, name: str = "paid", key: str = "k", saga: str = "flow") -> bool | None:
+    return mailbox.hand(saga, step.run_id, step.pk, name, key)
+
+
+def taken(step: models.Step, *address: str) -> str | None:
+    """Hand a signal to a step and settle the step; the signal's payload."""
+    hand(step, *address)
+    signal = mailbox.at_hand(step.pk)
+    mailbox.spend(step.pk)
+    return None if signal is None else signal.payload
+
+
+def test_signals_are_handed_over_oldest_first_and_once(step: models.Step) -> None:
     for payload in ("1", "2"):
         assert mailbox.keep("paid", "k", None, payload)
-    taken = [mailbox.take("paid", "k", step_id) for _ in range(3)]
-    assert taken == ["1", "2", None]
-    assert set(Signal.objects.values_list("taken_by_id", flat=True)) == {step_id}
+    assert [taken(step) for _ in range(3)] == ["1", "2", None]
+    assert set(Signal.objects.values_list("taken_by_id", flat=True)) == {step.pk}
     assert not Signal.objects.filter(taken_at=None).exists()
 
 
-@pytest.mark.parametrize(("name", "correlation"), [("paid", "other"), ("shipped", "k")])
-def test_a_signal_for_somebody_else_is_left(name: str, correlation: str) -> None:
+def test_a_signal_is_at_hand_until_it_is_spent(step: models.Step) -> None:
     mailbox.keep("paid", "k", None, "1")
-    assert mailbox.take(name, correlation, None) is None
+    mailbox.keep("paid", "k", None, "2")
+    assert [hand(step) for _ in range(2)] == [True, False]
+    assert mailbox.at_hand(step.pk) == AtHand("paid", "1", Signal.objects.first().received_at)  # type: ignore[union-attr]
+    mailbox.spend(step.pk)
+    assert mailbox.at_hand(step.pk) is None
+    assert hand(step) is True
 
 
-def test_a_signal_without_a_payload_is_a_null() -> None:
+@pytest.mark.parametrize("address", [("paid", "other"), ("shipped", "k"), ("paid", "k", "another")])
+def test_a_signal_for_somebody_else_is_left(step: models.Step, address: tuple[str, ...]) -> None:
+    mailbox.keep("paid", "k", None, "1", saga="flow")
+    assert hand(step, *address) is None
+
+
+def test_a_signal_for_a_run_is_found_by_its_id(step: models.Step) -> None:
+    mailbox.keep("paid", str(step.run_id), None, "1")
+    assert hand(step, "paid", "whatever")
+
+
+def test_a_signal_without_a_payload_is_a_null(step: models.Step) -> None:
     mailbox.keep("paid", "k", None, "null")
-    assert mailbox.take("paid", "k", None) == "null"
+    assert taken(step) == "null"
 
 
-def test_a_second_signal_with_the_same_id_is_not_kept() -> None:
+def test_a_second_signal_with_the_same_id_is_not_kept(step: models.Step) -> None:
     assert mailbox.keep("paid", "k", "evt_1", "1")
     assert not mailbox.keep("paid", "k", "evt_1", "2")
-    assert mailbox.take("paid", "k", None) == "1"
-    assert mailbox.take("paid", "k", None) is None
+    assert (taken(step), taken(step)) == ("1", None)
 
 
-def test_an_id_is_remembered_after_its_signal_was_taken() -> None:
+def test_an_id_is_remembered_after_its_signal_was_taken(step: models.Step) -> None:
     mailbox.keep("paid", "k", "evt_1", "1")
-    mailbox.take("paid", "k", None)
+    taken(step)
     assert not mailbox.keep("paid", "k", "evt_1", "1")
 
 
-def test_ids_are_apart_by_name_and_correlation() -> None:
+def test_ids_are_apart_by_name_and_key() -> None:
     for name, correlation in (("paid", "k"), ("paid", "other"), ("shipped", "k")):
         assert mailbox.keep(name, correlation, "evt_1", "1")
 
 
-def test_the_oldest_run_that_waits_is_found(known: Known) -> None:
-    saga = known(flow([waits()]))
-    first, second = begun(saga, key="k1"), begun(saga, key="k2")
+def test_an_expired_signal_is_handed_to_nobody(step: models.Step) -> None:
+    mailbox.keep("paid", "k", None, "1", expires=timedelta(minutes=1))
+    Signal.objects.update(expires_at=F("received_at"))
+    assert hand(step) is None
+
+
+def test_the_oldest_step_that_waits_is_found_for_each_saga(known: Known) -> None:
+    saga, other = known(flow([waits()])), known(flow([waits()], name="other"))
+    first, second = begun(saga), begun(saga)
+    stranger = begun(other)
     db.execute("UPDATE sagas_step SET status = 'waiting', signal = 'paid', correlation = 'k'")
-    assert mailbox.waiting("paid", "k") == (first, "a", "forward")
+    oldest = {"flow": (first, "a", "forward"), "other": (stranger, "a", "forward")}
+    assert mailbox.waiting("paid", "k") == oldest
     db.execute("UPDATE sagas_step SET status = 'ready' WHERE run_id = %s", [first])
-    assert mailbox.waiting("paid", "k") == (second, "a", "forward")
-    assert mailbox.waiting("paid", "other") is None
-    assert mailbox.waiting("shipped", "k") is None
+    assert mailbox.waiting("paid", "k")["flow"] == (second, "a", "forward")
+    assert mailbox.waiting("paid", "other") == {}
+    assert mailbox.waiting("shipped", "k") == {}
+
+
+def test_a_step_that_has_a_signal_at_hand_waits_for_no_other(step: models.Step) -> None:
+    db.execute("UPDATE sagas_step SET status = 'waiting', signal = 'paid', correlation = 'k'")
+    mailbox.keep("paid", "k", None, "1")
+    hand(step)
+    assert mailbox.waiting("paid", "k") == {}
+    mailbox.spend(step.pk)
+    assert "flow" in mailbox.waiting("paid", "k")
 
 
 def test_a_compensation_that_waits_is_found_as_such(known: Known) -> None:
@@ -79,30 +131,31 @@ def test_a_compensation_that_waits_is_found_as_such(known: Known) -> None:
         " (%s, 'a', 'backward', 0, 'waiting', 1, 0, 0, 0, false, 1, '', 'paid', 'k', '')",
         [run_id],
     )
-    assert mailbox.waiting("paid", "k") == (run_id, "a", "backward")
+    assert mailbox.waiting("paid", "k") == {"flow": (run_id, "a", "backward")}
 
 
-def test_a_wait_that_begins_takes_what_came_early(known: Known) -> None:
-    run_id = begun(known(flow([waits(), "b"])), key="k")
-    mailbox.keep("paid", "k", None, '{"amount": 7}')
-    carried(run_id, "a")
-    found = row(run_id, "a")
-    assert (found.status, found.result) == ("succeeded", {"amount": 7})
-    assert Signal.objects.get().taken_by_id == found.pk
+def test_the_sagas_that_have_a_run_under_a_key_are_found(known: Known) -> None:
+    for name in ("orders", "invoices"):
+        begun(known(flow(["a"], name=name)), key="k")
+    assert mailbox.sagas_under("k") == {"orders", "invoices"}
+    assert mailbox.sagas_under("other") == set()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_signal_is_taken_by_one_of_many() -> None:
+def test_one_signal_is_handed_to_one_of_many(known: Known) -> None:
+    saga = known(flow(["a"]))
+    steps = [row(begun(saga), "a") for _ in range(3)]
     for number in range(10):
         name = f"paid-{number}"
         mailbox.keep(name, "k", None, "1")
 
-        def take(name: str = name) -> str | None:
+        def take(step: models.Step, name: str = name) -> bool | None:
             with transaction.atomic():
                 mailbox.lock(name, "k")
-                return mailbox.take(name, "k", None)
+                return hand(step, name)
 
-        assert sorted(map(str, at_once(take, take, take))) == ["1", "None", "None"]
+        outcomes = at_once(*(partial(take, step) for step in steps))
+        assert sorted(map(str, outcomes)) == ["None", "None", "True"]
 
 
 @pytest.mark.django_db(transaction=True)

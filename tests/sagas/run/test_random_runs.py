@@ -161,8 +161,11 @@ def _cancel(run_id: UUID) -> None:
         return
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_every_run_ends_and_keeps_the_invariants(known: Known, post: Post, seed: int) -> None:
+@pytest.mark.parametrize("seed", [*range(5), None])
+def test_every_run_ends_and_keeps_the_invariants(
+    known: Known, post: Post, drawn_seed: int, seed: int | None
+) -> None:
+    seed = drawn_seed if seed is None else seed
     endings: Counter[str] = Counter()
     for number in range(20):
         dice = random.Random(1000 * seed + number)

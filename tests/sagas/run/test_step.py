@@ -12,11 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import override_settings
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from sagas.conf import conf
 from sagas.define.outcome import (
     Done,
+    Mismatch,
     NotApplied,
     NotAsked,
     Outcome,
@@ -28,7 +30,7 @@ from sagas.define.outcome import (
 from sagas.define.saga import Definition
 from sagas.define.step import Errors, Step
 from sagas.define.view import RunView, StepView
-from sagas.errors import StepTimeout
+from sagas.errors import ResultInvalid, StepTimeout
 from sagas.run.limits import release
 from sagas.run.step import perform
 from sagas.states import Direction, StepStatus
@@ -125,10 +127,33 @@ def test_an_outcome_is_handed_on(outcome: Outcome) -> None:
     assert performed(lambda run: outcome) == outcome
 
 
+@pytest.mark.parametrize(
+    "outcome", [Refused("no"), RetryLater("busy", 3.0), Unknown("?"), Wait(5.0)]
+)
+@pytest.mark.parametrize("atomic", [False, True])
+def test_an_outcome_may_be_raised(outcome: Any, atomic: bool) -> None:
+    """And none of the saga's rules about exceptions takes it for something else."""
+    errors = Errors(retry=Exception)
+    assert performed(raising(outcome), errors=errors, atomic=atomic) == outcome
+
+
+def test_an_outcome_may_be_named_by_its_class_alone() -> None:
+    assert isinstance(performed(lambda run: Refused), Refused)
+    assert isinstance(performed(lambda run: RetryLater), RetryLater)
+    assert isinstance(performed(lambda run: Refused, way=BACKWARD), Refused)
+    assert performed(lambda run: 1, verify=lambda run: NotApplied) == NotApplied()
+
+
+@pytest.mark.parametrize("answer", [Refused, Refused(), RetryLater(), Unknown("")])
+def test_an_outcome_without_a_reason_says_so(answer: Any) -> None:
+    outcome: Any = performed(lambda run: answer)
+    assert outcome.reason == f"it answered {type(outcome).__name__} and gave no reason"
+
+
 def test_done_may_be_said_explicitly_and_must_fit_too() -> None:
     assert performed(lambda run: Done(5), returns=int) == Done("5")
-    assert isinstance(performed(lambda run: Done("five"), returns=int), Unknown)
-    assert isinstance(performed(lambda run: Done(object())), Unknown)
+    assert isinstance(performed(lambda run: Done("five"), returns=int), Mismatch)
+    assert isinstance(performed(lambda run: Done(object())), Mismatch)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +168,68 @@ def test_done_may_be_said_explicitly_and_must_fit_too() -> None:
         (str, "x" * 300_000),
     ],
 )
-def test_a_result_that_cannot_be_stored_is_unknown_and_never_refused(
+def test_a_result_that_cannot_be_stored_is_a_mismatch_and_never_refused(
     returns: Any, answer: Any
 ) -> None:
-    """The effect is there; only its description is unfit."""
-    assert isinstance(performed(lambda run: answer, returns=returns), Unknown)
+    """The effect is there; only its description is unfit, and asking again would not mend it."""
+    outcome = performed(lambda run: answer, returns=returns)
+    assert isinstance(outcome, Mismatch)
+    assert outcome.acted
+    assert "then retry" in outcome.reason
+
+
+class Customer:
+    """It has no JSON form."""
+
+
+class Quote(BaseModel):
+    price: int
+    lines: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer", "words"),
+    [
+        (Any, Customer(), "cannot be stored: Customer has no JSON form. Return"),
+        (
+            Any,
+            {"order": {"by": [Customer()]}},
+            "Customer has no JSON form, at 'order.by.0'. Return",
+        ),
+        (Quote, {"price": "dear"}, "price: Input should be a valid integer"),
+        (Quote, {"price": 1, "lines": [1, None]}, "lines.1: Input should be a valid integer"),
+        (Quote, {}, "price: Field required"),
+        (Quote, Customer(), "the whole: Input should be a valid dictionary or instance of Quote"),
+        (int, None, "(it is of type NoneType). Return what it says, or mend it"),
+    ],
+)
+def test_a_result_that_does_not_fit_names_step_field_and_type(
+    returns: Any, answer: Any, words: str
+) -> None:
+    outcome: Any = performed(lambda run: answer, returns=returns)
+    assert outcome.reason.startswith("the result of 'a' ")
+    assert words in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer", "place"),
+    [
+        (Any, math.nan, ""),
+        (Any, {"rates": [1.0, math.inf]}, "rates.1"),
+        (list, [None, -math.inf], "1"),
+    ],
+)
+def test_a_number_that_json_cannot_hold_is_never_stored_as_null(
+    returns: Any, answer: Any, place: str
+) -> None:
+    outcome: Any = performed(lambda run: answer, returns=returns)
+    kept = json.loads(outcome.result) if isinstance(outcome, Done) else {"reason": outcome.reason}
+    assert "is no number in JSON" in kept["reason"]
+    assert place in kept["reason"]
+
+
+def test_a_null_is_stored_as_null() -> None:
+    assert performed(lambda run: {"a": None, "b": [1.5, None]}) == Done('{"a":null,"b":[1.5,null]}')
 
 
 @pytest.mark.parametrize("returns", [Any, dict[str, Any]])
@@ -181,7 +263,8 @@ def test_no_declared_type_is_given_a_stand_in_for_what_cannot_be_stored() -> Non
         id: str = ""
 
     outcome = performed(lambda run: Lenient(id="x" * 300_000), returns=Lenient)
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, Mismatch)
+    assert "Keep large data in a table or an object store of your own" in outcome.reason
     assert re.search(
         r"larger than 262144 bytes \(300009 bytes, sha256 [0-9a-f]{64}\)", outcome.reason
     )
@@ -189,17 +272,19 @@ def test_no_declared_type_is_given_a_stand_in_for_what_cannot_be_stored() -> Non
 
 def test_an_unfit_result_does_not_quote_what_the_partner_said() -> None:
     outcome = performed(lambda run: "4242 4242 4242 4242", returns=int)
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, Mismatch)
     assert "4242" not in outcome.reason
     assert "'a'" in outcome.reason
 
 
-def test_a_validator_that_raises_anything_makes_the_result_unknown() -> None:
+def test_a_validator_that_raises_anything_is_a_mismatch() -> None:
     class Odd(BaseModel):
         def __init__(self, **data: Any) -> None:
             raise KeyError("odd")
 
-    assert isinstance(performed(lambda run: {"x": 1}, returns=Odd), Unknown)
+    outcome = performed(lambda run: {"x": 1}, returns=Odd)
+    assert isinstance(outcome, Mismatch)
+    assert "reading it by its return annotation raised KeyError" in outcome.reason
 
 
 # --- exceptions ----------------------------------------------------------------------------
@@ -357,11 +442,15 @@ def test_a_reason_that_is_no_text_becomes_one(reason: Any) -> None:
         Wait(signal="s", correlation="c" * 201),
         Wait(signal="s\x00", correlation="c"),
         Wait(signal="s", correlation="\ud800"),
-        Wait(signal="s", correlation=""),
     ],
 )
 def test_a_wait_for_a_signal_that_nobody_could_send_is_refused(answer: Wait) -> None:
     assert isinstance(performed(lambda run: answer), Refused)
+
+
+def test_a_wait_for_a_signal_without_a_key_is_for_the_runs_own() -> None:
+    outcome: Any = performed(lambda run: Wait(9, "s"))
+    assert outcome == Wait(9, "s", "order:1")
 
 
 @pytest.mark.parametrize(
@@ -425,15 +514,15 @@ def test_a_verify_answers_with_the_result_or_not_applied(
 @pytest.mark.parametrize(
     ("returns", "answer"),
     [
-        *((None, answer) for answer in (None, False, NotApplied, 0, "", "ch_1")),
-        *((Any, answer) for answer in (None, False, NotApplied)),
-        *((int, answer) for answer in (None, False, NotApplied, "many")),
-        (bool, NotApplied),
+        *((None, answer) for answer in (None, False, 0, "", "ch_1")),
+        *((Any, answer) for answer in (None, False)),
+        *((int, answer) for answer in (None, False, "many")),
+        (bool, None),
     ],
 )
 def test_a_slip_in_a_verify_never_counts_as_it_happened(returns: Any, answer: Any) -> None:
     outcome = performed(lambda run: 1 / 0, returns=returns, verify=lambda run: answer)
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, Mismatch if answer == "many" else Unknown)
 
 
 @pytest.mark.parametrize("error", [Declined(), Down(), ValueError()])
@@ -495,26 +584,46 @@ def test_a_result_comes_back_as_the_type_that_the_step_declared() -> None:
     assert seen[0].result == given
 
 
-@pytest.mark.parametrize(("payload", "result"), [('{"number": "many"}', None), ("{}", '"many"')])
-def test_what_older_code_stored_and_this_code_refuses_is_retried_without_a_call(
-    payload: str, result: str | None
+@pytest.mark.parametrize(
+    ("payload", "result", "words"),
+    [('{"number": "many"}', None, "number: Input"), ("{}", '"many"', "result of step 'a'")],
+)
+@pytest.mark.parametrize("way", [FORWARD, BACKWARD])
+def test_what_is_stored_and_this_code_refuses_is_put_off_and_then_needs_a_person(
+    payload: str, result: str | None, words: str, way: Direction
 ) -> None:
-    """A deploy may be rolled back; nothing was called, so nothing happened."""
+    """While a deployment may be under way other code may come; nothing was called meanwhile."""
     called: list[Any] = []
-    outcome = performed(called.append, way=BACKWARD, returns=int, payload=payload, result=result)
-    assert isinstance(outcome, RetryLater)
-    assert "does not fit this code" in outcome.reason
+    given = {"way": way, "returns": int, "payload": payload, "result": result}
+    young: Any = performed(called.append, **given)  # type: ignore[arg-type]
+    assert isinstance(young, NotAsked)
+    assert young.after == 60
+    with override_settings(SAGAS={"DEPLOY_SECONDS": 0}):
+        old: Any = performed(called.append, **given)  # type: ignore[arg-type]
+    assert isinstance(old, Mismatch)
+    assert not old.acted
+    for outcome in (young, old):
+        assert "what is stored does not fit this code" in outcome.reason
+        assert words in outcome.reason
     assert called == []
+
+
+def test_an_earlier_result_that_no_longer_fits_is_no_partners_fault() -> None:
+    """Whatever the saga says of the exceptions that pydantic raises."""
+    code = raising(ResultInvalid("The stored result of step 'b' does not fit"))
+    outcome = performed(code, errors=Errors(refused=ValueError, retry=Exception))
+    assert outcome == Mismatch("The stored result of step 'b' does not fit", acted=True)
 
 
 class OneWay(BaseModel):
     amount: int = Field(exclude=True)
 
 
-def test_a_result_that_could_not_be_read_back_is_unknown() -> None:
+def test_a_result_that_could_not_be_read_back_is_a_mismatch() -> None:
     """Later steps would break on it, and the compensation too."""
     outcome = performed(lambda run: OneWay(amount=7), returns=OneWay)
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, Mismatch)
+    assert "amount: Field required" in outcome.reason
 
 
 def test_an_answer_that_cannot_even_be_looked_at_breaks_nothing() -> None:

@@ -19,8 +19,9 @@ class Caller:
 
     def __init__(self, user: User | None) -> None:
         self.user = user
-        token = {"Authorization": f"Bearer {issue(user, timedelta(days=1))}"} if user else {}
-        self.client = Client(headers=token, raise_request_exception=False)
+        token = issue(user, timedelta(days=1), by=user) if user else ""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = Client(headers=headers, raise_request_exception=False)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.client.get(path, headers=_named(headers))
@@ -39,6 +40,15 @@ class Caller:
         browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
         browser.force_login(self.user)
         return browser
+
+
+class LoggedIn(Caller):
+    """Sends requests as one user who has logged in."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self.client = Client(raise_request_exception=False)
+        self.client.force_login(user)
 
 
 MakeCaller = Callable[..., Caller]

@@ -13,7 +13,7 @@ from sagas.models import AuditEntry
 from sagas.operate.access import Right
 from tests.sagas.flows import flow, pivot
 from tests.sagas.stage import Actor, Known, begun, carried, status
-from tests.sagas.views.callers import Caller, MakeCaller
+from tests.sagas.views.callers import Caller, LoggedIn, MakeCaller
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
 
@@ -37,7 +37,25 @@ def asked(caller: Caller, run_id: UUID) -> Any:
 
 @pytest.fixture
 def second(caller_with: MakeCaller) -> Caller:
-    return caller_with(Right.READ, Right.APPROVE)
+    """A person: no token consents."""
+    user = caller_with(Right.READ, Right.APPROVE).user
+    assert user is not None
+    return LoggedIn(user)
+
+
+def test_a_token_does_not_consent_for_the_person_that_it_stands_for(
+    caller: Caller, caller_with: MakeCaller, run_id: UUID
+) -> None:
+    there = f"/api/approvals/{asked(caller, run_id)['approval']}"
+    service = caller_with(Right.READ, Right.APPROVE)
+    for word in ("approve", "decline"):
+        answer = service.post(f"{there}/{word}", {"note": "fine"})
+        assert answer.status_code == 403
+        assert "Log in to decide" in answer.json()["detail"]
+    assert status(run_id) == "needs_attention"
+    assert caller.post(f"{there}/withdraw").json()["status"] == "withdrawn"
+    through = AuditEntry.objects.get(verb="withdraw to resolve").details["through"]
+    assert through.startswith("token ")
 
 
 def test_a_second_person_finds_the_request_and_consents(

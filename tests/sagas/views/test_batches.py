@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
 
-from sagas.models import Batch
+from sagas.models import Batch, BatchStatus, ItemStatus
 from sagas.operate.access import Right
 from sagas.operate.batch_run import work
+from sagas.views.batches import AnswerWord, BatchWord
 from tests.sagas.operate.batches import found, saga_of, stopped
-from tests.sagas.stage import Actor, Known, begun, status
+from tests.sagas.stage import Actor, Known, begun, carried, status
 from tests.sagas.views.callers import Caller, MakeCaller
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("post")]
@@ -49,9 +50,36 @@ def test_a_batch_is_confirmed_and_followed_to_its_end(caller: Caller, ids: list[
     assert (confirmed.status_code, confirmed.json()["status"]) == (202, "running")
     work(UUID(confirmed.json()["id"]), "task")
     told = caller.get(url).json()
-    assert (told["status"], told["counts"]["done"]) == ("done", 3)
+    assert (told["status"], told["counts"]["accepted"]) == ("finished", 3)
+    assert "done" not in told["counts"]
     assert {status(run_id) for run_id in ids} == {"running"}
+    assert told["summary"] == "3 retried: 3 running"
     assert caller.post(f"{url}/stop").status_code == 409
+
+
+def test_a_batch_tells_where_its_runs_stand_now(caller: Caller, ids: list[UUID]) -> None:
+    url = asked(caller).json()["url"]
+    caller.post(f"{url}/confirm")
+    work(Batch.objects.get().pk, "task")
+    carried(ids[0], "b")
+    told = caller.get(url).json()
+    assert told["summary"] == "3 retried: 1 failed again, 2 running; 1 left out"
+    assert {state: n for state, n in told["now"].items() if n} == {"failed_again": 1, "running": 2}
+    items = caller.get(f"{url}/items").json()["items"]
+    assert [(item["key"], item["status"], item["now"]) for item in items] == [
+        ("new:0", "unfit", "pending"), ("flow:0", "accepted", "failed_again"),
+        ("flow:1", "accepted", "running"), ("flow:2", "accepted", "running"),
+    ]  # fmt: skip
+    assert {item["detail"] for item in items[1:]} == {""}
+    again = caller.get(f"{url}/items?now=failed_again").json()["items"]
+    assert [item["key"] for item in again] == ["flow:0"]
+    accepted = caller.get(f"{url}/items?status=accepted").json()["items"]
+    assert [item["key"] for item in accepted] == ["flow:0", "flow:1", "flow:2"]
+
+
+def test_answers_and_statuses_are_called_as_everywhere() -> None:
+    assert set(get_args(AnswerWord)) == {answer.word for answer in ItemStatus}
+    assert set(get_args(BatchWord)) == {status.word for status in BatchStatus}
 
 
 def test_a_batch_is_stopped(caller: Caller, ids: list[UUID]) -> None:
@@ -72,7 +100,23 @@ def test_items_come_in_pages_and_by_status(caller: Caller, ids: list[UUID]) -> N
     unfit = caller.get(f"{url}?status=unfit").json()
     assert [item["key"] for item in unfit["items"]] == ["new:0"]
     assert caller.get(f"{url}?limit=4").json()["next"] is None
-    assert caller.get(f"{url}?status=odd").status_code == 400
+    for odd in ("status=odd", "status=done", "now=odd"):
+        assert caller.get(f"{url}?{odd}").status_code == 400
+
+
+@pytest.mark.parametrize("reason", [{}, {"reason": ""}])
+def test_many_runs_are_assigned_without_a_reason(
+    caller: Caller, ids: list[UUID], reason: dict[str, str]
+) -> None:
+    body = {"verb": "assign", "arguments": {"owner": ""}, "filter": {"saga": "flow"}, **reason}
+    answer = caller.post("/api/batches", body)
+    assert (answer.status_code, answer.json().get("reason")) == (201, ""), answer.content
+
+
+def test_without_a_reason_nothing_else_is_done_to_many(caller: Caller, ids: list[UUID]) -> None:
+    answer = caller.post("/api/batches", {"verb": "retry", "filter": {"saga": "flow"}})
+    assert (answer.status_code, Batch.objects.count()) == (400, 0)
+    assert [problem["field"] for problem in answer.json()["errors"]] == ["asked.reason"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +128,7 @@ def test_items_come_in_pages_and_by_status(caller: Caller, ids: list[UUID]) -> N
         ({"filter": {"sagas": "flow"}}, 400, "filter.sagas"),
         ({"filter": {"status": "odd"}}, 400, "filter.status"),
         ({"reason": ""}, 400, "reason"),
+        ({"verb": "assign", "arguments": {}}, 409, "owner"),
         ({"rate": 0}, 400, "rate"),
         ({"rate": 201}, 400, "rate"),
         ({"odd": 1}, 400, "odd"),

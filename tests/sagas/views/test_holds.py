@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import override_settings
 
 from sagas.api import hold_partner
 from sagas.models import Hold
@@ -80,3 +82,30 @@ def test_a_pace_that_no_drain_could_keep_is_refused(caller: Caller, pace: float)
     answer = caller.post(f"/api/holds/{placed['id']}/lift", lift)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "asked.per_second")
     assert Hold.objects.get().lifted_at is None
+
+
+def test_one_that_ends_by_itself_says_when(caller: Caller, known: Known) -> None:
+    known(flow([Actor().step("a", partner="bank", queue="payments")]))
+    placed = hold_partner("bank", source="quota", reason="its quota is spent", seconds=86_400)
+    assert placed is not None
+    assert placed.ends_at is not None
+    caller.post("/api/holds", QUEUE)
+    persons, quota = caller.get("/api/holds").json()
+    assert persons["ends_at"] is None
+    assert datetime.fromisoformat(quota["ends_at"]) - placed.ends_at < timedelta(milliseconds=1)
+
+
+def test_a_hold_that_needs_a_second_person_is_asked_for(caller: Caller, known: Known) -> None:
+    known(flow([Actor().step("a", queue="payments")]))
+    hold_id = caller.post("/api/holds", QUEUE).json()["id"]
+    with override_settings(SAGAS={"FOUR_EYES": {"flow": ["hold", "lift"]}}):
+        lifted = caller.post(f"/api/holds/{hold_id}/lift", {"reason": "back"})
+        placed = caller.post("/api/holds", {**QUEUE, "kind": "saga", "target": "flow"})
+    assert (placed.status_code, lifted.status_code) == (202, 202)
+    asked = caller.get("/api/approvals").json()
+    assert [one["id"] for one in asked] == [lifted.json()["approval"], placed.json()["approval"]]
+    assert [(one["verb"], one["run"], one["subject"]) for one in asked] == [
+        ("lift", None, f"hold {hold_id} on queue payments"),
+        ("hold", None, "saga flow"),
+    ]
+    assert [held["target"] for held in caller.get("/api/holds").json()] == ["payments"]

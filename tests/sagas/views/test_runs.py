@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from sagas.define import registry
 from sagas.define.saga import Definition
-from sagas.models import AuditEntry, Run, Scope
+from sagas.models import AuditEntry, Hold, Run, Scope
 from sagas.operate.access import Right
 from tests.sagas.driven import carry_on, driven
 from tests.sagas.flows import Payload, flow, simple
@@ -54,7 +55,8 @@ def test_another_payload_under_the_same_key_is_refused(saga: Definition, caller:
     caller.start({"number": 7})
     answer = caller.start({"number": 8})
     assert answer.status_code == 409
-    assert str(Run.objects.get().id) in answer.json()["detail"]
+    assert "'order:1' started a run with another payload" in answer.json()["detail"]
+    assert str(Run.objects.get().id) not in answer.content.decode()
 
 
 def test_a_payload_that_does_not_fit_is_refused_field_by_field(
@@ -64,6 +66,15 @@ def test_a_payload_that_does_not_fit_is_refused_field_by_field(
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == ["number", "refuse"]
     assert "integer" in answer.json()["errors"][0]["message"]
+    assert not Run.objects.exists()
+
+
+def test_a_field_that_the_payload_does_not_have_is_refused_by_name(
+    saga: Definition, caller: Caller
+) -> None:
+    answer = caller.start({"number": 1, "refused": "a"})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["refused"]
     assert not Run.objects.exists()
 
 
@@ -207,15 +218,47 @@ def test_a_run_that_has_not_moved_is_not_told_again(saga: Definition, caller: Ca
     assert caller.get(url, if_none_match=first["ETag"]).status_code == 200
 
 
-def test_looking_at_a_run_costs_one_statement_however_many_steps_it_has(caller: Caller) -> None:
+def test_looking_at_a_run_costs_two_statements_however_many_steps_it_has(caller: Caller) -> None:
     with registry.isolated():
         saga = flow([str(f"step{n}") for n in range(20)])
         registry.register(saga)
         url = caller.start({})["Location"]
         with counted() as statements:
             assert len(caller.get(url).json()["steps"]) == 20
-        assert _tables(statements)[-1] == "sagas_step"
-        assert len(statements) == 4
+        assert _tables(statements)[-2:] == ["sagas_step", "sagas_hold"]
+        assert len(statements) == 5
+
+
+def test_a_run_says_why_it_stands_where_it_does_and_again_when_that_changes(
+    saga: Definition, caller: Caller
+) -> None:
+    url = caller.start({})["Location"]
+    first = caller.get(url)
+    told = first.json()
+    assert re.fullmatch(r"waits for a free worker since \S+ UTC", told["state_reason"])
+    assert told["next"][0]["text"] == told["state_reason"]
+    Hold.objects.create(kind="saga", target="flow", reason="why", placed_by="ann")
+    held = caller.get(url, if_none_match=first["ETag"])  # a hold moves no run
+    assert held.status_code == 200
+    assert re.fullmatch(r"saga flow is held since \S+ UTC", held.json()["state_reason"])
+    assert [(n["what"], n["step"]) for n in held.json()["next"]] == [("hold", "reserve")]
+
+
+def test_a_run_that_was_undone_says_why_and_which_steps_were(caller: Caller) -> None:
+    with registry.isolated():
+        saga = flow(["collect", "ship", "z"])
+        registry.register(saga)
+        told = caller.get(f"/api/runs/{driven(saga, Payload(refuse='ship'))}").json()
+    assert (told["status"], told["undone"]) == (
+        "compensated",
+        "Told to at ship; 1 step undone",
+    )
+    assert [(step["title"], step["state"]) for step in told["steps"]] == [
+        ("collect", "undone"),
+        ("ship", "failed"),
+        ("z", "pending"),
+        ("undo of collect", "succeeded"),
+    ]
 
 
 # --- cancel --------------------------------------------------------------------------------
@@ -298,6 +341,14 @@ def test_a_group_that_is_restricted_to_other_sagas_sees_and_starts_nothing_here(
         assert "does not hold for the saga 'flow'" in answer.json()["detail"]
 
 
+def test_a_run_tells_that_a_request_started_it_and_whose(saga: Definition, caller: Caller) -> None:
+    there = caller.start({"number": 1})["Location"]
+    assert caller.user is not None
+    origin = {"kind": "request", "id": caller.user.username, "root": None, "depth": 0}
+    assert caller.get(there).json()["origin"] == origin
+    assert caller.get("/api/runs").json()["runs"][0]["origin"] == origin
+
+
 def test_a_start_takes_tags(saga: Definition, caller: Caller) -> None:
     there = caller.post("/api/sagas/flow/runs?tag=b&tag=a&tag=b", {}, idempotency_key="1")
     assert caller.get(there["Location"]).json()["tags"] == ["a", "b"]
@@ -310,7 +361,7 @@ def test_a_cancel_is_kept_in_the_audit_with_its_reason(saga: Definition, caller:
     url = caller.start({})["Location"]
     assert caller.post(f"{url}/cancel?reason=the+customer+left").status_code == 202
     assert caller.post(f"{url}/cancel").status_code in (202, 409)
-    entry = AuditEntry.objects.get()
+    entry = AuditEntry.objects.exclude(verb="issue token").get()
     assert (entry.verb, entry.reason) == ("cancel", "the customer left")
 
 
@@ -350,6 +401,7 @@ def _tables(statements: list[str]) -> list[str]:
 _SIGNS = [
     ("INSERT INTO sagas_run", "sagas_run"),
     ('FROM "sagas_step"', "sagas_step"),
+    ('FROM "sagas_hold"', "sagas_hold"),
     ('FROM "django_session"', "django_session"),
     ('FROM "auth_permission"', "auth_permission"),
     ('FROM "auth_user"', "auth_user"),

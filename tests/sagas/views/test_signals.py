@@ -12,6 +12,7 @@ from sagas.define.saga import Definition
 from sagas.models import Run, Scope, Signal
 from tests.sagas.driven import driven
 from tests.sagas.flows import Payload, flow
+from tests.sagas.stage import carried
 from tests.sagas.statements import counted
 from tests.sagas.views.callers import Caller, MakeCaller
 
@@ -28,6 +29,7 @@ def test_a_signal_reaches_the_step_that_waits_for_it(waiting: Definition, caller
     run_id = driven(waiting, Payload(), key="orders/7")
     answer = caller.post("/api/signals/approved/orders/7", {"by": "Ada"})
     assert (answer.status_code, answer.json()) == (202, {"delivered": True})
+    carried(run_id, "approved")
     run = Run.objects.get(id=run_id)
     assert run.status == "succeeded"
     assert run.steps.get().result == {"by": "Ada"}
@@ -91,14 +93,14 @@ def test_a_deduplication_id_that_is_none_is_refused(caller: Caller) -> None:
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
-def test_a_signal_for_a_run_whose_code_is_gone_is_refused(caller: Caller) -> None:
+def test_a_signal_for_a_run_whose_code_is_gone_is_kept_for_it(caller: Caller) -> None:
     with registry.isolated():
         known = flow([wait_for("approved", timeout=timedelta(days=1))])
         registry.register(known)
         driven(known, Payload(), key="order:1")
     answer = caller.post("/api/signals/approved/order:1", None)
-    assert answer.status_code == 409
-    assert not Signal.objects.exists()
+    assert (answer.status_code, answer.json()) == (202, {"delivered": True})
+    assert Signal.objects.get().taken_by is not None
 
 
 def test_a_signal_reaches_only_runs_of_the_senders_sagas(
@@ -117,4 +119,29 @@ def test_a_signal_reaches_only_runs_of_the_senders_sagas(
     assert Run.objects.get(id=run_id).status == "running"
     assert not Signal.objects.exists()
     assert colleague.post("/api/signals/approved/order:1", "yes").json() == {"delivered": True}
+    carried(run_id, "approved")
     assert Run.objects.get(id=run_id).status == "succeeded"
+
+
+def test_a_payload_that_does_not_fit_is_refused_with_its_fields(caller: Caller) -> None:
+    with registry.isolated():
+        wait = wait_for("amounts", payload=dict[str, int], timeout=timedelta(days=1))
+        registry.register(flow([wait]))
+        answer = caller.post("/api/signals/amounts/order:1", {"vat": "much"})
+    assert answer.status_code == 400
+    assert [problem["field"] for problem in answer.json()["errors"]] == ["payload.vat"]
+    assert not Signal.objects.exists()
+
+
+def test_a_signal_can_be_addressed_to_a_saga(waiting: Definition, caller: Caller) -> None:
+    registry.register(flow([wait_for("approved", timeout=timedelta(days=1))], name="other"))
+    assert caller.post("/api/signals/approved/order:1", None).status_code == 400
+    assert caller.post("/api/signals/approved/order:1?saga=other", None).status_code == 202
+    assert Signal.objects.get().saga == "other"
+
+
+def test_unclaimed_signals_are_listed_with_the_reason(waiting: Definition, caller: Caller) -> None:
+    caller.post("/api/signals/approved/order:1", None)
+    [signal] = caller.get("/api/signals").json()["signals"]
+    assert (signal["name"], signal["saga"], signal["key"]) == ("approved", "flow", "order:1")
+    assert (signal["reason"], signal["run"]) == ("no run waits for it", None)

@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from sagas import record
+from sagas.define import registry
 from sagas.define.outcome import Refused
-from sagas.models import Event
+from sagas.models import AuditEntry, Event
 from sagas.operate.access import Right
 from tests.sagas.flows import flow, pivot
 from tests.sagas.stage import Actor, Known, begun, carried, row, status
@@ -51,6 +52,17 @@ def test_a_verb_is_done_and_told(caller: Caller, run_id: UUID, verb: str, then: 
     by = Event.objects.get(run=run_id, new=verb).data["by"]
     assert caller.user is not None
     assert by == caller.user.username
+
+
+def test_a_run_is_moved_to_another_version(caller: Caller, run_id: UUID) -> None:
+    address = f"/api/runs/{run_id}/migrate"
+    answer = caller.post(address, {"to": 2, "reason": "release 7"})
+    assert answer.status_code == 409
+    assert "has no version 2" in answer.json()["detail"]
+    registry.register(flow([*registry.get("flow").tree, "x"], version=2))
+    assert caller.post(address, {"to": 2, "reason": "release 7"}).status_code == 202
+    assert caller.get(f"/api/runs/{run_id}").json()["version"] == 2
+    assert caller.post(address, {"to": 0, "reason": "release 7"}).status_code == 400
 
 
 def test_a_substitute_is_stored(caller: Caller, run_id: UUID) -> None:
@@ -100,3 +112,27 @@ def test_every_verb_asks_for_the_right_to_change(
 @pytest.mark.parametrize("verb", BODIES)
 def test_an_unknown_run_is_not_found(caller: Caller, verb: str) -> None:
     assert asked(caller, UUID(int=7), verb).status_code == 404
+
+
+@pytest.mark.parametrize("step", ["undo of collect", "collect"])
+def test_a_compensation_is_offered_and_taken_by_its_title(
+    caller: Caller, known: Known, step: str
+) -> None:
+    actor = Actor()
+    actor.answers |= {"do b": Refused("no"), "undo collect": Refused("too late")}
+    run_id = begun(known(flow([actor.step("collect"), *actor.steps("bc")])))
+    carried(run_id, "collect")
+    steps = caller.get(f"/api/runs/{run_id}").json()["steps"]
+    assert [s["title"] for s in steps if s["status"] == "failed"] == ["b", "undo of collect"]
+    answer = asked(caller, run_id, "skip", step=step, result=None)
+    assert (answer.status_code, answer.json()["status"]) == (202, "compensated")
+    assert Event.objects.get(run=run_id, new="skip").data["of"] == "undo of collect"
+    entry = AuditEntry.objects.exclude(verb="issue token").get()
+    assert (entry.step, entry.details["step"]) == ("collect", "undo of collect")
+
+
+@pytest.mark.parametrize("body", [{"owner": ""}, {"owner": "", "reason": ""}])
+def test_a_run_is_assigned_without_a_reason(
+    caller: Caller, run_id: UUID, body: dict[str, str]
+) -> None:
+    assert caller.post(f"/api/runs/{run_id}/assign", body).status_code == 202

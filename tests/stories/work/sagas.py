@@ -8,8 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from integrations import inventory
+from integrations.sagas.outcomes import PARTNER_ERRORS
 from sagas.api import Refused, Retry, Run, Saga, Step, parallel, step, wait_for
 from sagas.testing.ledger import Ledger
+from tests.stories.work.neighbours import neighbour_between, neighboured
+
+__all__ = ["neighbour_between", "neighboured"]
 
 
 class Job(BaseModel):
@@ -39,7 +44,7 @@ def plain(name: str, queue: str | None = None) -> Step:
     return action
 
 
-@step(timeout=60)
+@step(timeout=30)
 def blocking(run: Run[Job]) -> None:
     recorded(run, "blocking")
     while not (Path(run.payload.folder) / "gate").exists():
@@ -67,6 +72,23 @@ def calm(run: Run[Job]) -> None:
     recorded(run, "stubborn", "backward")
 
 
+class Nothing(BaseModel):
+    """What a reservation needs to know."""
+
+
+@step(partner="inventory", idempotent=False, timeout=5)
+def reserve(run: Run[Nothing]) -> str:
+    """What may have happened once is not done again: an unknown outcome needs a person."""
+    held = inventory.connector().reserve("tea", 1, run.business_key, key=run.key, timeout=2)
+    return held.id
+
+
+@reserve.compensate
+def release(run: Run[Nothing]) -> None:
+    inventory.connector().release(run.result, key=run.key, timeout=2)
+
+
+reserving = Saga("reserving", payload=Nothing, errors=PARTNER_ERRORS, steps=[reserve])
 hopping = Saga(
     "hopping", payload=Job, steps=[plain("a"), plain("b", "payments"), plain("c"), plain("d")]
 )

@@ -15,6 +15,8 @@ from integrations.oauth import store
 from integrations.oauth.models import Token
 from integrations.oauth.sealing import Unreadable, newest_key
 from integrations.resilience.partners import known
+from sagas.operate import audit
+from sagas.operate.asker import Shell
 
 _PATIENCE = 30.0
 
@@ -83,4 +85,6 @@ def _authorize(options: dict[str, Any]) -> str:
         raise CommandError("No refresh token was given.")
     with store.locked(partner, client_id, _PATIENCE) as token:
         store.authorize(token, refresh)
+        subject = f"{partner} {client_id}"
+        audit.append(actor=Shell(), verb="authorize", reason="", subject=subject)
     return f"The refresh token of {partner} {client_id} is stored; it is used with the next call."

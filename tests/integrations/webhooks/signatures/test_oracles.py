@@ -113,6 +113,38 @@ def test_the_reference_takes_what_passes_here() -> None:
     assert standardwebhooks.Webhook(NEW).verify(b'{"a": 1}', headers) == {"a": 1}
 
 
+def by_svix(body: str, secret: str, event_id: str = "msg_1") -> dict[str, str]:
+    """https://docs.svix.com/receiving/verifying-payloads/how-manual"""
+    signed = by_standard(body, secret, NOW, event_id)
+    return {name.replace("webhook-", "svix-"): value for name, value in signed.items()}
+
+
+def test_the_example_in_svixs_documents_passes() -> None:
+    headers = {
+        "svix-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "svix-timestamp": "1614265330",
+        "svix-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+    got = received(b'{"test": 2432232314}', headers)
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    assert verdict(standard, got, secret, now=1_614_265_330) == "fine"
+    assert verdict(standard, got, OLD, now=1_614_265_330) == "Forged"
+    assert verdict(standard, got, secret) == "Stale"
+
+
+def test_headers_of_both_names_are_never_mixed() -> None:
+    """What is verified is what names the event."""
+    signed, other = by_standard("{}", OLD, NOW, "msg_1"), by_svix("{}", OTHER, "msg_2")
+    got = received(b"{}", {**signed, **other})
+    assert (verdict(standard, got, OLD), standard.event_id(got)) == ("fine", "msg_1")
+    swapped = {**by_svix("{}", OLD), **by_standard("{}", OTHER, NOW)}
+    assert verdict(standard, received(b"{}", swapped), OLD) == "Forged"
+    for name in signed:
+        mixed = {**by_svix("{}", OLD), name: signed[name]}
+        del mixed[name.replace("webhook-", "svix-")]
+        assert verdict(standard, received(b"{}", mixed), OLD) == "Forged"
+
+
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "whsec_%%%%", "not base64!", "ü"])
 def test_a_secret_that_is_none_is_not_taken_for_one(secret: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

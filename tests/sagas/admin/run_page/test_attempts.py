@@ -71,6 +71,13 @@ def test_a_late_answer_is_noted_with_its_own_attempt() -> None:
     assert [a.reason for a in found] == ["answered too late: Done", ""]
 
 
+def test_a_late_success_of_what_was_given_up_is_its_outcome() -> None:
+    given_up = event(5, "in_flight", "unknown", reason="the worker was lost")
+    [found] = attempts([claimed(0), given_up, event(9, "unknown", "succeeded", late=True)])
+    assert (found.came, found.reason) == (Came.DONE, "the worker was lost")
+    assert (found.ended, found.renewed) == (START + timedelta(seconds=5), False)
+
+
 def test_branches_and_directions_are_kept_apart() -> None:
     found = attempts(
         [

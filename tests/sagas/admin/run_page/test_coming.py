@@ -66,20 +66,18 @@ def test_every_kind_of_waiting_is_told_with_its_time() -> None:
     at = "2026-01-02 03:09:05 UTC"
     assert told(step("ready")) == ["charge is taken by a worker, to be done."]
     assert told(step("ready", tries=1, due_at=after(300))) == [
-        f"charge is tried again at {at} (in 5 min)."
+        f"charge is tried again at {at} (in 5 min), attempt 2."
     ]
     assert told(step("unknown", due_at=after(300))) == [
         f"It is found out whether charge happened at {at} (in 5 min)."
     ]
     assert told(step("waiting", due_at=after(300))) == [f"charge goes on at {at} (in 5 min)."]
     assert told(step("waiting", error="Open: <b>bank", due_at=after(300))) == [
-        "charge waits for its partner, which was not asked (Open: &lt;b&gt;bank); "
-        f"it goes on at {at} (in 5 min)."
+        f"charge waits for its partner (Open: &lt;b&gt;bank); it goes on at {at} (in 5 min)."
     ]
     saga = flow([simple("charge", partner="bank")])
     assert told(step("waiting", error="open", due_at=after(300)), code=saga)[0] == (
-        f"charge waits for the partner bank, which was not asked (open); it goes on at {at} "
-        "(in 5 min)."
+        f"charge waits for the partner bank (open); it goes on at {at} (in 5 min)."
     )
     assert told(step("waiting", signal="paid", correlation="o1", due_at=after(300))) == [
         f"charge waits for the signal paid for o1, until {at} (in 5 min)."
@@ -95,7 +93,7 @@ def test_the_way_back_is_told_as_undoing() -> None:
         "charge is taken by a worker, to be undone."
     ]
     assert told(step("ready", tries=1, due_at=NOW, **back), status="compensating") == [
-        "Undoing charge is tried again at 2026-01-02 03:04:05 UTC (due now)."
+        "Undoing charge is tried again at 2026-01-02 03:04:05 UTC (due now), attempt 2."
     ]
 
 
@@ -112,6 +110,15 @@ def test_a_hold_is_told_first_with_its_reason_and_explains_why_nothing_is_taken(
         "Held: queue payments, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;bank",
         "charge is taken by a worker, to be done at 2026-01-02 02:54:05 UTC (due now).",
     ]
+
+
+def test_a_hold_that_ends_by_itself_says_when() -> None:
+    values: dict[str, Any] = {"kind": "partner", "target": "bank", "source": "quota"}
+    hold = Hold(**values, placed_at=NOW, ends_at=after(3600), reason="spent")
+    assert told(step("ready"), holds=(hold,))[0] == (
+        "Held: partner bank, by quota (automatic) since 2026-01-02 03:04:05 UTC "
+        "until 2026-01-02 04:04:05 UTC: spent"
+    )
 
 
 @pytest.mark.parametrize("status", ["ready", "unknown", "waiting"])

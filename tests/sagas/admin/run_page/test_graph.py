@@ -85,6 +85,12 @@ def test_branches_stand_side_by_side() -> None:
     assert tops["e"].y > tops["c"].y
 
 
+def test_the_line_of_a_pivot_at_the_end_is_inside_the_picture() -> None:
+    found = drawn(flow(["a", pivot(simple("p", harmless=True))]))
+    [height] = found.pivots
+    assert found.boxes[-1].y + found.boxes[-1].height < height < found.height
+
+
 def test_the_pivot_is_marked_and_nothing_behind_it_can_be_undone() -> None:
     found = drawn(flow(["a", pivot(simple("p", harmless=True)), simple("z", harmless=True)]))
     [height] = found.pivots
@@ -112,13 +118,26 @@ def test_a_state_is_told_by_a_class_a_shape_and_a_word(status: StepStatus) -> No
     view = new(saga)
     view.steps[FORWARD, "a"].status = status
     view.steps[FORWARD, "a"].attempt = 3
+    forward, _ = graph(saga, view).boxes
     view.steps[BACKWARD, "a"] = StepView(None, "a", BACKWARD, 0, status=status)
-    forward, backward = graph(saga, view).boxes
+    _, backward = graph(saga, view).boxes
     word = status.replace("_", " ")
     assert forward.facts[0].text.endswith(f" {word}, 3 attempts")
     assert backward.facts[0].text.endswith(f" {word}")
     assert f"is-{status.replace('_', '-')}" in forward.css.split()
     assert word in forward.title
+
+
+def test_a_step_that_happened_is_undone_once_its_compensation_happened() -> None:
+    saga = flow(["a"])
+    view = new(saga)
+    view.steps[FORWARD, "a"].status = StepStatus.SUCCEEDED
+    for status in StepStatus:
+        view.steps[BACKWARD, "a"] = StepView(None, "a", BACKWARD, 0, status=status)
+        forward, _ = graph(saga, view).boxes
+        undone = status is StepStatus.SUCCEEDED
+        assert (forward.facts[0].text == "↩ undone") is undone
+        assert ("is-undone" in forward.css.split()) is undone
 
 
 def test_a_compensation_that_nobody_asked_for_says_so() -> None:

@@ -16,12 +16,14 @@ def offer(verb: str, step: str = "", refusal: str = "", *, approval: bool = Fals
 def test_what_cannot_be_taken_back_stands_apart_and_a_word_says_so() -> None:
     offers = [offer(name) for name in VERBS]
     safe, final = bars(RUN, offers, "")
-    assert [button["name"] for button in safe["buttons"]] == ["retry", "pause", "resume", "assign"]
+    assert [button["name"] for button in safe["buttons"]] == [
+        *("retry", "pause", "resume", "migrate", "assign")
+    ]
     assert safe["word"] == ""
     assert [button["name"] for button in final["buttons"]] == [
         *("mark", "skip", "restart", "compensate", "cancel", "resolve")
     ]
-    assert final["word"] == "Cannot be taken back:"
+    assert final["word"] == "Irreversible:"
 
 
 def test_what_would_be_refused_has_no_button() -> None:

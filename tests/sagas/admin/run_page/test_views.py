@@ -11,11 +11,12 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from sagas.define import registry
+from sagas.define.outcome import Refused
 from sagas.define.saga import Definition
 from sagas.models import AuditEntry, Event, Hold, Run, Scope, Step, uuid7
 from sagas.operate import audit
 from tests.sagas.flows import Payload, flow, fork, pivot, simple
-from tests.sagas.stage import tampering
+from tests.sagas.stage import Actor, begun, carried, tampering
 from tests.sagas.statements import counted
 
 PARTS = ["headline", "next", "verbs", "graph", "preview", "steps", "timeline"]
@@ -71,8 +72,8 @@ def html(client: Client, url: str) -> str:
     return response.content.decode()
 
 
-def granted(client: Client, *codenames: str, scopes: tuple[str, ...] = ()) -> User:
-    """Log in somebody whose group has these permissions, within these sagas."""
+def granted(client: Client, *codenames: str, scopes: tuple[str | None, ...] = (None,)) -> User:
+    """Log in somebody whose group has these permissions, within these sagas; or within all."""
     user = User.objects.create_user(uuid4().hex, is_staff=True)
     group = Group.objects.create(name=user.username)
     group.permissions.set(Permission.objects.filter(codename__in=codenames))
@@ -98,6 +99,17 @@ def test_the_page_tells_a_run_that_is_held_from_one_that_is_let_through(viewer: 
     shown = html(viewer, page(through))
     assert "<strong>Held</strong>" not in shown
     assert "<strong>Let through</strong>" in shown
+
+
+def test_the_page_tells_what_started_the_run_and_links_to_it(viewer: Client) -> None:
+    saga = saga_of()
+    first = made(saga, origin_kind="request", origin_id="ann <b>")
+    child = made(saga, origin_kind="run", origin_id=str(first.id), root=first.id, depth=1)
+    assert "request ann &lt;b&gt;" in html(viewer, page(first))
+    shown = html(viewer, page(child))
+    assert f'<a href="{page(first)}"><bdi>run {first.id}</bdi></a>' in shown
+    assert f"run 2 of the chain that began with {first.id}" in shown
+    assert "started by" not in html(viewer, page(made(saga)))
 
 
 def test_the_page_tells_why_a_person_is_needed_and_what_others_failed_so(viewer: Client) -> None:
@@ -448,6 +460,31 @@ def test_a_run_that_is_over_says_so(viewer: Client) -> None:
     assert "data-final" in html(viewer, live(over))
 
 
+@pytest.mark.usefixtures("post")
+def test_a_run_that_was_undone_says_why_and_which_steps_were(viewer: Client) -> None:
+    actor = Actor()
+    actor.answers["do ship"] = Refused("<b>no</b> stock")
+    saga = flow([actor.step("collect"), actor.step("ship"), actor.step("z")])
+    registry.register(saga)
+    run_id = begun(saga)
+    carried(run_id, "collect")
+    shown = " ".join(html(viewer, page(Run.objects.get(pk=run_id))).split())
+    assert (
+        '<div class="run-undone"><strong>Undone, because:</strong> '
+        "<bdi>&lt;b&gt;no&lt;/b&gt; stock at ship; 1 step undone</bdi></div>" in shown
+    )
+    collect, ship, z, undo = (
+        re.findall(r'<span class="saga-state saga-(\w+)">', row)
+        for row in re.findall(r'<tr id="step-\d+".*?</tr>', shown)
+    )
+    assert [collect, ship, z, undo] == [["undone"], ["failed"], ["pending"], ["succeeded"]]
+    assert "<title>collect: ↩ undone" in shown
+
+
+def test_a_run_that_goes_on_was_not_undone(viewer: Client) -> None:
+    assert "ndone, because" not in html(viewer, page(made(saga_of())))
+
+
 # --- the whole payload ---------------------------------------------------------------------
 
 
@@ -462,3 +499,16 @@ def test_the_whole_payload_is_text_to_be_kept(viewer: Client) -> None:
     assert "attachment" in whole["Content-Disposition"]
     assert len(whole.content) > 1_000_000
     assert json.loads(whole.content)["amended"] == {"refuse": ""}
+
+
+@pytest.mark.parametrize("address", ["change", "live", "payload"])
+@pytest.mark.django_db
+def test_who_is_shown_redacted_fields_is_in_the_audit(client: Client, address: str) -> None:
+    run = made(saga_of(), payload={"email": "a@b.example"})
+    granted(client, "view_run")
+    client.get(f"/admin/sagas/run/{run.pk}/{address}/")
+    assert not AuditEntry.objects.exists()
+    user = granted(client, "view_run", "reveal_run")
+    client.get(f"/admin/sagas/run/{run.pk}/{address}/")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.verb, entry.run) == (user.username, "reveal", run.pk)

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from sagas.admin.run_page.words import GLYPHS, age, clock, length, until
+from sagas.operate.undone import UNDONE
 from sagas.states import RunStatus, StepStatus
 
 
 def test_every_state_has_a_shape_of_its_own_kind() -> None:
-    assert set(GLYPHS) == {*(s.value for s in RunStatus), *(s.value for s in StepStatus)}
+    states = {*(s.value for s in RunStatus), *(s.value for s in StepStatus)}
+    assert set(GLYPHS) == {*states, UNDONE}
 
 
 @pytest.mark.parametrize(

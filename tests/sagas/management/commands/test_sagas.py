@@ -15,11 +15,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from sagas.api import pivot, wait_for
+from sagas.api import pivot, start, wait_for
 from sagas.define import registry
 from sagas.define.saga import Definition
-from sagas.models import Run
+from sagas.models import ApiToken, AuditEntry, Run
+from sagas.operate.asker import Shell
 from sagas.operate.token import user_of
+from sagas.run.origin import OriginKind, starting
 from tests.sagas.driven import driven
 from tests.sagas.flows import Payload, flow, simple
 
@@ -102,12 +104,29 @@ def test_runs_are_listed_newest_first_and_by_saga_and_status(saga: Definition) -
     driven(other, Payload(refuse="a"), key="new")
 
     def keys(*options: str) -> list[str]:
-        return [line.split()[-1] for line in said("runs", *options).splitlines()[1:]]
+        return [line.split()[-2] for line in said("runs", *options).splitlines()[1:]]
 
     assert keys() == ["new", "old"]
     assert keys("--saga", "flow") == ["old"]
     assert keys("--status", "compensated") == ["new"]
     assert keys("--limit", "1") == ["new"]
+
+
+def test_runs_tell_what_started_them(saga: Definition) -> None:
+    first = said("start", "flow", "--key", "by-hand")
+    with starting(OriginKind.RUN, first):
+        start(saga, Payload(), key="by-a-step")
+    start(saga, Payload(), key="by-code")
+    lines = said("runs").splitlines()[1:]
+    assert [line.split("by-", 1)[1].split(None, 1) for line in lines] == [
+        ["code", "code"],
+        ["a-step", f"run {first}"],
+        ["hand", f"command {Shell().get_username()}"],
+    ]
+    child = Run.objects.get(business_key="by-a-step")
+    told = " ".join(said("run", str(child.id)).split())
+    assert f"started by run {first}, run 2 of the chain that began with {first}" in told
+    assert json.loads(said("run", str(child.id), "--json"))["root"] == first
 
 
 # --- change --------------------------------------------------------------------------------
@@ -151,7 +170,7 @@ def test_a_bad_payload_is_refused_in_one_line(saga: Definition, payload: str, wh
 def test_a_run_is_cancelled_or_the_refusal_names_its_state(saga: Definition) -> None:
     run_id = said("start", "flow", "--key", "1")
     why = ("--reason", "the customer left")
-    assert said("cancel", run_id, *why) == f"Run {run_id} is compensated."
+    assert said("cancel", run_id, *why) == f"Cancel: done. Run {run_id} is compensated."
     assert "it is succeeded" in refused("cancel", str(driven(saga, Payload(), key="2")), *why)
 
 
@@ -171,9 +190,27 @@ def test_a_signal_is_delivered_or_kept(db: None) -> None:
 def test_a_token_is_made_for_a_user(db: None) -> None:
     user = User.objects.create_user("shop")
     assert user_of(said("token", "shop", "--days", "1")) == user
+    assert "at most 90 days" in refused("token", "shop", "--days", "91")
     assert "There is no user 'nobody'" in refused("token", "nobody")
     User.objects.update(is_active=False)
     assert "not active" in refused("token", "shop")
+
+
+def test_tokens_are_listed_and_revoked_one_by_one(db: None) -> None:
+    User.objects.create_user("shop")
+    for name in ("orders", "reports"):
+        said("token", "shop", "--reason", name)
+    listed = said("tokens")
+    assert "orders" in listed
+    orders, reports = ApiToken.objects.filter(user="shop").order_by("id")
+    assert "of shop" in said("revoke-token", str(orders.pk), "--reason", "it leaked")
+    assert "orders" not in said("tokens")
+    assert str(reports.pk) in said("tokens")
+    assert "revoked" in said("tokens", "--all")
+    assert "already" in refused("revoke-token", str(orders.pk), "--reason", "x")
+    entry = AuditEntry.objects.latest("number")
+    assert (entry.verb, entry.subject) == ("revoke token", f"token {orders.pk}")
+    assert entry.details["through"] == "the command line, not verified"
 
 
 # --- as a process --------------------------------------------------------------------------

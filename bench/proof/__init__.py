@@ -1,0 +1,1 @@
+"""The full sizes of what the tests show small: run by ``make proof``."""
