@@ -12,12 +12,12 @@ LEAST = timedelta(days=7)
 _SLICE = 1000
 
 _REMOVE = """
-DELETE FROM integrations_webhookevent WHERE id IN (
+WITH old AS (
   SELECT id FROM integrations_webhookevent
   WHERE status IN ('done', 'ignored') AND id > %(after)s
     AND finished_at < statement_timestamp() - %(age)s
   ORDER BY id LIMIT %(slice)s FOR UPDATE SKIP LOCKED)
-RETURNING id"""
+DELETE FROM integrations_webhookevent WHERE id IN (SELECT id FROM old) RETURNING id"""
 
 
 def prune(older_than: timedelta, *, by: audit.Actor) -> int:

@@ -51,10 +51,11 @@ UPDATE sagas_batch SET lease_until = {_LEASE}, task_id = '' WHERE id = %(id)s
 # Whoever had the batch died at its first item that has no answer; one at which so many died is
 # passed over, for the others' sake. It is left alone where a slice that was only frozen holds it.
 _LAPSED = f"""
-WITH lapsed AS (
-  UPDATE sagas_batch b SET lease_until = {_LEASE}, task_id = '' FROM (
-    SELECT id, task_id FROM sagas_batch WHERE status = 'running' AND lease_until < clock_timestamp()
-    ORDER BY lease_until LIMIT 10 FOR UPDATE SKIP LOCKED) found
+WITH found AS (
+  SELECT id, task_id FROM sagas_batch WHERE status = 'running' AND lease_until < clock_timestamp()
+  ORDER BY lease_until LIMIT 10 FOR UPDATE SKIP LOCKED),
+lapsed AS (
+  UPDATE sagas_batch b SET lease_until = {_LEASE}, task_id = '' FROM found
   WHERE b.id = found.id RETURNING b.id, found.task_id <> '' AS lost),
 blamed AS (
   UPDATE sagas_batchitem i SET losses = i.losses + 1,

@@ -48,10 +48,11 @@ SELECT extract(epoch FROM since - clock_timestamp())::float8 + %(window)s::float
 FROM sagas_loginattempts WHERE key = ANY(%(keys)s) AND attempts >= %(limit)s
   AND since >= clock_timestamp() - %(window)s * interval '1 second'"""
 _PRUNE = """
-DELETE FROM sagas_loginattempts WHERE key IN (
+WITH old AS (
   SELECT key FROM sagas_loginattempts
   WHERE since < clock_timestamp() - %(window)s * interval '1 second'
-  ORDER BY since LIMIT 100 FOR UPDATE SKIP LOCKED)"""
+  ORDER BY since LIMIT 100 FOR UPDATE SKIP LOCKED)
+DELETE FROM sagas_loginattempts WHERE key IN (SELECT key FROM old)"""
 
 
 class Throttled(Exception):

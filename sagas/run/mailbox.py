@@ -32,14 +32,17 @@ ON CONFLICT (name, correlation, deduplication_id) DO NOTHING RETURNING id"""
 #: Of a signal g: it is so old that no step takes it any more.
 EXPIRED = """coalesce(g.expires_at,
     g.received_at + %(signal_seconds)s::float8 * interval '1 second') <= clock_timestamp()"""
+# Found first: a join may look again for each row, passes over the one that it has changed, and
+# would hand over the next one too.
 _HAND = f"""
-UPDATE sagas_signal s SET taken_by_id = %(step)s
-FROM (SELECT g.id, g.taken_by_id IS NULL AS new FROM sagas_signal g
+WITH found AS (
+  SELECT g.id, g.taken_by_id IS NULL AS new FROM sagas_signal g
   WHERE g.name = %(name)s AND g.correlation IN (%(correlation)s, %(run)s) AND g.taken_at IS NULL
     AND (g.taken_by_id = %(step)s
       OR (g.taken_by_id IS NULL AND g.saga IN ('', %(saga)s) AND NOT {EXPIRED}))
-  ORDER BY g.taken_by_id IS NULL, g.id LIMIT 1 FOR UPDATE) found
-WHERE s.id = found.id RETURNING found.new"""
+  ORDER BY g.taken_by_id IS NULL, g.id LIMIT 1 FOR UPDATE)
+UPDATE sagas_signal s SET taken_by_id = %(step)s
+FROM found WHERE s.id = found.id RETURNING found.new"""
 _OPEN = "FROM sagas_signal g WHERE g.taken_by_id = {} AND g.taken_at IS NULL"
 _AT_HAND = (
     f"SELECT g.name, g.payload::text, g.received_at {_OPEN.format('%s')} ORDER BY g.id LIMIT 1"

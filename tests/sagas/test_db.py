@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -95,3 +97,34 @@ def test_a_connection_that_was_cut_raises_what_insist_retries() -> None:
         db.execute("SELECT 1")
     connection.close()
     assert db.execute("SELECT 1") == [(1,)]
+
+
+_ROOT = Path(db.__file__).parents[1]
+_SOURCES = [path for name in ("sagas", "integrations") for path in (_ROOT / name).rglob("*.py")]
+# Of what opens the parenthesis in which rows are locked: found once, whatever the plan.
+_ONCE = re.compile(r"(\bAS( MATERIALIZED)?|=) ?$")
+
+
+def _looked_for_again(source: str) -> list[str]:
+    """The places that lock a limited number of rows where a join may look for them again."""
+    found = []
+    for lock in re.finditer(r"LIMIT [^\n]*FOR (NO KEY )?UPDATE", source):
+        depth, start = 0, lock.start()
+        while depth < 1 and start and not source.startswith('"""', start):
+            start -= 1
+            depth += {"(": 1, ")": -1}.get(source[start], 0)
+        if depth == 1 and not _ONCE.search(source[:start]):
+            found.append(source[start : lock.end()])
+    return found
+
+
+def test_rows_that_are_locked_up_to_a_limit_are_looked_for_once() -> None:
+    """In a subquery that is joined, a nested loop takes more than the limit, and loses the rest."""
+    assert _looked_for_again("UPDATE a FROM (SELECT 1 FROM b LIMIT 1 FOR UPDATE) x")
+    assert _looked_for_again("DELETE FROM a WHERE i IN (SELECT (i) FROM a LIMIT 9 FOR UPDATE)")
+    assert not _looked_for_again("WITH x AS (SELECT f(1) FROM b LIMIT 1 FOR NO KEY UPDATE)")
+    locking = [path for path in _SOURCES if "FOR UPDATE" in path.read_text()]
+    assert len(locking) > 3
+    assert {path.name: _looked_for_again(path.read_text()) for path in locking} == {
+        path.name: [] for path in locking
+    }
