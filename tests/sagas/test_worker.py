@@ -18,7 +18,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from project.chaos.flows.neighbours import DEEDS
-from sagas import transitions, worker
+from sagas import db, transitions, worker
 from sagas.identity import identity
 from sagas.run import drain, heartbeat
 from sagas.run.recover import Sweep
@@ -180,6 +180,7 @@ def test_a_sweep_relies_on_nothing_that_a_receiver_left(
     run_id = begun(known(flow(["a"])))
 
     def look() -> bool:
+        db.execute("SELECT pg_sleep(0.01)")  # longer than a limit that was left behind
         at_once(lambda: lapse(run_id))  # its message is lost, so this sweep must send it
         return worker.look_after(Sweep(), MagicMock())
 
