@@ -102,6 +102,7 @@ def insert(
     draft: Draft,
     deadline: float | None,
     tags: Sequence[str] = (),
+    title: str = "",
     origin: Mapping[str, Any] | None = None,
 ) -> bool:
     """Write a new run with its steps and events. False: its key is taken.
@@ -110,6 +111,7 @@ def insert(
         draft: from ``plan.begin``.
         deadline: seconds from now, or None.
         tags: words to find the run by.
+        title: by which people know it.
         origin: what started it, by the names of its columns; None: nobody said.
     """
     view = draft.view
@@ -128,6 +130,7 @@ def insert(
             "revision": view.revision,
             "deadline": deadline,
             "tags": list(tags),
+            "title": title,
             "added": _added(_new(draft)),
         }
         | dict(origin or {})
@@ -355,11 +358,11 @@ run AS (
 _INSERT_RUN = f"""
 run AS (
   INSERT INTO sagas_run (id, saga, version, fingerprint, business_key, payload, status, epoch,
-    revision, halt, attention, error_group, tags, deadline_at, wake_at, created_at, started_at,
-    finished_at{{columns}})
+    revision, halt, attention, error_group, tags, title, deadline_at, wake_at, created_at,
+    started_at, finished_at{{columns}})
   VALUES (%(id)s, %(saga)s, %(version)s, %(fingerprint)s, %(business_key)s, %(payload)s::jsonb,
     %(status)s::text, %(epoch)s::int, %(revision)s::int, %(halt)s, %(attention)s,
-    %(error_group)s::text, %(tags)s::varchar[], {_after("%(deadline)s")},
+    %(error_group)s::text, %(tags)s::varchar[], %(title)s, {_after("%(deadline)s")},
     CASE WHEN %(awake)s::bool THEN {_after("%(wake)s")} END,
     clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
     CASE WHEN %(over)s::bool THEN clock_timestamp() END{{values}})
@@ -370,6 +373,7 @@ run AS (
 _AMENDED = {
     "owner": "owner = %(owner)s",
     "amended": "amended = %(amended)s::jsonb",
+    "title": "title = %(title)s",
     "version": "version = %(version)s::int",
     "fingerprint": "fingerprint = %(fingerprint)s",
 }

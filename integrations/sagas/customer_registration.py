@@ -50,6 +50,11 @@ def registration_page(business_key: str) -> str:
     return reverse("shop:registration", args=[business_key.removeprefix(_PREFIX)])
 
 
+def registration_title(who: Registration) -> str:
+    """Its number as people say it: all else that is known of it is the customer's own."""
+    return f"registration {str(who.registration_id)[:8]}"
+
+
 # Make an account. Nobody can sign in to it yet.
 
 
@@ -201,4 +206,5 @@ customer_registration = Saga(
         parallel(send_welcome, record_sign_up, tell_team),
     ],
     about=registration_page,
+    title=registration_title,
 )

@@ -47,6 +47,11 @@ def lead_page(business_key: str) -> str:
     return reverse("shop:lead", args=[business_key.removeprefix(_PREFIX)])
 
 
+def lead_title(asked: Inquiry) -> str:
+    """Which company asks, and what for."""
+    return f"{asked.company}, {asked.employees:,} employees, budget {asked.budget:,}"
+
+
 _PREFIX = "lead:"
 
 
@@ -222,4 +227,5 @@ lead_qualification = Saga(
         tell_sales,
     ],
     about=lead_page,
+    title=lead_title,
 )

@@ -36,6 +36,11 @@ def order_page(business_key: str) -> str:
     return reverse("shop:order", args=[business_key.removeprefix("order:")])
 
 
+def order_title(order: Order) -> str:
+    """What was ordered, and for how much."""
+    return f"{order.quantity} × {order.sku}, {price(order.amount, order.currency)}"
+
+
 # Reserve the stock. Whoever starts runs may have written any amount: the shop's prices count.
 
 
@@ -201,4 +206,5 @@ order_fulfilment = Saga(
         notify_customer,
     ],
     about=order_page,
+    title=order_title,
 )

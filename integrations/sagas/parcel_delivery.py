@@ -35,6 +35,11 @@ def key_of(tracking_number: str) -> str:
     return f"parcel:{tracking_number}"
 
 
+def parcel_title(parcel: Parcel) -> str:
+    """Which parcel, as its carrier says it."""
+    return f"parcel {parcel.tracking_number}"
+
+
 _arrival = wait_for(DELIVERED, timeout=timedelta(days=14), on_timeout="continue", name="arrival")
 
 
@@ -100,4 +105,5 @@ parcel_delivery = Saga(
     payload=Parcel,
     errors=PARTNER_ERRORS,
     steps=[_arrival, confirm_arrival, admit_delay],
+    title=parcel_title,
 )

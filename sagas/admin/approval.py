@@ -201,11 +201,12 @@ def _apart(asked: Approval) -> SafeString:
 def _run(asked: Approval) -> SafeString:
     if asked.run is None:
         return _apart(asked)
-    found = Run.objects.only("business_key", "status").filter(pk=asked.run).first()
+    found = Run.objects.only("business_key", "title", "status").filter(pk=asked.run).first()
     if found is None:
         return format_html("{}, which is gone", shown(asked.run))
     link = run_link(asked.run, f"{asked.saga} {found.business_key}")
-    return format_html("{}, {}", link, badge(found.status))
+    name = format_html(" ({})", shown(found.title, 100)) if found.title else ""
+    return format_html("{}{}, {}", link, name, badge(found.status))
 
 
 _SAID = ("step", "batch", "hold", "kind", "target")  # in the title and the link

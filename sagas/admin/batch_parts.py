@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 
 from sagas.admin.badge import badge, mark
 from sagas.admin.history import run_link
+from sagas.admin.rows import text
 from sagas.admin.run_page.words import length
 from sagas.admin.shown import as_line, cleaned, line, shown
 from sagas.admin.when import address
@@ -237,6 +238,7 @@ def _row(item: Any) -> dict[str, Any]:
     key = item.key or "(empty)"
     return {
         "run": shown(key, 80) if now is StateNow.REMOVED else run_link(item.run, key),
+        "title": text(item.title),
         "step": line(item.step, 100),
         "now": now_badge(now),
         "group": cleaned(item.group or "", 300),

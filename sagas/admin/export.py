@@ -20,7 +20,7 @@ from sagas.operate.access import Right, require, within
 
 COLUMNS = (
     *("id", "saga", "version", "business_key", "status", "halt", "attention", "error_group"),
-    *("owner", "tags", "created_at", "started_at", "finished_at", "deadline_at"),
+    *("owner", "tags", "created_at", "started_at", "finished_at", "deadline_at", "title"),
 )
 _CHUNK = 1000
 #: Where a spreadsheet would see a formula begin: in front, and behind whatever it may take for the

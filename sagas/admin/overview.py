@@ -206,6 +206,7 @@ def _run(run: Run, now: datetime) -> dict[str, Any]:
     return {
         "link": reverse("admin:sagas_run_change", args=[run.pk]),
         "key": text(run.business_key),
+        "title": text(run.title),
         "saga": text(run.saga),
         "state": badge(run.status),
         "error": text(run.error_group, WHY),

@@ -45,6 +45,7 @@ class Row:
 
     id: UUID
     key: Text
+    title: Text  #: by which people know it; empty: its saga gives none
     saga: str
     state: SafeString
     steps: str
@@ -92,6 +93,7 @@ def _row(run: Any, found: Sequence[Expected]) -> Row:
     return Row(
         id=run.id,
         key=text(run.business_key),
+        title=text(run.title),
         saga=line(run.saga),
         state=kept(badge(run.status), found),
         steps=line(", ".join(run.at_steps or ())),

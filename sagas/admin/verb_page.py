@@ -107,6 +107,7 @@ class VerbPages(admin.ModelAdmin[Run]):
             "row": (row := _row(view, step)),
             "row_badge": badge(row.status) if row is not None else "",
             "key": line(view.business_key),
+            "name": cleaned(_name(view)),
             "page": _page(request, view.id),
             "back": back,
             "list": list_of(back),
@@ -121,6 +122,11 @@ class VerbPages(admin.ModelAdmin[Run]):
         }
         status = 400 if form.errors else 200
         return TemplateResponse(request, "admin/sagas/run/do.html", context, status=status)
+
+
+def _name(view: RunView) -> str:
+    """The run's title, which moves nothing and so is not in the view."""
+    return Run.objects.filter(pk=view.id).values_list("title", flat=True).first() or ""
 
 
 def _page(request: HttpRequest, run_id: UUID) -> str:

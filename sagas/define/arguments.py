@@ -81,7 +81,7 @@ class Function:
             return Finding(
                 "sagas.E015",
                 f"{name} must be a function, not {shown(value)}.",
-                f"Give a plain function, as in: def charge({self.takes}): ...",
+                f"Give a plain function, as in: def {self._called(name)}({self.takes}): ...",
             )
         if kind := _unsupported(value):
             return Finding(
@@ -98,6 +98,9 @@ class Function:
                 "any class. What else it needs belongs in the payload.",
             )
         return None
+
+    def _called(self, name: str) -> str:
+        return "charge" if self.takes == "run" else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class Carried:
         )
 
 
-def checked(title: str, **expected: Expected) -> Callable[[T], T]:
+def checked(title: str, /, **expected: Expected) -> Callable[[T], T]:
     """Refuse arguments that are not what they must be. For functions and classes.
 
     Args:
@@ -216,6 +219,7 @@ ACTION = Function()
 CARRIED = Carried()
 CONDITION = Function(optional=True)
 ADDRESS = Function("key", optional=True)
+TITLE = Function("payload", optional=True)
 FLAG = Value("True or False", "Write True or False.", lambda value: isinstance(value, bool))
 NAME = Value("a text", "Write it in quotes.", lambda value: isinstance(value, str))
 LABEL = Value(

@@ -54,7 +54,8 @@ class Draft:
     claimed: StepView | None = None  # the step that this worker performs next ...
     unless: frozenset[str] = frozenset()  # ... if none of these holds is in force by then
     owner: str | None = None  # who looks after the run from now on
-    amended: str | None = None  # JSON: the payload from now on
+    amended: str | None = None  # JSON: the payload from now on ...
+    title: str | None = None  # ... and what people know the run by then
     version: int | None = None  # of its saga, from now on ...
     fingerprint: str | None = None  # ... and what that pins
 

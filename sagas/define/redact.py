@@ -9,8 +9,8 @@ import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
-from functools import partial
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, partial
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
@@ -44,6 +44,18 @@ def redact(document: Any, names: Collection[str], kind: Any = None) -> Any:
         return HIDDEN
 
 
+def masked(model: BaseModel, names: Collection[str]) -> Any:
+    """A copy of a model with a mark in place of each redacted value, for code that makes a text.
+
+    What its code worked out from the values before is not in the copy. A mark is a text, whatever
+    the value was.
+
+    Args:
+        names: as in ``redact``.
+    """
+    return _copied(model, matcher(names), [])
+
+
 def hidden(document: Any) -> Any:
     """The shape alone: every value that is not null is a mark."""
     match document:
@@ -73,6 +85,80 @@ def _field(name: str, value: Any, named: Callable[[str], bool], kinds: _Kinds) -
     return _walked(value, named, [inner for kind in kinds for inner in _of_field(kind, name)])
 
 
+# --- values of Python's --------------------------------------------------------------------
+
+
+class _Mark(str):
+    """Printed as it is, whatever format was meant for the value that it stands for."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+
+_MARK = _Mark(HIDDEN)
+
+
+def _copied(value: Any, named: Callable[[str], bool], kinds: _Kinds) -> Any:
+    plain = list(_plain([*kinds, type(value)]))
+    if Redacted in plain:
+        return _covered(value)
+
+    def of_field(name: str, item: Any) -> Any:
+        root = isinstance(value, RootModel)
+        inner = plain if root else [kind for outer in plain for kind in _of_field(outer, name)]
+        return _covered(item) if named(name) else _copied(item, named, inner)
+
+    return _rebuilt(value, of_field, lambda item: _copied(item, named, _items(plain)))
+
+
+def _covered(value: Any) -> Any:
+    """The shape alone, as ``hidden``."""
+    if value is None:
+        return None
+    copy = _rebuilt(value, lambda name, item: _covered(item), _covered)
+    return _MARK if copy is value else copy
+
+
+def _rebuilt(value: Any, of_field: Callable[[str, Any], Any], of_item: Callable[[Any], Any]) -> Any:
+    """The value with other parts; itself if it has none."""
+    match value:
+        case BaseModel():
+            return _model(value, of_field)
+        case Mapping():
+            return {key: of_field(str(key), item) for key, item in value.items()}
+        case str() | bytes() | bytearray() | type():
+            return value
+        case tuple() if hasattr(value, "_fields"):
+            return type(value)._make(map(of_item, value))  # type: ignore[attr-defined]
+        case tuple():
+            return tuple(map(of_item, value))
+        case Collection():
+            return list(map(of_item, value))
+        case Iterator():  # who looks at it uses it up
+            return _MARK
+    if not is_dataclass(value):
+        return value
+    copy = object.__new__(type(value))
+    for field in fields(value):
+        object.__setattr__(copy, field.name, of_field(field.name, getattr(value, field.name)))
+    return copy
+
+
+def _model(model: BaseModel, of_field: Callable[[str, Any], Any]) -> BaseModel:
+    """As ``model_construct``, but no code of the model's runs, and only fields are copied."""
+    copy = model.__class__.__new__(model.__class__)
+    names, extra = type(model).model_fields, model.model_extra
+    parts = {name: of_field(name, v) for name, v in vars(model).items() if name in names}
+    more = None if extra is None else {n: of_field(n, item) for n, item in extra.items()}
+    object.__setattr__(copy, "__dict__", parts)
+    object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
+    object.__setattr__(copy, "__pydantic_extra__", more)
+    object.__setattr__(copy, "__pydantic_private__", None)
+    return copy
+
+
 # --- names ---------------------------------------------------------------------------------
 
 
@@ -86,6 +172,7 @@ def _named(names: frozenset[str], field: str) -> bool:
     return any(name in words for name in names)
 
 
+@lru_cache(maxsize=4096)
 def _words(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", _CAMEL.sub("_", name).lower()).strip("_")
 

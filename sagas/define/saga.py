@@ -15,6 +15,7 @@ from sagas.define.arguments import (
     NAME,
     OPTIONAL_SPAN,
     STEPS,
+    TITLE,
     VERSION,
     checked,
     instance,
@@ -76,6 +77,10 @@ class Definition:
         hop: send every step as a message of its own, instead of carrying on in one worker.
         about: gives, for a business key, the address of the page of what the run is about; the
             run's page in the admin links to it.
+        title: gives, for a payload, a short text by which people know the run, such as
+            ``2 × mug``. It is made at the start and kept with the run, for everybody who may see
+            that: so it is given a copy of the payload with a mark in place of each redacted
+            value. It asks no database. Where it fails the run starts, and has no title.
 
     Raises:
         DefinitionError: the definition breaks a rule; it names the rule and the cure.
@@ -90,6 +95,7 @@ class Definition:
         deadline=OPTIONAL_SPAN,
         hop=FLAG,
         about=ADDRESS,
+        title=TITLE,
     )
     def __init__(
         self,
@@ -102,6 +108,7 @@ class Definition:
         deadline: timedelta | None = None,
         hop: bool = False,
         about: Callable[[str], str] | None = None,
+        title: Callable[[Any], str] | None = None,
     ) -> None:
         from sagas.define.fingerprint import fingerprint  # these need this module
         from sagas.define.validate import validate
@@ -113,6 +120,7 @@ class Definition:
         self.deadline = deadline
         self.hop = hop
         self.about = about
+        self.title = title
         self.tree = _resolved(steps)
         validate(self)
         self._at_door = extra_at_door(payload.__pydantic_core_schema__)

@@ -126,8 +126,8 @@ def _stopped(shown: Batch) -> Iterator[str]:
     accepted = followed(shown.items.filter(status=ItemStatus.ACCEPTED).order_by("id"))
     items: list[Any] = list(accepted.filter(now__in=_STOPPED)[: _ROWS + 1])
     if items:
-        rows = [(i.key, i.now.replace("_", " "), i.run, i.group) for i in items[:_ROWS]]
-        yield table(("KEY", "NOW", "RUN", "STOPPED BY"), rows, width=None)
+        rows = [(i.key, i.now.replace("_", " "), i.run, i.group, i.title) for i in items[:_ROWS]]
+        yield table(("KEY", "NOW", "RUN", "STOPPED BY", "TITLE"), rows, width=None)
     if len(items) > _ROWS:
         yield f"... and more: these are the first {_ROWS}."
 

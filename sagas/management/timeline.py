@@ -50,7 +50,7 @@ def as_data(run_id: UUID) -> dict[str, Any]:
 
 
 _RUN_FIELDS = (
-    *("id", "saga", "version", "business_key", "status", "halt", "attention"),
+    *("id", "saga", "version", "business_key", "title", "status", "halt", "attention"),
     *("origin_kind", "origin_id", "root", "depth"),
     *("created_at", "started_at", "finished_at", "deadline_at"),
 )
@@ -67,6 +67,8 @@ def _plain(expected: Expected) -> dict[str, Any]:
 def _title(sight: Sight) -> Iterator[str]:
     run = sight.run
     yield cut(printable(f"{run.saga} version {run.version}, key {run.business_key}"), WIDTH)
+    if run.title:
+        yield from wrapped(printable(run.title), WIDTH)
     ended = ""
     if run.finished_at is not None:
         ended = f" in {duration((run.finished_at - run.created_at).total_seconds())}"

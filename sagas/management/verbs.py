@@ -73,10 +73,11 @@ def list_runs(options: Options) -> str:
     wanted = {name: options[name] for name in ("saga", "status") if options[name] is not None}
     runs = Run.objects.filter(**wanted).defer("payload")[: options["limit"]]
     rows = [
-        (r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key, _origin(r))
+        (r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key, _origin(r), r.title)
         for r in runs
     ]
-    return table(("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY", "STARTED BY"), rows, width=None)
+    heads = ("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY", "STARTED BY", "TITLE")
+    return table(heads, rows, width=None)
 
 
 def signal(options: Options) -> str:

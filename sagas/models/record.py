@@ -65,6 +65,13 @@ class Run(models.Model):
         null=True, blank=True, help_text="the payload as an operator changed it"
     )
     tags = ArrayField(models.CharField(max_length=40), default=list, db_default=[], blank=True)
+    title = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what its saga makes of its payload for people, without what is redacted",
+    )
     status = models.CharField(max_length=16, choices=choices(RunStatus))
     epoch = models.IntegerField(default=1, help_text="raised when the direction changes")
     revision = models.IntegerField(default=0, help_text="raised by every move")

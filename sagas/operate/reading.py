@@ -75,6 +75,7 @@ class RunInfo:
 
     Attributes:
         key: the business key that it was started with.
+        title: by which people know it, without what is redacted; empty: its saga gives none.
         origin_kind: what started it: ``request``, ``command`` or ``run``; empty: other code.
         origin_id: which of them; of a run its id.
         root: the first run of the chain of runs that led to it ...
@@ -88,6 +89,7 @@ class RunInfo:
     saga: str
     version: int
     key: str
+    title: str
     status: RunStatus
     halt: Halt
     attention: str
@@ -273,6 +275,7 @@ def _info(which: Q, absent: str) -> RunInfo:
         saga=run.saga,
         version=run.version,
         key=run.business_key,
+        title=run.title,
         status=RunStatus(run.status),
         halt=Halt(run.halt),
         attention=run.attention,

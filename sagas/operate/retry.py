@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from sagas import record
 from sagas.conf import conf
@@ -19,6 +19,7 @@ from sagas.define.view import RunView
 from sagas.errors import PayloadInvalid
 from sagas.operate.verb import Operator, StepVerb, act
 from sagas.run.documents import NotADocument, encode, without_loss
+from sagas.run.title import run_title
 from sagas.states import RunStatus
 
 CHANGE_INPUT = "change-input"  #: the rule for a retry with another input
@@ -44,8 +45,12 @@ class Retry(StepVerb):
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"
-        amended = None if self.payload is None else _document(saga, self.payload)
-        return intervene.retry(saga, view, self.step, worker, amended)
+        if self.payload is None:
+            return intervene.retry(saga, view, self.step, worker)
+        fit = _fit(saga, self.payload)
+        draft = intervene.retry(saga, view, self.step, worker, _document(saga, fit))
+        draft.title = run_title(saga, fit)
+        return draft
 
     def told(self, view: RunView) -> dict[str, Any]:
         changed = (
@@ -73,8 +78,11 @@ def retry(
     return act(run_id, Retry(step=step, payload=payload), by=by, reason=reason, **how)
 
 
-def _document(saga: Definition, payload: dict[str, Any]) -> str:
-    fit = saga.validated(_text(payload), by_name=True)  # as JSON, which is what strict models take
+def _fit(saga: Definition, payload: dict[str, Any]) -> BaseModel:
+    return saga.validated(_text(payload), by_name=True)  # as JSON, which is what strict models take
+
+
+def _document(saga: Definition, fit: BaseModel) -> str:
     try:
         return encode(without_loss(partial(saga.plain, fit)), conf().MAX_DOCUMENT_BYTES)
     except ValueError as error:

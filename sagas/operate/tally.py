@@ -121,7 +121,7 @@ def counts(batch: Batch) -> dict[ItemStatus, int]:
 
 
 def followed(items: QuerySet[BatchItem]) -> QuerySet[Any]:
-    """Items of batches, each with where its run stands ``now``, and what stopped that."""
+    """Items of batches, each with its run's title, how that stands ``now``, what stopped it."""
     run = Run.objects.filter(pk=OuterRef("run"))
     removed = Value(StateNow.REMOVED.value)
     state = Coalesce(run.values("status"), removed, output_field=CharField())
@@ -131,7 +131,8 @@ def followed(items: QuerySet[BatchItem]) -> QuerySet[Any]:
     stands = Q(status=ItemStatus.ACCEPTED, state=StateNow.NEEDS_ATTENTION)
     failed = When(stands & Q(since) & Q(before), then=Value(StateNow.FAILED_AGAIN.value))
     now = Case(failed, default="state", output_field=CharField())
-    return items.annotate(state=state, group=run.values("error_group"), now=now)
+    title = Coalesce(run.values("title"), Value(""))
+    return items.annotate(state=state, group=run.values("error_group"), title=title, now=now)
 
 
 def summary(batch: Batch, told: Tally) -> str:

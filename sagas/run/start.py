@@ -24,6 +24,7 @@ from sagas.run.context import condition
 from sagas.run.documents import clean, encode, without_loss
 from sagas.run.origin import current, link
 from sagas.run.send import nothing, send_on_commit
+from sagas.run.title import run_title
 
 _EXISTING = """
 SELECT id, payload = %(payload)s::jsonb FROM sagas_run
@@ -77,7 +78,9 @@ def start(
         raise SagaError(f"start() needs a saga or its name, not {shown(saga)}.")
     if finding := OPTIONAL_SPAN.problem("deadline", deadline):
         raise SagaError(f"Saga {definition.name!r}: {finding.message} {finding.hint}")
-    view = _view(definition, payload, key)
+    _demand_key(definition, key)
+    valid = definition.validated(payload)
+    view = _view(definition, valid, key)
     draft = plan.begin(definition, view, plan.Worker(nothing, condition(definition, view)))
     limit = deadline if deadline is not None else definition.deadline
     seconds = limit.total_seconds() if limit is not None else None
@@ -87,7 +90,8 @@ def start(
         if _is_new(view):
             raise
         return _existing(view)
-    if not transitions.insert(draft, seconds, _tags(definition, tags), origin):
+    words, name = _tags(definition, tags), run_title(definition, valid)
+    if not transitions.insert(draft, seconds, words, name, origin):
         return _existing(view)
     send_on_commit(definition, view, draft.to_send)
     return Started(view.id, view.saga, key, created=True)
@@ -111,7 +115,7 @@ async def astart(
     return await begin(saga, payload, key=key, deadline=deadline, tags=tags)
 
 
-def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> RunView:
+def _demand_key(saga: Definition, key: str) -> None:
     if not isinstance(key, str) or not key or clean(key, 200) != key:
         given = f"has {len(key)}" if isinstance(key, str) else f"is {shown(key)}"
         raise SagaError(
@@ -119,7 +123,10 @@ def _view(saga: Definition, payload: BaseModel | dict[str, Any], key: str) -> Ru
             f"surrogate pair; this one {given}. "
             "Derive it from the business object, as in key=f'order:{order.pk}'."
         )
-    document = _document(saga, saga.validated(payload))
+
+
+def _view(saga: Definition, payload: BaseModel, key: str) -> RunView:
+    document = _document(saga, payload)
     view = RunView(uuid7(), saga.name, saga.version, saga.fingerprint, key, document)
     if any(step.when for step in saga.steps.values()):  # a condition may look at the clock
         view.now = db.execute("SELECT clock_timestamp()")[0][0]

@@ -27,6 +27,7 @@ from sagas.define.plan import Worker, probing
 from sagas.define.saga import Definition
 from sagas.define.step import Action, Step
 from sagas.define.view import RunView, StepView
+from sagas.run import title as run_title
 from sagas.run.context import AtHand, condition, run_context
 from sagas.run.send import nothing
 from sagas.run.step import settled, waiting
@@ -41,8 +42,11 @@ def given(saga: Definition, payload: BaseModel | dict[str, Any], key: str = "tes
 
     Raises:
         PayloadInvalid: the payload does not fit the saga.
+        SagaError: the saga's ``title`` gives no text, or asks a database; what else it raises too.
     """
-    document = json.dumps(saga.plain(saga.validated(payload)))
+    valid = saga.validated(payload)
+    run_title.made(saga, valid)
+    document = json.dumps(saga.plain(valid))
     view = RunView(UUID(int=1), saga.name, saga.version, saga.fingerprint, key, document)
     return Scenario(saga, view)
 

@@ -109,6 +109,7 @@ class Item(Schema):
 
     run: UUID
     key: str
+    title: str = Field(description="by which people know the run; empty: its saga gives none")
     step: str
     status: AnswerWord
     now: StateNow
@@ -235,7 +236,7 @@ def _reason(reason: WhyNot) -> dict[str, Any]:
 
 
 def _item(item: Any) -> Item:
-    named = {name: getattr(item, name) for name in ("run", "key", "step", "now", "at")}
+    named = {name: getattr(item, name) for name in ("run", "key", "title", "step", "now", "at")}
     return Item.model_validate({**named, "status": item.answer.word, "detail": item.why})
 
 

@@ -39,6 +39,9 @@ class RunSummary(Schema):
     saga: str
     version: int
     key: str
+    title: str = Field(
+        description="by which people know it, without what is redacted; empty: its saga gives none"
+    )
     status: RunStatus
     state_reason: str = Field(description="why it stands where it does; empty once it is over")
     attention: str = Field(description="why a person is needed")
@@ -114,6 +117,7 @@ def _summary(run: models.Run, why: str) -> RunSummary:
         saga=run.saga,
         version=run.version,
         key=run.business_key,
+        title=run.title,
         status=RunStatus(run.status),
         state_reason=why,
         attention=run.attention,

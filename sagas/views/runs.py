@@ -131,6 +131,9 @@ class RunState(Schema):
     saga: str
     version: int
     key: str
+    title: str = Field(
+        description="by which people know it, without what is redacted; empty: its saga gives none"
+    )
     status: RunStatus
     revision: int = Field(description="raised by every move, and by each look of a sweep")
     imprint: str = Field(description="the same while the run stands as it does; verbs take it")
@@ -244,6 +247,7 @@ def _run_state(sight: Sight) -> RunState:
         saga=run.saga,
         version=run.version,
         key=run.business_key,
+        title=run.title,
         status=RunStatus(run.status),
         revision=run.revision,
         imprint=imprint(run.status, run.epoch, run.halt, run.owner, sight.steps),

@@ -33,6 +33,7 @@ def headline(facts: Facts) -> dict[str, Any]:
     run = facts.run
     return {
         "saga": f"{line(run.saga)} v{run.version}",
+        "title": shown(run.title, 100) if run.title else "",
         "key": shown(run.business_key, 200),
         "id": run.id,
         "badge": kept(badge(run.status), facts.expected),

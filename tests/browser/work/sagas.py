@@ -149,6 +149,7 @@ delivery = Saga(
     "delivery",
     payload=Delivery,
     steps=[reserve, pivot(charge), parallel(label, weigh), tell],
+    title=lambda asked: f"a parcel to {asked.address}, {'paid' if asked.solvent else 'not paid'}",
 )
 booking = Saga(
     "booking",

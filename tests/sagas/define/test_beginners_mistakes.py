@@ -52,6 +52,10 @@ class Busy(Exception): ...
 def charge(run: Any) -> None: ...
 
 
+async def waited(payload: Any) -> str:
+    return ""
+
+
 def made(name: str = "charge", **options: Any) -> Step:
     return step(name=name, harmless=True, **options)(charge)
 
@@ -277,6 +281,10 @@ MISTAKES: dict[str, tuple[Build, str, str, str]] = {
         lambda: saga(deadline=timedelta(-1)), "E014", "above 0", "timedelta("),
     "hop is a number": (lambda: saga(hop=1), "E014", "hop must be True or False", "True"),
     "about is an address": (lambda: saga(about="/orders/"), "E015", "not '/orders/'", "(key)"),
+    "title is a text": (lambda: saga(title="mug"), "E015", "not 'mug'", "def title(payload)"),
+    "title wants more than the payload": (
+        lambda: saga(title=lambda payload, key: ""), "E015", "payload alone", "(payload)"),
+    "title is async": (lambda: saga(title=waited), "E016", "async", "plain function"),
     "the same saga twice": (twice, "E012", "defined twice", "version"),
     # --- steps
     "one step for a list": (lambda: saga(steps=made()), "E003", "a list", "steps=["),

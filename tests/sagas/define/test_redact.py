@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple, NewType, Optional
 
 import pytest
-from pydantic import BaseModel, Field, RootModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, TypeAdapter
 from typing_extensions import TypeAliasType, TypedDict
 
-from sagas.define.redact import HIDDEN, Redacted, redact
+from sagas.define.redact import HIDDEN, Redacted, masked, redact
 
 Code = NewType("Code", Annotated[str, Redacted])
 Hidden = TypeAliasType("Hidden", Annotated[str, Redacted])
@@ -152,3 +155,117 @@ def test_an_annotation_of_a_step_counts_like_a_model() -> None:
     assert TypeAdapter(kind).validate_python("x") == "x"
     assert redact("x", (), kind) == HIDDEN
     assert redact("x", (), str) == "x"
+
+
+# --- models that are given to code -----------------------------------------------------------
+
+
+class Titled(BaseModel):
+    """A payload of everything that may hold what is marked."""
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+    orders: list[Order] = []
+    by_name: Mapping[str, Place] = {}
+    pair: Pair | None = None
+    card: Card | None = None
+    wire: Wire | None = None
+    secrets: Secrets | None = None
+    several: tuple[Annotated[str, Redacted], ...] = ()
+    few: frozenset[Annotated[str, Redacted]] = frozenset()
+    rooted: RootModel[list[Annotated[str, Redacted]]] | None = None
+    stream: Iterable[Annotated[str, Redacted]] = ()
+    born: Annotated[date | None, Redacted] = None
+    amount: Annotated[int, Redacted] = 0
+    _mine: str = PrivateAttr("")
+
+    @cached_property
+    def digest(self) -> str:
+        return f"<{self.pair.right if self.pair else ''}>"
+
+    @property
+    def whole(self) -> str:
+        return f"{self.amount:>9.2f}"
+
+
+SECRET = "Secret Street 1"
+
+
+def titled() -> Titled:
+    place = Place(street=SECRET, country="DE")
+    made = Titled(
+        orders=[Order(sku="mug", mail=SECRET, maybe=SECRET, whole=place, places=[place],
+                      code=SECRET, hidden=SECRET, mixed=(1, place))],
+        by_name={"home": place},
+        pair=Pair("left", SECRET),
+        card=Card(number=SECRET, brand="visa"),
+        wire=Wire(account=SECRET, bank="dkb"),
+        secrets=Secrets([SECRET]),
+        several=(SECRET, SECRET),
+        few=frozenset({SECRET}),
+        rooted=RootModel[list[Annotated[str, Redacted]]]([SECRET]),
+        stream=iter([SECRET]),
+        born=date(2000, 1, 31),
+        amount=1999,
+        customer_email=SECRET,
+        more={"contact": {"phone": SECRET, "sku": "tray"}},
+    )  # fmt: skip
+    assert SECRET in made.digest, "it is kept with the model from now on"
+    made._mine = SECRET
+    return made
+
+
+def every_word(value: Any) -> str:
+    """All that code could find by looking at a value."""
+    if isinstance(value, BaseModel):
+        private = value.__pydantic_private__ or {}
+        parts = [*vars(value).values(), *(value.model_extra or {}).values(), *private.values()]
+    elif is_dataclass(value):
+        parts = [getattr(value, name) for name in value.__dataclass_fields__]
+    elif isinstance(value, Mapping):
+        parts = list(value.values())
+    elif isinstance(value, Collection | Iterator) and not isinstance(value, str):
+        parts = list(value)
+    else:
+        return str(value)
+    return " ".join(map(every_word, parts))
+
+
+def test_code_that_is_given_a_masked_model_finds_nothing_redacted_in_it() -> None:
+    assert every_word(titled()).count(SECRET) == 21, "the words are looked for where they are"
+    copy = masked(titled(), ["email", "phone"])
+    assert isinstance(copy, Titled)
+    found = every_word(copy)
+    assert SECRET not in found
+    assert "1999" not in found
+    assert "2000" not in found
+    assert copy.digest == f"<{HIDDEN}>"
+
+
+def test_what_is_not_redacted_stays_as_it_is_in_a_masked_model() -> None:
+    copy = masked(titled(), ["email", "phone"])
+    assert copy.orders[0].sku == "mug"
+    assert copy.orders[0].places[0] == Place.model_construct(street=HIDDEN, country="DE")
+    assert copy.orders[0].whole.country == HIDDEN, "the whole of it is marked"
+    assert copy.orders[0].place is None
+    assert copy.by_name["home"].country == "DE"
+    assert len(copy.pair) == 2
+    assert copy.card.brand == "visa"
+    assert copy.wire["bank"] == "dkb"
+    assert copy.more["contact"]["sku"] == "tray"
+    assert len(copy.several) == 2
+
+
+def test_a_mark_can_be_formatted_as_what_it_stands_for() -> None:
+    copy = masked(titled(), [])
+    assert f"{copy.amount:>9.2f} {copy.born:%Y-%m-%d}" == f"{HIDDEN} {HIDDEN}"
+    assert copy.whole == HIDDEN
+
+
+def test_a_masked_model_leaves_the_model_as_it_is() -> None:
+    given = titled()
+    before = given.model_copy(deep=False)
+    masked(given, ["email"])
+    assert given.orders[0].mail == SECRET
+    assert given.amount == 1999
+    assert vars(given) == vars(before)
