@@ -105,6 +105,12 @@ class Environment(BaseSettings):
 
     sentry_dsn: SecretStr | None = None
 
+    audit_key: SecretStr | None = None
+    """Signs what the database must not be able to forge; without it SECRET_KEY does."""
+
+    audit_key_fallbacks: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)] = []
+    """Former keys, with commas: what they signed still holds."""
+
     sagas: dict[str, Any] = {}
     """The engine's own settings as JSON, such as {"LEASE_SECONDS": 10}; see sagas/conf.py."""
 
@@ -129,6 +135,8 @@ class Environment(BaseSettings):
                 "SECRET_KEY_FALLBACKS: each must be a random text of 50 characters or more, "
                 "without commas"
             )
+        if self.audit_key is not None and _guessable(self.audit_key.get_secret_value()):
+            yield "AUDIT_KEY must be a random text of 50 characters or more"
         if self.debug:
             yield "DEBUG must be off"
         if "allowed_hosts" not in self.model_fields_set or "*" in self.allowed_hosts:

@@ -10,7 +10,7 @@ from typing import Annotated
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 #: What an address in ``LINKS`` may leave open.
 PLACES = frozenset({"run_id", "saga", "business_key"})
@@ -84,6 +84,11 @@ class Conf(BaseModel):
     #: What needs a second person's consent, by the saga's name, or ``*`` for all sagas: verbs,
     #: ``change-input`` (a retry with another input), ``hold``, ``lift`` and ``batch``.
     FOUR_EYES: dict[str, list[str]] = Field(default_factory=dict)
+    #: Signs the heads of the audit and the digests of documents, so that whoever can write to the
+    #: database cannot forge them; None: the project's SECRET_KEY does. Former keys still check what
+    #: they signed.
+    AUDIT_KEY: SecretStr | None = Field(None, min_length=32)
+    AUDIT_KEY_FALLBACKS: tuple[SecretStr, ...] = ()
     #: Fields whose values the admin shows only to those who may reveal them, wherever they occur
     #: in payloads, results, signals and events; see ``sagas.define.redact``.
     REDACT: tuple[str, ...] = _REDACTED

@@ -67,6 +67,8 @@ DOCUMENTS = """
 SELECT NULL::bigint AS step, coalesce(amended, payload)::text AS document
 FROM sagas_run WHERE id = %(id)s
 UNION ALL SELECT id, result::text FROM sagas_step WHERE run_id = %(id)s AND result IS NOT NULL"""
+#: Of a run r, or one that is called so: what its first event has the digest of.
+STARTED_WITH = "jsonb_build_array(run.saga, run.business_key, run.payload)"
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
 _RUN_COLUMNS = 17
 

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sagas import db, record
+from sagas import db, keys, record
 from sagas.conf import conf
 from sagas.define import plan
 from sagas.define.draft import Change, Draft, Happening
@@ -27,6 +27,7 @@ from sagas.identity import identity
 from sagas.states import (
     FINISHED_STEPS,
     GIVING_STEPS,
+    SETTLED_STEPS,
     UNFINISHED_RUNS,
     Direction,
     RunStatus,
@@ -330,7 +331,7 @@ def _after(seconds: str) -> str:
 
 
 _REVISE = "UPDATE sagas_run SET revision = revision + 1"
-_AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s{unheld} RETURNING id"
+_AS_PLANNED = "WHERE id = %(id)s AND revision = %(revision)s{unheld} RETURNING id{amended}"
 # What an operator has stopped meanwhile is not claimed.
 _UNHELD = """
     AND NOT EXISTS (SELECT 1 FROM sagas_hold h WHERE h.lifted_at IS NULL
@@ -367,7 +368,7 @@ run AS (
     clock_timestamp(), CASE WHEN %(over)s::bool THEN clock_timestamp() END,
     CASE WHEN %(over)s::bool THEN clock_timestamp() END{{values}})
   ON CONFLICT (saga, business_key) DO NOTHING
-  RETURNING id)"""
+  RETURNING id, saga, business_key, payload)"""
 
 #: What only an operator changes of a run, by the draft's name for it.
 _AMENDED = {
@@ -396,7 +397,8 @@ moved AS (
     finished_at = CASE WHEN m.finished THEN clock_timestamp() END
   FROM run, (VALUES {{}}) AS m(id, status, attempt, tries, probes, losses, waited, in_doubt,
     doubted, generation, due_in, limit_in, signal, correlation, result, error, finished)
-  WHERE s.id = m.id AND s.run_id = run.id)"""
+  WHERE s.id = m.id AND s.run_id = run.id
+  RETURNING s.name, s.direction, s.result)"""
 
 _IMAGE = """(%(step_id_#)s::bigint, %(status_#)s::text, %(attempt_#)s::int, %(tries_#)s::int,
     %(probes_#)s::int, %(losses_#)s::int, %(waited_#)s::float8, %(in_doubt_#)s::bool,
@@ -426,8 +428,22 @@ _LOG = """
 logged AS (
   INSERT INTO sagas_event (run_id, at, step, direction, old, new, attempt, epoch, worker, data)
   SELECT run.id, clock_timestamp(), e.step, e.direction, e.old, e.new, e.attempt,
-    %(epoch)s::int, %(worker)s::text, e.data::jsonb
-  FROM run, (VALUES {}) AS e(nth, step, direction, old, new, attempt, data) ORDER BY e.nth)"""
+    %(epoch)s::int, %(worker)s::text, e.data::jsonb{digests}
+  FROM run CROSS JOIN (VALUES {events}) AS e(nth, step, direction, old, new, attempt, data){moved}
+  ORDER BY e.nth)"""
+# An event has the digests of the documents that came with it, as they are stored, so that
+# ``verify`` finds what was changed past the engine. A success has one of no result, too.
+_RESULT_DIGEST = f"""
+    || CASE WHEN m.result IS NOT NULL OR e.step <> '' AND e.new IN ({sql_list(SETTLED_STEPS)})
+       THEN jsonb_build_object('digest', {keys.DIGEST.format("coalesce(m.result, 'null')")})
+       ELSE '{{}}' END"""
+_MOVED = "\n  LEFT JOIN moved m ON m.name = e.step AND m.direction = e.direction"
+_INPUT_DIGEST = f"""
+    || CASE WHEN e.nth = 0
+       THEN jsonb_build_object('input', {keys.DIGEST.format("run.amended")}) ELSE '{{}}' END"""
+_START_DIGEST = f"""
+    || CASE WHEN e.nth = 0 THEN jsonb_build_object('digest',
+         {keys.DIGEST.format(record.STARTED_WITH)}) ELSE '{{}}' END"""
 
 _EVENT = """(#, %(event_step_#)s, %(event_direction_#)s, %(event_old_#)s, %(event_new_#)s,
     %(event_attempt_#)s::int, %(event_data_#)s)"""
@@ -453,22 +469,32 @@ def _statement(
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
     run = _UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN
     amended = "".join(f", {_AMENDED[name]}" for name in more)
-    clauses = [run.format(more=amended, unheld=_UNHELD if claims else "")]
+    unheld = _UNHELD if claims else ""
+    changes_input = "amended" in more
+    clauses = [
+        run.format(more=amended, unheld=unheld, amended=", amended" if changes_input else "")
+    ]
     clauses += [_MOVE_STEPS.format(_repeated(_IMAGE, moved))] if moved else []
     clauses += [_ADD_STEPS] if adds else []
-    clauses += [_LOG.format(_repeated(_EVENT, events))] if events else []
+    digests = [_RESULT_DIGEST] if moved else []
+    digests += [_INPUT_DIGEST] if changes_input else []
+    clauses += [_log(events, digests, _MOVED if moved else "")] if events else []
     answer = _COMPLETE if reads else "SELECT {} FROM run"
     return f"WITH {','.join(clauses)} {answer.format(_IDS if adds else 'NULL::json')}"
 
 
 @cache
 def _insert(events: int, origin: tuple[str, ...]) -> str:
-    logged = _LOG.format(_repeated(_EVENT, events))
+    logged = _log(events, [_START_DIGEST])
     run = _INSERT_RUN.format(
         columns="".join(f", {name}" for name in origin),
         values="".join(f", %({name})s" for name in origin),
     )
     return f"WITH {run},{_ADD_STEPS},{logged} SELECT {_IDS}, {_HOLDS} FROM run"
+
+
+def _log(events: int, digests: Sequence[str], moved: str = "") -> str:
+    return _LOG.format(events=_repeated(_EVENT, events), digests="".join(digests), moved=moved)
 
 
 def _repeated(clause: str, times: int) -> str:
@@ -520,7 +546,7 @@ def _logged(draft: Draft) -> dict[str, Any]:
         "epoch": draft.view.epoch,
         "worker": identity(),
         "pid": os.getpid(),
-    }
+    } | keys.parameters(draft.view.id)
     for number, event in enumerate(draft.events):
         params |= _event(event, number)
     return params

@@ -117,8 +117,10 @@ def _asked(event: Event) -> str:
 _SAID = frozenset(
     {
         "because",
+        "digest",
         "halting",
         "ignored",
+        "input",
         "late_answer",
         "not_applied",
         "not_asked",

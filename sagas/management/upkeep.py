@@ -32,10 +32,11 @@ def verify_runs(options: Options) -> str:
     """
     console: Console = options["console"]
     ids = sorted({find(fragment) for fragment in options["id"]})
-    checked = differing = 0
+    checked = differing = unchecked = 0
     for verdict in verify(saga=options["saga"], since=options["since"], ids=ids or None):
         checked += 1
         differing += bool(verdict.differences)
+        unchecked += verdict.unchecked
         for difference in verdict.differences:
             console.say(printable(f"{verdict.run_id} {difference}"))
         if checked % _EVERY == 0:
@@ -45,7 +46,7 @@ def verify_runs(options: Options) -> str:
         raise SagaError(
             f"Checked {_counted(checked)}: the events and the rows of {differing} differ."
         )
-    return f"Checked {_counted(checked)}: events and rows agree."
+    return f"Checked {_counted(checked)}: events and rows agree.{_not_hashed(unchecked)}"
 
 
 def archive_runs(options: Options) -> str:
@@ -108,6 +109,15 @@ def _complain_of_nothing(saga: str | None, ids: Sequence[object], checked: int) 
         )
     if saga is not None and not checked:
         registry.get(saga)
+
+
+def _not_hashed(documents: int) -> str:
+    if not documents:
+        return ""
+    return (
+        f" {_counted(documents, 'document')} could not be compared: recorded before digests were, "
+        "or under a key that is in SAGAS['AUDIT_KEY_FALLBACKS'] no more."
+    )
 
 
 def _left_over(tally: Tally) -> str:

@@ -17,6 +17,7 @@ PRODUCTION = {
 VARIABLES = (
     *PRODUCTION,
     "SECRET_KEY_FALLBACKS",
+    "AUDIT_KEY",
     "DEBUG",
     "CSRF_TRUSTED_ORIGINS",
     "SENTRY_DSN",
@@ -74,6 +75,7 @@ def test_production_with_all_it_needs_is_accepted(
         ("SECRET_KEY", "django-insecure-" + "0123456789" * 5, "random"),
         ("SECRET_KEY_FALLBACKS", "short", "SECRET_KEY_FALLBACKS: each must be"),
         ("SECRET_KEY_FALLBACKS", f"{'0123456789' * 5},{'a' * 60}", "SECRET_KEY_FALLBACKS: each"),
+        ("AUDIT_KEY", "short", "AUDIT_KEY must be a random text"),
         ("DEBUG", "1", "DEBUG must be off"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS must name"),
         ("ALLOWED_HOSTS", "shop.example.com,*", r"without \*"),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from threading import Event
 from uuid import UUID
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from sagas import db
+from sagas.api import retry
+from sagas.define import registry
 from sagas.define.outcome import Refused, RetryLater, Unknown
 from sagas.models import Event as Row
 from sagas.models import Run, Step
 from sagas.operate.verify import Verdict, verify
 from sagas.testing.post import Post
 from tests.sagas.flows import flow, fork, pivot
+from tests.sagas.operate.parked import WHY, stopped_past_the_pivot
 from tests.sagas.stage import Actor, Known, at_once, begun, carried, elsewhere, lapse, tampering
 from tests.sagas.statements import counted
 
@@ -139,7 +145,7 @@ def test_runs_are_read_in_batches_each_once(known: Known, actor: Actor) -> None:
     with counted() as statements:
         found = [verdict.run_id for verdict in verify(batch=3)]
     assert found == sorted(ids)
-    assert len(statements) == 4  # 3, 3, 1, and none
+    assert len(statements) == 5  # 3, 3, 1, none, and events without a run
 
 
 def test_nothing_is_read_ahead_of_the_batch_at_hand(known: Known, actor: Actor) -> None:
@@ -192,4 +198,88 @@ def test_a_batch_reads_its_runs_by_their_primary_key(known: Known, actor: Actor)
     assert "sagas_run_pkey" in plan
     assert "sagas_event_of_run" in plan
     assert "Seq Scan" not in plan
-    assert "Sort Key: r.id" not in plan
+    assert "Sort Key: run.id" not in plan
+
+
+CHANGES = {
+    "payload": "UPDATE sagas_run SET payload = payload || '{\"number\": 8}' WHERE id = %s",
+    "key": "UPDATE sagas_run SET business_key = business_key || '1' WHERE id = %s",
+    "saga": "UPDATE sagas_run SET saga = 'other' WHERE id = %s",
+    "amended": "UPDATE sagas_run SET amended = '{\"number\": 9}' WHERE id = %s",
+    "result": "UPDATE sagas_step SET result = '{\"z\": 2}' WHERE run_id = %s AND name = 'a'",
+    "no result": "UPDATE sagas_step SET result = NULL WHERE run_id = %s AND name = 'a'",
+    "a result of none": "UPDATE sagas_step SET result = '1' WHERE run_id = %s AND name = 'b'",
+}
+TOLD = {
+    "payload": "saga, key or payload of the run: it is not what the events have the digest of",
+    "amended": "changed payload of the run: the events know of no change",
+    "result": "result of step a (forward): it is not what the events have the digest of",
+    "a result of none": "result of step b (forward): it is not what the events have the digest of",
+} | dict.fromkeys(
+    ("key", "saga"), "saga, key or payload of the run: it is not what the events have the digest of"
+)
+TOLD["no result"] = TOLD["result"]
+
+
+@pytest.fixture
+def gave(known: Known, actor: Actor) -> UUID:
+    """A run of which one step gave something, and one nothing."""
+    saga = known(flow(actor.steps("ab")))
+    actor.answers = {"do a": {"z": 1.50, "ä": [1e5, None, "\u2028"]}}
+    found = begun(saga)
+    carried(found, "a", "b")
+    assert Run.objects.get(pk=found).status == "succeeded"
+    return found
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_document_that_somebody_changed_is_found(gave: UUID, change: str) -> None:
+    assert [(v.differences, v.unchecked) for v in verify()] == [([], 0)]
+    db.execute(CHANGES[change], [gave])
+    assert differences() == [TOLD[change]]
+
+
+def test_a_payload_that_an_operator_changed_is_known_and_one_changed_since_is_found(
+    known: Known, actor: Actor
+) -> None:
+    found = stopped_past_the_pivot(known, actor)
+    retry(found, "b", payload={"number": 7}, **WHY)
+    assert [(v.differences, v.unchecked) for v in verify()] == [([], 0)]
+    db.execute(CHANGES["amended"], [found])
+    told = "changed payload of the run: it is not what the events have the digest of"
+    assert differences() == [told]
+    db.execute("UPDATE sagas_run SET amended = NULL")
+    assert differences() == [told]
+
+
+def test_what_was_recorded_without_digests_or_under_a_lost_key_is_counted_and_no_difference(
+    gave: UUID, settings: Settings
+) -> None:
+    known = settings.SECRET_KEY
+    settings.SECRET_KEY = "another" * 10
+    assert [(v.differences, v.unchecked) for v in verify()] == [([], 3)]
+    settings.SECRET_KEY_FALLBACKS = [known]
+    assert [(v.differences, v.unchecked) for v in verify()] == [([], 0)]
+    with tampering():
+        db.execute("UPDATE sagas_event SET data = data - 'digest'")
+    assert [(v.differences, v.unchecked) for v in verify()] == [([], 3)]
+
+
+def test_a_digest_tells_nobody_without_the_key_what_was_hashed(gave: UUID) -> None:
+    """Equal results of two runs have digests that differ, and none is the hash of the text."""
+    saga = Run.objects.get(pk=gave).saga
+    other = begun(registry.get(saga), key="other")
+    carried(other, "a", "b")
+    digests = Row.objects.filter(step="b", new="succeeded").values_list("data", flat=True)
+    one, two = (data["digest"].partition(":")[2] for data in digests)
+    plain = b64encode(sha256(b"null").digest()[:16]).decode()
+    assert len({one, two, plain}) == 3
+
+
+def test_events_whose_run_is_gone_are_found(gave: UUID) -> None:
+    with tampering():
+        db.execute("DELETE FROM sagas_step")
+        db.execute("DELETE FROM sagas_run")
+    count = Row.objects.count()
+    assert differences() == [f"the run is gone, and {count} of its events are not"]
+    assert differences(ids=[gave]) == []
