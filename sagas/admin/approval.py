@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from sagas import record
 from sagas.admin.badge import badge
-from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.history import HistoryAdmin, run_link
 from sagas.admin.outlook import foreseen, told
 from sagas.admin.shown import as_line, line, shown
 from sagas.define.outlook import Outlook
@@ -26,6 +26,7 @@ from sagas.operate import reveal
 from sagas.operate.approval import approve, decline, may_decide, withdraw
 from sagas.operate.asker import Shell, unverified
 from sagas.operate.catalogue import VERBS, verb_of
+from sagas.wording import clock, stamp
 
 _GLYPHS = {
     ApprovalStatus.OPEN: "◷",
@@ -110,7 +111,7 @@ class ApprovalAdmin(HistoryAdmin):
 
     @admin.display(description="asked at (UTC)")
     def asked(self, asked: Approval) -> str:
-        return moment(asked.asked_at)[:19]
+        return stamp(asked.asked_at)
 
     @admin.display(description="because")
     def because(self, asked: Approval) -> str:
@@ -224,7 +225,7 @@ def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
         ("State", _state(asked)),
         ("Run" if asked.run else "On", _run(asked)),
         ("What it does", kind.explained(step) if kind else _APART.get(asked.verb, _UNKNOWN)),
-        ("Asked by", shown(f"{_who(asked)}, {moment(asked.asked_at)[:19]} UTC")),
+        ("Asked by", shown(f"{_who(asked)}, {clock(asked.asked_at)}")),
         ("Because", shown(asked.reason)),
     ]
     if asked.status == ApprovalStatus.OPEN and not _buttons(request, asked, None):
@@ -232,6 +233,6 @@ def _facts(request: HttpRequest, asked: Approval) -> list[tuple[str, object]]:
     if told:
         facts.append(("With", shown(as_line(told))))
     if asked.decided_at is not None:
-        decided = f"{asked.decided_by}, {moment(asked.decided_at)[:19]} UTC"
+        decided = f"{asked.decided_by}, {clock(asked.decided_at)}"
         facts += [("Decided by", shown(decided)), ("Note", shown(asked.note or "none"))]
     return facts

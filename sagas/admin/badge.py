@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin.run_page.words import GLYPHS, words
+from sagas.admin.run_page.words import GLYPHS
 from sagas.operate.expected import Expected, Next, foremost
 from sagas.operate.undone import UNDONE
 from sagas.states import RunStatus, StepStatus
+from sagas.wording import words
 
 _STATES = frozenset(status.value for status in (*RunStatus, *StepStatus)) | {UNDONE}
 

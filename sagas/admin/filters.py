@@ -13,7 +13,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from sagas.admin.run_page.words import words
 from sagas.admin.shown import encoded, line
 from sagas.define import registry
 from sagas.models import Run
@@ -26,6 +25,7 @@ from sagas.operate.outage import standing_at
 from sagas.operate.selection import NOTABLE, of_error_group, with_tag
 from sagas.operate.stuck import stuck
 from sagas.states import RunStatus
+from sagas.wording import words
 
 Rows = QuerySet[Run]
 _LONGEST = 300

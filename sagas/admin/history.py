@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from sagas.admin.shown import as_json, line, shown
 from sagas.models import Run
 from sagas.operate.access import visible
 from sagas.operate.reveal import revealing
+from sagas.wording import stamp
 
 _COUNTED = 10_000
 _LONGEST = 100_000  # characters of a document on its own page
@@ -183,7 +184,7 @@ def pretty(document: Any) -> SafeString:
 
 def moment(at: datetime) -> str:
     """A time with its milliseconds: most of a run happens within one second."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
+    return f"{stamp(at)}.{at.microsecond // 1000:03}"
 
 
 def run_link(run_id: Any, text: object) -> SafeString:

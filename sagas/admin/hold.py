@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin.history import HistoryAdmin, moment, run_link
+from sagas.admin.history import HistoryAdmin, run_link
 from sagas.admin.inputs import reason_field
 from sagas.admin.shown import line, shown
 from sagas.conf import conf
@@ -27,6 +27,7 @@ from sagas.operate.held import visible_holds
 from sagas.operate.hold import hold_or_ask, lift_or_ask, waiting_under
 from sagas.operate.holding import partners
 from sagas.run.queues import routed_queues
+from sagas.wording import clock, stamp
 
 
 class HoldForm(forms.Form):
@@ -142,7 +143,7 @@ class HoldAdmin(HistoryAdmin):
         if placed.lifted_at is not None:
             return f"lifted by {placed.lifted_by}"
         if placed.ends_at is not None:
-            return f"‖ in force until {moment(placed.ends_at)[:19]}"
+            return f"‖ in force until {stamp(placed.ends_at)}"
         return "‖ in force" if placed.probe is None else "‖ in force, lets one run through"
 
     @admin.display(description="by")
@@ -151,7 +152,7 @@ class HoldAdmin(HistoryAdmin):
 
     @admin.display(description="since (UTC)")
     def since(self, placed: Hold) -> str:
-        return moment(placed.placed_at)[:19]
+        return stamp(placed.placed_at)
 
     @admin.display(description="because")
     def because(self, placed: Hold) -> str:
@@ -199,18 +200,18 @@ def _facts(placed: Hold) -> list[tuple[str, object]]:
         target = run_link(placed.target, placed.target)
     facts = [
         (str(placed.kind).title(), target),
-        ("Placed by", shown(f"{placed.placer}, {moment(placed.placed_at)[:19]} UTC")),
+        ("Placed by", shown(f"{placed.placer}, {clock(placed.placed_at)}")),
         ("Because", shown(placed.reason)),
     ]
     if placed.lifted_at is not None:
-        lifted = f"{placed.lifted_by}, {moment(placed.lifted_at)[:19]} UTC"
+        lifted = f"{placed.lifted_by}, {clock(placed.lifted_at)}"
         return [*facts, ("Lifted by", shown(lifted))]
     if placed.probe is not None:
-        since = f"since {moment(placed.probed_at)[:19]} UTC" if placed.probed_at else ""
+        since = f"since {clock(placed.probed_at)}" if placed.probed_at else ""
         through = format_html("{} {}", run_link(placed.probe, placed.probe), since)
         facts.append(("Lets through", through))
     if placed.ends_at is not None:
-        ends = f"{moment(placed.ends_at)[:19]} UTC, by itself; or lift it here"
+        ends = f"{clock(placed.ends_at)}, by itself; or lift it here"
         facts.append(("Ends", ends))
     elif placed.source:
         facts.append(("Lifted", f"by {placed.source} itself, or here: then it tries the partner"))

@@ -18,13 +18,13 @@ from sagas.admin.back import carried
 from sagas.admin.filters import FILTERS, PARAMETERS, RunFilter, probes
 from sagas.admin.history import CappedPaginator, HistoryAdmin
 from sagas.admin.rows import Row, rows, standing
-from sagas.admin.run_page.words import words
 from sagas.admin.shown import encoded, line
 from sagas.admin.when import address
 from sagas.models import Run
 from sagas.operate.access import Right
 from sagas.operate.search import matching
 from sagas.operate.selection import with_tag
+from sagas.wording import words
 
 # Earlier names of parameters, in links that people have kept.
 _RENAMED = {"status__exact": "status"}

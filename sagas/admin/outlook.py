@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sagas.admin.run_page.undo import capped, listed
-from sagas.admin.run_page.words import words
 from sagas.admin.shown import cleaned
 from sagas.define.outlook import Outlook
 from sagas.define.view import RunView
 from sagas.errors import SagaError
 from sagas.operate.verb import Verb, foresee
 from sagas.states import TERMINAL_RUNS, RunStatus
+from sagas.wording import words
 
 
 def foreseen(verb: Verb, view: RunView) -> Outlook | None:

@@ -19,7 +19,7 @@ from sagas.admin.badge import badge
 from sagas.admin.hold import may_lift
 from sagas.admin.living import living
 from sagas.admin.rows import WHY, text
-from sagas.admin.run_page.words import clock, length
+from sagas.admin.run_page.words import length
 from sagas.admin.shown import line
 from sagas.admin.sparkline import sparkline
 from sagas.admin.when import address, ago
@@ -32,6 +32,7 @@ from sagas.operate.outage import MANY, Outage
 from sagas.operate.overview import SHOWN, Overview, overview
 from sagas.signals import Health
 from sagas.states import MOVING_RUNS, RunStatus
+from sagas.wording import clock
 
 _GLYPHS: Mapping[Health, str] = {
     Health.OK: "✓",

@@ -22,6 +22,7 @@ from sagas.operate.restart import Restart
 from sagas.operate.retry import Retry
 from sagas.operate.verb import Verb, fits
 from sagas.states import Direction, StepStatus
+from sagas.wording import words
 
 _REASONS = {"mark": "Evidence", "resolve": "What was done instead"}
 
@@ -146,7 +147,7 @@ def _step(kind: type[Verb], view: RunView) -> forms.Field:
     if kind is not Restart:
         return forms.CharField(widget=forms.HiddenInput)
     rows = [r for r in view.rows(Direction.FORWARD) if r.status is not StepStatus.PENDING]
-    choices = [(row.name, f"{row.name} ({row.status.replace('_', ' ')})") for row in rows]
+    choices = [(row.name, f"{row.name} ({words(row.status)})") for row in rows]
     return forms.ChoiceField(choices=choices, label="From which step")
 
 

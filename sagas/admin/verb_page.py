@@ -35,6 +35,7 @@ from sagas.operate.offer import offers, refusal
 from sagas.operate.restart import Restart
 from sagas.operate.retry import CHANGE_INPUT
 from sagas.operate.verb import Verb, definition, needs_approval, ruled
+from sagas.wording import stands
 
 
 class VerbPages(admin.ModelAdmin[Run]):
@@ -140,7 +141,7 @@ def _told(kind: type[Verb], step: str, answer: Answer) -> str:
             f"{what}: a second person must consent. You have asked for it "
             f"(request {answer.approval})."
         )
-    return f"{what}: done. The run is {answer.status.replace('_', ' ')}."
+    return f"{what}: done. The run {stands(answer.status)}."
 
 
 def _title(kind: type[Verb], step: str) -> str:

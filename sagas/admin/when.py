@@ -8,7 +8,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sagas.admin.run_page.words import age, clock, length
+from sagas.admin.run_page.words import age, length
+from sagas.wording import clock
 
 
 def ago(moment: datetime, now: datetime) -> SafeString:

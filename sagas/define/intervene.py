@@ -27,6 +27,7 @@ from sagas.states import (
     RunStatus,
     StepStatus,
 )
+from sagas.wording import stands, words
 
 
 def retry(
@@ -292,7 +293,7 @@ def _backward(view: RunView) -> bool:
 def _demand_attention(view: RunView, verb: str) -> None:
     if view.status is not RunStatus.NEEDS_ATTENTION:
         raise VerbRefused(
-            f"Run {view.id} is {_words(view.status)}; only what needs attention can be {verb}."
+            f"Run {view.id} {stands(view.status)}; only what needs attention can be {verb}."
         )
 
 
@@ -317,12 +318,7 @@ def _demand_call(saga: Definition, view: RunView, row: StepView) -> None:
 
 def _demand(row: StepView, wanted: Set[StepStatus], verb: str) -> None:
     if row.status not in wanted:
-        which = " or ".join(sorted(_words(status) for status in wanted))
+        which = " or ".join(sorted(words(status) for status in wanted))
         raise VerbRefused(
-            f"Step {titled(row)!r} is {_words(row.status)}; "
-            f"only a step that is {which} can be {verb}."
+            f"Step {titled(row)!r} {stands(row.status)}; only a step that is {which} can be {verb}."
         )
-
-
-def _words(status: str) -> str:
-    return status.replace("_", " ")

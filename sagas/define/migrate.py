@@ -25,6 +25,7 @@ from sagas.define.saga import Definition, Node, walk
 from sagas.define.step import Kind, Step
 from sagas.define.view import RunView, StepView
 from sagas.states import SETTLED_STEPS, UNTRIED_STEPS, Direction, RunStatus, StepStatus
+from sagas.wording import stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _arrange(new: Definition, view: RunView, to: Migration) -> None:
 
 def _obstacles(old: Definition | None, new: Definition, view: RunView) -> Iterator[str]:
     if view.over:
-        yield f"it is {view.status}"
+        yield f"it {stands(view.status)}"
         return
     for row in view.steps.values():
         if row.status is StepStatus.IN_FLIGHT:

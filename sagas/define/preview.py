@@ -26,6 +26,7 @@ from sagas.states import (
     RunStatus,
     StepStatus,
 )
+from sagas.wording import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ _STAYS = "it happened and stays"
 
 def _refusal(saga: Definition, view: RunView) -> str:
     if view.over:
-        return f"The run is over ({view.status}): nothing more happens to it."
+        return f"The run is over ({words(view.status)}): nothing more happens to it."
     if past_pivot(saga, view) and saga.pivot:
         return f"It has passed its pivot, {saga.pivot.name}: from there on it can only go forward."
     return ""

@@ -21,6 +21,7 @@ from sagas.operate.instruction import instruction
 from sagas.operate.selection import Selection
 from sagas.operate.tally import StateNow, Tally, followed, summary, tally
 from sagas.states import RunStatus
+from sagas.wording import words
 
 Options = Mapping[str, Any]
 _LOOK = 0.5  # seconds between two looks at a batch that runs
@@ -126,7 +127,7 @@ def _stopped(shown: Batch) -> Iterator[str]:
     accepted = followed(shown.items.filter(status=ItemStatus.ACCEPTED).order_by("id"))
     items: list[Any] = list(accepted.filter(now__in=_STOPPED)[: _ROWS + 1])
     if items:
-        rows = [(i.key, i.now.replace("_", " "), i.run, i.group, i.title) for i in items[:_ROWS]]
+        rows = [(i.key, words(i.now), i.run, i.group, i.title) for i in items[:_ROWS]]
         yield table(("KEY", "NOW", "RUN", "STOPPED BY", "TITLE"), rows, width=None)
     if len(items) > _ROWS:
         yield f"... and more: these are the first {_ROWS}."

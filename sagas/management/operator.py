@@ -14,7 +14,7 @@ from sagas.operate.approval import pending, told_of
 from sagas.operate.asker import Shell
 from sagas.operate.catalogue import VERBS, carry_out, verb_of
 from sagas.operate.hold import hold_or_ask, in_force, lift_or_ask
-from sagas.operate.moved import stands
+from sagas.wording import stamp, stands
 
 Options = Mapping[str, Any]
 
@@ -69,8 +69,8 @@ def _asked(asked: Approval) -> str:
 
 
 def _row(placed: Hold) -> tuple[object, ...]:
-    since = f"{placed.placed_at:%Y-%m-%d %H:%M:%S}"
-    until = "-" if placed.ends_at is None else f"{placed.ends_at:%Y-%m-%d %H:%M:%S}"
+    since = stamp(placed.placed_at)
+    until = "-" if placed.ends_at is None else stamp(placed.ends_at)
     through = "one run" if placed.probe is not None else "-"
     return (placed.pk, str(placed), since, until, placed.placer, through, placed.reason)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sagas.operate.look import Sight, look
 from sagas.operate.reason import state_reason, tries
 from sagas.operate.undone import UNDONE, undone_because
 from sagas.states import Direction, StepStatus
+from sagas.wording import clock, stands, words
 
 _ARROWS = {Direction.FORWARD.value: "→", Direction.BACKWARD.value: "←", "": " "}
 
@@ -72,7 +73,7 @@ def _title(sight: Sight) -> Iterator[str]:
     ended = ""
     if run.finished_at is not None:
         ended = f" in {duration((run.finished_at - run.created_at).total_seconds())}"
-    yield f"run {run.id}, {_words(run.status)}{ended}, accepted {_clock(run.created_at)}"
+    yield f"run {run.id}, {words(run.status)}{ended}, accepted {clock(run.created_at)}"
     if why := undone_because(run, sight.steps):
         yield from wrapped(printable(f"undone because: {why}"), WIDTH)
     if run.origin_kind:
@@ -101,9 +102,9 @@ def _offset(since: timedelta) -> str:
 def _told(event: Event) -> str:
     if "why" in event.data:
         return printable(_asked(event))
-    words = _step_words(event) if event.step else _run_words(event)
+    said = _step_words(event) if event.step else _run_words(event)
     left = ", ".join(f"{key}: {value}" for key, value in event.data.items() if key not in _SAID)
-    return printable(f"{words} ({left})" if left else words)
+    return printable(f"{said} ({left})" if left else said)
 
 
 def _asked(event: Event) -> str:
@@ -140,8 +141,8 @@ def _run_words(event: Event) -> str:
         return f"will turn back: {event.new}"
     if "ignored" in data:
         return f"{event.old} ignored: {data['ignored']}"
-    words = _words(event.new) if event.old else "accepted"
-    return words + _because(data.get("reason") or data.get("because"))
+    said = words(event.new) if event.old else "accepted"
+    return said + _because(data.get("reason") or data.get("because"))
 
 
 def _step_words(event: Event) -> str:
@@ -160,14 +161,14 @@ def _step_words(event: Event) -> str:
         return "it did not happen, ready again"
     if "not_asked" in data:
         return _not_asked(event)
-    words = "will be tried again" if _put_off(event) else _stands(event)
-    return words + _because(data.get("reason"))
+    said = "will be tried again" if _put_off(event) else _stands(event)
+    return said + _because(data.get("reason"))
 
 
 def _stands(event: Event) -> str:
     """How the step stands then: what a compensation that worked did is undone."""
     undone = event.direction == Direction.BACKWARD and event.new == StepStatus.SUCCEEDED
-    return UNDONE if undone else _words(event.new)
+    return UNDONE if undone else words(event.new)
 
 
 def _doing(direction: str, data: Mapping[str, Any]) -> str:
@@ -191,10 +192,6 @@ def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 
 
-def _words(status: str) -> str:
-    return status.replace("_", " ")
-
-
 # --- what happens next ---------------------------------------------------------------------
 
 
@@ -205,8 +202,8 @@ def _holds(sight: Sight) -> Iterator[str]:
         return
     for hold in held.over(sight.around.holds, run, sight.steps, declared(run)):
         word = "Let through" if hold.probe == run.pk else "Held"
-        placed = f"by {hold.placer} since {_clock(hold.placed_at)}"
-        placed += f" until {_clock(hold.ends_at)}" if hold.ends_at else ""
+        placed = f"by {hold.placer} since {clock(hold.placed_at)}"
+        placed += f" until {clock(hold.ends_at)}" if hold.ends_at else ""
         told = printable(f"{word}: {hold.kind} {hold.target}, {placed}: {hold.reason}")
         yield from wrapped(told, WIDTH)
 
@@ -214,7 +211,7 @@ def _holds(sight: Sight) -> Iterator[str]:
 def _next(sight: Sight) -> Iterator[str]:
     expected = sight.expected
     if not expected:
-        yield f"Nothing more happens: the run is {_words(sight.run.status)}."
+        yield f"Nothing more happens: the run {stands(sight.run.status)}."
     for one in expected:
         if one.what is Next.NOBODY:
             yield from wrapped(printable(f"Not taken: {one.because}"), WIDTH)
@@ -225,7 +222,7 @@ def _next(sight: Sight) -> Iterator[str]:
 def _awaited(run: Run, expected: Expected) -> str:
     name, undo = expected.step, expected.direction == Direction.BACKWARD
     called = title(name, expected.direction)
-    at = f" at {_clock(expected.at)}" if expected.at else ""
+    at = f" at {clock(expected.at)}" if expected.at else ""
     match expected.what:
         case Next.ANSWER:
             return f"worker {expected.worker} is {'undoing' if undo else 'doing'} {name}"
@@ -247,9 +244,5 @@ def _awaited(run: Run, expected: Expected) -> str:
         case Next.NOBODY:
             return expected.because
         case Next.PERSON:
-            since = f", since {_clock(expected.since)}" if expected.since else ""
+            since = f", since {clock(expected.since)}" if expected.since else ""
             return f"a person must decide{since}, because: {run.attention.rstrip('.')}"
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

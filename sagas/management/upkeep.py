@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -19,6 +18,7 @@ from sagas.operate.archive import Tally, archive, eligible
 from sagas.operate.asker import Shell
 from sagas.operate.deploy import Group, check_deploy
 from sagas.operate.verify import verify
+from sagas.wording import clock
 
 Options = Mapping[str, Any]
 _EVERY = 200  # runs between two signs of progress
@@ -162,7 +162,7 @@ def _told(group: Group) -> Iterator[str]:
         yield from (f"  {part}" for part in wrapped(printable(line), WIDTH - 2))
     if not group.mismatch:
         return
-    since = f"{group.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    since = clock(group.since)
     yield f"  the oldest is {group.oldest}, created {since}"
     yield from (f"  {line}" for line in wrapped(printable(group.mismatch), WIDTH - 2))
 

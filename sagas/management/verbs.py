@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from sagas.operate.unclaimed import unclaimed
 from sagas.run.origin import OriginKind, starting
 from sagas.run.start import start
 from sagas.states import RunStatus
+from sagas.wording import stamp, words
 
 Options = Mapping[str, Any]
 
@@ -73,7 +74,7 @@ def list_runs(options: Options) -> str:
     wanted = {name: options[name] for name in ("saga", "status") if options[name] is not None}
     runs = Run.objects.filter(**wanted).defer("payload")[: options["limit"]]
     rows = [
-        (r.id, _time(r.created_at), _words(r.status), r.saga, r.business_key, _origin(r), r.title)
+        (r.id, stamp(r.created_at), words(r.status), r.saga, r.business_key, _origin(r), r.title)
         for r in runs
     ]
     heads = ("RUN", "CREATED (UTC)", "STATUS", "SAGA", "KEY", "STARTED BY", "TITLE")
@@ -99,7 +100,7 @@ def signals(options: Options) -> str:
     return table(
         ("RECEIVED (UTC)", "SIGNAL", "SAGA", "KEY", "WHY", "RUN"),
         [
-            (_time(s.received_at), s.name, s.saga or "any", s.key, s.reason, s.run or "none")
+            (stamp(s.received_at), s.name, s.saga or "any", s.key, s.reason, s.run or "none")
             for s in found
         ],
         width=None,
@@ -125,7 +126,7 @@ def list_tokens(options: Options) -> str:
     rows = rows if options["all"] else rows.filter(state="good")
     heads = ("TOKEN", "USER", "STATE", "ISSUED (UTC)", "BY", "UNTIL (UTC)", "FOR")
     cells = [
-        (t.pk, t.user, t.state, _time(t.issued_at), t.issued_by, _time(t.expires_at), t.reason)
+        (t.pk, t.user, t.state, stamp(t.issued_at), t.issued_by, stamp(t.expires_at), t.reason)
         for t in rows
     ]
     return table(heads, cells, width=None)
@@ -171,7 +172,7 @@ def _counts() -> dict[tuple[str, int], str]:
     for saga, version, status, count in groups:
         by_saga[saga, version][status] = count
     return {
-        which: ", ".join(f"{counts[s]} {_words(s)}" for s in RunStatus if s in counts)
+        which: ", ".join(f"{counts[s]} {words(s)}" for s in RunStatus if s in counts)
         for which, counts in by_saga.items()
     }
 
@@ -190,11 +191,3 @@ def _document(given: str) -> str:
 
 def _origin(run: Run) -> str:
     return f"{run.origin_kind} {run.origin_id}".strip() or "code"
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _words(status: str) -> str:
-    return status.replace("_", " ")

@@ -18,6 +18,7 @@ from django.db.models import BooleanField, Func, Q
 from django.db.models.functions import Collate, Now
 
 from sagas.states import Direction, Halt, RunStatus, StepStatus
+from sagas.wording import words
 
 
 def uuid7() -> UUID:
@@ -32,9 +33,9 @@ def uuid7() -> UUID:
     return UUID(int=bits | (int.from_bytes(os.urandom(8), "big") >> 2))
 
 
-def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
+def choices(kind: type[StrEnum]) -> list[tuple[str, str]]:
     """The choices of a field that holds one of these words."""
-    return [(w.value, (w.value or "none").replace("_", " ")) for w in words]
+    return [(w.value, words(w.value or "none")) for w in kind]
 
 
 def _sound(function: str, *columns: str) -> Func:

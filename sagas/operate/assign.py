@@ -17,6 +17,7 @@ from sagas.errors import VerbRefused
 from sagas.operate.access import Right, within
 from sagas.operate.verb import Operator, Verb, act
 from sagas.states import RunStatus
+from sagas.wording import stands
 
 
 class Assign(Verb):
@@ -35,7 +36,7 @@ class Assign(Verb):
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         if view.over:
             raise VerbRefused(
-                f"Run {view.id} is {view.status}; nobody needs to look after it any more."
+                f"Run {view.id} {stands(view.status)}; nobody needs to look after it any more."
             )
         self._demand_reader(view.saga)
         draft = Draft(view, owner=self.owner)

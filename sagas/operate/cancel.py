@@ -17,6 +17,7 @@ from sagas.operate.verb import Operator, Verb, act, steps
 from sagas.run.context import condition
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import ACTIVE_RUNS, Direction, Halt, RunStatus
+from sagas.wording import stands
 
 
 class CancelledBefore(CancelRefused):
@@ -93,10 +94,4 @@ def _refuse(view: RunView, passed: bool) -> None:
             f"Run {view.id} cannot be cancelled: it has passed its pivot and must finish."
         )
     if view.status not in ACTIVE_RUNS[Direction.FORWARD]:
-        raise CancelRefused(f"Run {view.id} cannot be cancelled: it {_stands(view.status)}.")
-
-
-def _stands(status: RunStatus) -> str:
-    if status is RunStatus.NEEDS_ATTENTION:
-        return "needs attention"
-    return f"is {status}"
+        raise CancelRefused(f"Run {view.id} cannot be cancelled: it {stands(view.status)}.")

@@ -28,6 +28,7 @@ from sagas.operate.pause import Pause, Resume
 from sagas.operate.verb import Operator, Verb, because, needs_approval, ruled
 from sagas.run.queues import routed_queues
 from sagas.states import TERMINAL_RUNS
+from sagas.wording import stands
 
 _MOST = 1000  # waiting runs that are counted ...
 _AMONG = 10_000  # ... among so many that are not finished
@@ -246,7 +247,7 @@ def _unfinished(run_id: UUID) -> str:
     if status is None:
         raise UnknownRun(f"No run has the id {run_id}.")
     if status in TERMINAL_RUNS:
-        raise VerbRefused(f"Run {run_id} is {status}: there is nothing to hold.")
+        raise VerbRefused(f"Run {run_id} {stands(status)}: there is nothing to hold.")
     return str(run_id)
 
 

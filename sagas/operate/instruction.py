@@ -12,8 +12,8 @@ from sagas.define.title import titled
 from sagas.define.view import RunView, direction_of
 from sagas.errors import VerbRefused
 from sagas.operate.catalogue import VERBS, verb_of
-from sagas.operate.moved import stands
 from sagas.operate.verb import Verb
+from sagas.wording import stands
 
 #: What cannot be the same for many runs.
 SINGLE = frozenset({"payload"})

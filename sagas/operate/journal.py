@@ -11,6 +11,7 @@ from sagas.define.title import plain
 from sagas.define.view import RunView, StepView
 from sagas.models import AuditEntry, Run
 from sagas.operate import audit
+from sagas.wording import words
 
 if TYPE_CHECKING:
     from sagas.operate.verb import Operator, Verb
@@ -88,7 +89,7 @@ def _image(view: RunView) -> dict[str, Any]:
 def _row(row: StepView) -> str:
     """A step in words: its state, and which key it is done with."""
     doubt = ", in doubt" if row.in_doubt else ""
-    return f"{row.status.replace('_', ' ')}, generation {row.generation}{doubt}"
+    return f"{words(row.status)}, generation {row.generation}{doubt}"
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], ...]:

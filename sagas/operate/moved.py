@@ -9,7 +9,8 @@ from sagas.define.view import RunView, changed, direction_of
 from sagas.errors import VerbRefused
 from sagas.models import AuditEntry
 from sagas.operate.journal import asked_of
-from sagas.states import ACTIVE_RUNS, CURRENT_STEPS, Direction, RunStatus
+from sagas.states import ACTIVE_RUNS, CURRENT_STEPS, Direction
+from sagas.wording import clock, stands
 
 
 def demand_unmoved(view: RunView, seen: str | None) -> None:
@@ -29,12 +30,6 @@ def demand_unmoved(view: RunView, seen: str | None) -> None:
         )
 
 
-def stands(status: RunStatus) -> str:
-    """A run's status as the end of a sentence about it."""
-    needs = status is RunStatus.NEEDS_ATTENTION
-    return "needs attention" if needs else f"is {status}"
-
-
 def _told(view: RunView, seen: str) -> Iterator[str]:
     parts = changed(seen, view.imprint)
     if "run" in parts:
@@ -51,7 +46,7 @@ def _steps(view: RunView) -> Iterator[str]:
     rows = [row for row in view.rows(direction_of(view)) if row.status in CURRENT_STEPS]
     for row in rows[:_MOST]:
         tried = f" (attempt {row.attempt})" if row.attempt > 1 else ""
-        yield f"{titled(row)} is {row.status.replace('_', ' ')}{tried}"
+        yield f"{titled(row)} {stands(row.status)}{tried}"
 
 
 _MOST = 3
@@ -63,4 +58,4 @@ def _last(view: RunView) -> str:
     if entry is None:
         return ""
     what = f"{entry.verb} {asked_of(entry)}".strip()
-    return f" The last to act was {entry.actor} ({what}, {entry.at:%H:%M:%S} UTC)."
+    return f" The last to act was {entry.actor} ({what}, {clock(entry.at)})."

@@ -17,6 +17,7 @@ from sagas.errors import VerbRefused
 from sagas.models import Hold, HoldKind
 from sagas.operate.verb import Operator, Verb, act
 from sagas.states import RunStatus
+from sagas.wording import stands
 
 
 class Pause(Verb):
@@ -31,7 +32,7 @@ class Pause(Verb):
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         if view.over:
-            raise VerbRefused(f"Run {view.id} is {view.status}; there is nothing to pause.")
+            raise VerbRefused(f"Run {view.id} {stands(view.status)}; there is nothing to pause.")
         if _paused(view):
             raise VerbRefused(f"Run {view.id} is paused already; resume it, or leave it.")
         return Draft(view)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sagas.define.title import title
 from sagas.models import HoldKind
 from sagas.operate.expected import Expected, Next, foremost
+from sagas.wording import clock
 
 
 def state_reason(found: Sequence[Expected], now: datetime) -> str:
@@ -25,10 +26,10 @@ def reason(one: Expected, now: datetime) -> str:
     """One thing that a run waits for. It may tell what strangers wrote, such as a signal's name."""
     if one.what in _BY_A_WORKER and one.at is not None and one.at <= now:
         doubt = "may have happened; " if one.what is Next.FIND_OUT else ""
-        return f"{doubt}waits for a free worker since {_clock(one.at, now)}{_tries(one)}"
+        return f"{doubt}waits for a free worker since {clock(one.at, now)}{_tries(one)}"
     match one.what:
         case Next.ANSWER:
-            since = f" since {_clock(one.since, now)}" if one.since else ""
+            since = f" since {clock(one.since, now)}" if one.since else ""
             return f"is being carried out by worker {one.worker}{since}{_attempt(one)}"
         case Next.TRY:
             return f"waits for a worker{_at(one, now)}"
@@ -37,19 +38,19 @@ def reason(one: Expected, now: datetime) -> str:
         case Next.FIND_OUT:
             return f"may have happened: that is found out{_at(one, now)}"
         case Next.SIGNAL:
-            until = f" until {_clock(one.at, now)}" if one.at else ""
+            until = f" until {clock(one.at, now)}" if one.at else ""
             return f"waits for signal {one.signal}{until}"
         case Next.TIME:
-            return f"waits until {_clock(one.at, now)}" if one.at else "waits"
+            return f"waits until {clock(one.at, now)}" if one.at else "waits"
         case Next.PARTNER:
             return f"waits for {_partner(one)}, which is asked again{_at(one, now)}"
         case Next.HOLD:
             return _held(one, now)
         case Next.NOBODY:
-            since = f"is due since {_clock(one.at, now)}: " if one.at else ""
+            since = f"is due since {clock(one.at, now)}: " if one.at else ""
             return f"{since}{one.because[:1].lower()}{one.because[1:].removesuffix('.')}"
         case Next.PERSON:
-            since = f" since {_clock(one.since, now)}" if one.since else ""
+            since = f" since {clock(one.since, now)}" if one.since else ""
             return f"waits for an operator{since}"
 
 
@@ -65,7 +66,7 @@ _BY_A_WORKER = frozenset({Next.TRY, Next.RETRY, Next.FIND_OUT, Next.TIME, Next.P
 def _held(one: Expected, now: datetime) -> str:
     assert one.hold is not None, "what is held names its hold"
     hold = one.hold
-    until = f"until {_clock(one.at, now)}" if one.at else f"since {_clock(hold.placed_at, now)}"
+    until = f"until {clock(one.at, now)}" if one.at else f"since {clock(hold.placed_at, now)}"
     if hold.kind == HoldKind.RUN:
         return f"is paused {until}"
     return f"{hold.kind} {hold.target} is held {until}"
@@ -85,11 +86,4 @@ def _attempt(one: Expected) -> str:
 
 
 def _at(one: Expected, now: datetime) -> str:
-    return f" at {_clock(one.at, now)}" if one.at else ""
-
-
-def _clock(at: datetime | None, now: datetime) -> str:
-    """A time to the second, with its day unless that is today's."""
-    assert at is not None, "asked only of what has a time"
-    at, today = at.astimezone(UTC), now.astimezone(UTC).date()
-    return f"{at:%H:%M:%S} UTC" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f" at {clock(one.at, now)}" if one.at else ""

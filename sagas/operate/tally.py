@@ -21,6 +21,7 @@ from sagas.operate.attention import stops
 from sagas.operate.catalogue import VERBS
 from sagas.run.documents import clean
 from sagas.states import TERMINAL_RUNS
+from sagas.wording import words
 
 _REASONS = 20
 _EXAMPLES = 3
@@ -150,8 +151,8 @@ def summary(batch: Batch, told: Tally) -> str:
 
 def standing(state: StateNow, count: int) -> str:
     """So many runs that stand there, in words."""
-    words = state.replace("_", " ")
-    return f"{count:,} {words.replace('needs', 'need') if count > 1 else words}"
+    said = words(state)
+    return f"{count:,} {said.replace('needs', 'need') if count > 1 else said}"
 
 
 def of_any_run(reason: str, run_id: UUID) -> str:
@@ -173,9 +174,9 @@ def _stand(told: Tally) -> str:
 
 def _beside(told: Tally) -> Iterator[str]:
     """What was not done, or not yet."""
-    for answer, words in ANSWERS.items():
+    for answer, said in ANSWERS.items():
         if answer is not ItemStatus.ACCEPTED and told.counts[answer]:
-            yield f"{told.counts[answer]:,} {words}"
+            yield f"{told.counts[answer]:,} {said}"
 
 
 def _reasons(batch: Batch) -> Iterator[Reason]:

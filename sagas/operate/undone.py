@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from sagas.define import registry
 from sagas.models import Event, Run, Step
 from sagas.states import ACTIVE_RUNS, TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
+from sagas.wording import words
 
 UNDONE = "undone"  #: how a step stands that happened and was undone
 _ASKED = ("cancel", "compensate")  # verbs that turn a run back
@@ -29,7 +30,7 @@ def state_of(step: Step, undone: Set[str]) -> str:
         undone: what ``undone_steps`` gave of its run.
     """
     gone = step.direction == Direction.FORWARD and step.name in undone
-    return UNDONE if gone else step.status.replace("_", " ")
+    return UNDONE if gone else words(step.status)
 
 
 def undone_because(run: Run, steps: Sequence[Step]) -> str:

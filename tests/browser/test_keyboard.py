@@ -69,11 +69,11 @@ CASES: dict[str, tuple[Callable[[Site], UUID], str]] = {
     "restart": (refused, "done. The run is running"),
     "compensate": (before_its_pivot, "done. The run is compensating"),
     "cancel": (waiting, "a second person must consent"),
-    "pause": (refused, "done. The run is needs attention"),
-    "resume": (paused, "done. The run is needs attention"),
+    "pause": (refused, "done. The run needs attention"),
+    "resume": (paused, "done. The run needs attention"),
     "migrate": (outdated, "done. The run is running"),
     "resolve": (refused, "done. The run is resolved"),
-    "assign": (refused, "done. The run is needs attention"),
+    "assign": (refused, "done. The run needs attention"),
 }
 
 

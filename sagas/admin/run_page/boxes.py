@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sagas.admin.run_page.aim import Place
-from sagas.admin.run_page.words import GLYPHS, state_of, words
+from sagas.admin.run_page.words import GLYPHS, state_of
 from sagas.admin.shown import cleaned, line
 from sagas.define.step import Kind, Step
 from sagas.define.title import title
 from sagas.define.view import RunView, StepView
 from sagas.states import COMPLETED_RUNS, Direction, StepStatus
+from sagas.wording import words
 
 WIDTH, UNDO_LEFT, UNDO_OUT = 250, 30, 26  #: of a step; its compensation lies further right
 COLUMN = WIDTH + UNDO_OUT

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from sagas.admin.run_page.facts import Facts
-from sagas.admin.run_page.words import age, clock, until, words
+from sagas.admin.run_page.words import age, until
 from sagas.admin.shown import shown
 from sagas.admin.when import address
 from sagas.define import plan
@@ -19,6 +19,7 @@ from sagas.operate.expected import Expected, Next
 from sagas.operate.reason import tries
 from sagas.operate.unserved import LATE
 from sagas.states import ACTIVE_RUNS, Direction, Halt
+from sagas.wording import clock, stands
 
 _MOST = 20
 _HALTS = {Halt.FAILED: "a step gave up", Halt.CANCELLED: "it was cancelled"}
@@ -43,7 +44,7 @@ def _by_itself(facts: Facts) -> list[SafeString]:
 
 def _quiet(facts: Facts) -> SafeString:
     if facts.over:
-        return format_html("Nothing more happens: the run is {}.", words(facts.run.status))
+        return format_html("Nothing more happens: the run {}.", stands(facts.run.status))
     return format_html("A worker looks at it{}.", _when(facts, facts.run.wake_at) or " soon")
 
 

@@ -12,12 +12,12 @@ from itertools import pairwise
 
 from sagas.admin.run_page.aim import Place, aim
 from sagas.admin.run_page.boxes import COLUMN, WIDTH, Box, boxes, boxes_of_row
-from sagas.admin.run_page.words import words
 from sagas.admin.shown import line
 from sagas.define.saga import Definition, Node, Parallel
 from sagas.define.step import Kind, Step
 from sagas.define.view import RunView
 from sagas.states import Direction, StepStatus
+from sagas.wording import stands
 
 _NEAR, _GAP, _FORK, _SIDE, _MARGIN, _PIVOT = 8, 24, 22, 28, 12, 26
 _SPINE, _RAIL = 15, WIDTH + 13  # where the ways forward and back run, from a column's left
@@ -70,8 +70,8 @@ def _label(view: RunView) -> str:
     rows = view.rows(Direction.FORWARD)
     done = sum(row.status is StepStatus.SUCCEEDED for row in rows)
     return (
-        f"The steps of {line(view.saga)}: {done} of {len(rows)} are done, the run is "
-        f"{words(view.status)}. The table of steps tells the same."
+        f"The steps of {line(view.saga)}: {done} of {len(rows)} are done, the run "
+        f"{stands(view.status)}. The table of steps tells the same."
     )
 
 

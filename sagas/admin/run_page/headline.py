@@ -14,7 +14,7 @@ from sagas.admin.badge import badge, kept
 from sagas.admin.history import run_link
 from sagas.admin.run_page.facts import MANY, Facts
 from sagas.admin.run_page.links import links
-from sagas.admin.run_page.words import age, clock, length
+from sagas.admin.run_page.words import age, length
 from sagas.admin.shown import line, shown
 from sagas.define.blockers import blockers
 from sagas.define.title import title
@@ -24,6 +24,7 @@ from sagas.operate.reason import state_reason
 from sagas.operate.undone import undone_because
 from sagas.run.origin import OriginKind
 from sagas.states import COMPLETED_RUNS, MOVING_RUNS, SCHEDULED_STEPS, Halt, RunStatus, StepStatus
+from sagas.wording import clock
 
 _FAILING, _LONGEST = 3, 800
 

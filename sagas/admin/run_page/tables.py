@@ -14,13 +14,14 @@ from sagas.admin.run_page.aim import Place, aim
 from sagas.admin.run_page.attempts import Attempt, Came
 from sagas.admin.run_page.boxes import KINDS
 from sagas.admin.run_page.facts import Facts
-from sagas.admin.run_page.words import clock, length, state_of
+from sagas.admin.run_page.words import length, state_of
 from sagas.admin.shown import LONGEST, as_line, shown
 from sagas.define.title import title
 from sagas.models import AuditEntry, Event, Step
 from sagas.operate import reveal
 from sagas.operate.journal import asked_of
 from sagas.states import Direction, StepStatus
+from sagas.wording import clock
 
 _PEOPLE = 200
 

@@ -1,9 +1,8 @@
-"""Times, lengths of time and states in the words of the run's page."""
+"""Lengths of time and states in the words of the run's page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from sagas.define.view import RunView, StepView
@@ -32,16 +31,6 @@ GLYPHS: Mapping[str, str] = {
 def state_of(view: RunView, row: StepView) -> str:
     """How a step stands: its status, or that it was undone."""
     return UNDONE if view.undone(row) else row.status
-
-
-def words(status: str) -> str:
-    """A state as people write it."""
-    return status.replace("_", " ")
-
-
-def clock(at: datetime) -> str:
-    """A time to the second."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def length(seconds: float) -> str:

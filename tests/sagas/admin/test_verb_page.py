@@ -66,6 +66,12 @@ def test_every_verb_has_a_page_that_says_what_it_does(
     assert 'name="reason"' in page.content.decode()
 
 
+def test_what_leaves_a_run_stopped_is_told_in_a_sentence(operator: Client, run_id: UUID) -> None:
+    assert said(sent(operator, run_id, "assign", owner="")) == (
+        "Assign: done. The run needs attention."
+    )
+
+
 def test_a_step_is_retried_and_the_run_page_says_so(operator: Client, run_id: UUID) -> None:
     page = sent(operator, run_id, "retry", step="b", **{"input-number": "0"})
     assert page.redirect_chain == [(f"/admin/sagas/run/{run_id}/change/", 302)]

@@ -121,7 +121,7 @@ def test_nothing_in_flight_moves() -> None:
 
 
 def test_a_run_that_is_over_does_not_move() -> None:
-    assert obstacles(stands(flow(["a"]), a=Done()), flow(["a", "b"])) == ["it is succeeded"]
+    assert obstacles(stands(flow(["a"]), a=Done()), flow(["a", "b"])) == ["it has succeeded"]
 
 
 @pytest.mark.parametrize("outcome", [Wait(60.0), RetryLater("busy"), Refused("no")])

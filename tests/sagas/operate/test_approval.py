@@ -95,7 +95,7 @@ def test_only_who_may_consent_does(known: Known, actor: Actor) -> None:
 
 def test_only_what_fits_can_be_asked_for_and_once(known: Known, actor: Actor) -> None:
     run_id = stopped_past_the_pivot(known, actor)
-    with pytest.raises(VerbRefused, match="is succeeded"):
+    with pytest.raises(VerbRefused, match="has succeeded"):
         ask(run_id, Skip(step="p", result=None), **WHY)
     ask(run_id, Resolve(), **WHY)
     with pytest.raises(VerbRefused, match="ann has asked already to resolve"):

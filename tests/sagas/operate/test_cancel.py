@@ -165,7 +165,7 @@ def test_or_in_time(known: Known, actor: Actor) -> None:
 @pytest.mark.parametrize(
     ("answer", "ending", "said"),
     [
-        (None, "succeeded", "it is succeeded"),
+        (None, "succeeded", "it has succeeded"),
         (Refused("no"), "compensated", "it is compensated"),
     ],
 )

@@ -123,7 +123,7 @@ def test_what_does_not_exist_is_not_held(
 def test_a_run_that_is_over_is_not_held(saga: Definition) -> None:
     run_id = begun(saga)
     carried(run_id, "a", "b")
-    with pytest.raises(VerbRefused, match="is succeeded: there is nothing to hold"):
+    with pytest.raises(VerbRefused, match="has succeeded: there is nothing to hold"):
         hold("run", str(run_id), **WHY)
 
 

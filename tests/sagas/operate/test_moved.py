@@ -63,7 +63,7 @@ def test_a_step_that_failed_once_more_is_told_although_the_run_stands_as_before(
 
     told = refused(run_id, again)
     assert row(run_id, "b").attempt == 2
-    assert "has moved since you looked: b is failed (attempt 2) now." in told
+    assert "has moved since you looked: b has failed (attempt 2) now." in told
 
 
 def test_what_is_no_move_of_the_run_lets_one_act(known: Known, actor: Actor) -> None:

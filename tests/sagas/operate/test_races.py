@@ -272,7 +272,7 @@ def test_a_cancel_just_after_the_last_outcome_comes_too_late_and_is_told_so(
     run_id = begun(known(flow(actor.steps("ab"))))
     (refused,) = cancelled_at_k4(run_id, "b")
     assert isinstance(refused, CancelRefused)
-    assert said(refused) == "it is succeeded."
+    assert said(refused) == "it has succeeded."
     assert actor.calls == ["do a", "do b"]
     assert status(run_id) == "succeeded"
 

@@ -84,7 +84,7 @@ def test_a_step_that_was_skipped_can_be_done_after_all(
     actor.answers["do d"] = None
     skip(run_id, "d", **WHY)
     assert status(run_id) == "succeeded"  # over: there is nothing to restart
-    with pytest.raises(VerbRefused, match="is succeeded; only what needs attention"):
+    with pytest.raises(VerbRefused, match="has succeeded; only what needs attention"):
         restart(run_id, "d", **WHY)
 
 

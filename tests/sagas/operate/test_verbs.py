@@ -335,7 +335,7 @@ def test_a_sweep_that_only_looks_is_no_move(known: Known, actor: Actor, post: Po
 
 @pytest.mark.parametrize(
     ("step", "message"),
-    [("p", "is succeeded; only a step that is failed or unknown"), ("z", "has no step 'z'")],
+    [("p", "has succeeded; only a step that is failed or unknown"), ("z", "has no step 'z'")],
 )
 def test_a_step_that_does_not_fit_is_named_with_its_state(
     known: Known, actor: Actor, step: str, message: str

@@ -296,7 +296,7 @@ def test_a_refused_cancel_names_the_actual_state(saga: Definition, caller: Calle
     run_id = driven(saga, Payload())
     answer = caller.post(f"/api/runs/{run_id}/cancel")
     assert answer.status_code == 409
-    assert "it is succeeded" in answer.json()["detail"]
+    assert "it has succeeded" in answer.json()["detail"]
 
 
 def test_a_run_whose_code_is_gone_cannot_be_cancelled(caller: Caller) -> None:

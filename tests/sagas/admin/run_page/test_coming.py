@@ -52,7 +52,7 @@ def test_what_waits_for_a_second_person_is_told_first() -> None:
 
 def test_a_run_that_is_over_waits_for_nothing() -> None:
     assert told(status="succeeded", finished_at=NOW) == [
-        "Nothing more happens: the run is succeeded."
+        "Nothing more happens: the run has succeeded."
     ]
 
 

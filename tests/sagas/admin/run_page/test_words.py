@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
-
 import pytest
 
-from sagas.admin.run_page.words import GLYPHS, age, clock, length, until
+from sagas.admin.run_page.words import GLYPHS, age, length, until
 from sagas.operate.undone import UNDONE
 from sagas.states import RunStatus, StepStatus
 
@@ -39,9 +37,3 @@ def test_ages_change_by_the_minute_only() -> None:
     assert until(-1) == until(0) == "due now"
     assert until(59) == "in less than a minute"
     assert until(3600) == "in 1 h"
-
-
-def test_clocks_are_utc() -> None:
-    berlin = timezone(timedelta(hours=2))
-    assert clock(datetime(2026, 7, 1, 12, tzinfo=berlin)) == "2026-07-01 10:00:00 UTC"
-    assert clock(datetime(2026, 7, 1, 12, 0, 0, 999_999, tzinfo=UTC)) == "2026-07-01 12:00:00 UTC"

@@ -171,7 +171,7 @@ def test_a_run_is_cancelled_or_the_refusal_names_its_state(saga: Definition) -> 
     run_id = said("start", "flow", "--key", "1")
     why = ("--reason", "the customer left")
     assert said("cancel", run_id, *why) == f"Cancel: done. Run {run_id} is compensated."
-    assert "it is succeeded" in refused("cancel", str(driven(saga, Payload(), key="2")), *why)
+    assert "it has succeeded" in refused("cancel", str(driven(saga, Payload(), key="2")), *why)
 
 
 def test_a_signal_is_delivered_or_kept(db: None) -> None:
