@@ -23,5 +23,6 @@ USER app
 ENV ENVIRONMENT=production
 EXPOSE 8000
 CMD ["gunicorn", "project.wsgi", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", \
+     "--worker-class=project.server.Worker", \
      "--no-control-socket", "--worker-tmp-dir=/dev/shm", "--access-logfile=-", \
      "--logger-class=project.access.AccessLogger"]

@@ -92,7 +92,7 @@ class World:
         """Start the site on `port`, or on a free one when that is taken; give its address."""
         port = _free_port(port)
         address = f"http://{_HOST}:{port}"
-        self._start("web", [*_GUNICORN, f"--bind={_HOST}:{port}"])
+        self._start("web", [*GUNICORN, f"--bind={_HOST}:{port}"])
         self._supervisor.wait_ready("web", lambda: answers(f"{address}/readyz", self.environment))
         return address
 
@@ -127,8 +127,9 @@ def _exit(number: int, frame: object) -> NoReturn:
 
 
 _SANDBOX = [sys.executable, "-m", "integrations.sandbox"]
-_GUNICORN = [
-    *(sys.executable, "-m", "gunicorn", "project.wsgi"),
+#: The site's server on this machine; the image's has more processes.
+GUNICORN = [
+    *(sys.executable, "-m", "gunicorn", "project.wsgi", "--worker-class=project.server.Worker"),
     *("--workers=1", "--threads=8", "--graceful-timeout=5", "--no-control-socket"),
 ]
 

@@ -27,6 +27,7 @@ from project.engines.redis import Redis
 from project.probe import answers
 from project.queues import WORKER_GROUPS
 from project.supervisor import Supervisor
+from project.world import GUNICORN
 
 WORKERS = ("one", "two")
 CLIENTS = (*WORKERS, "web")
@@ -185,7 +186,7 @@ class ChaosWorld:
     def _start_web(self) -> None:
         port = _free_port()
         self.address = f"http://127.0.0.1:{port}"
-        self._run("web", [*_GUNICORN, f"--bind=127.0.0.1:{port}"], {})
+        self._run("web", [*GUNICORN, "--threads=16", f"--bind=127.0.0.1:{port}"], {})
         self.supervisor.wait_ready(
             "web", lambda: answers(f"{self.address}/readyz", self.environment("web")), 120
         )
@@ -210,10 +211,6 @@ class ChaosWorld:
 
 
 _COLD = {"REMAP_SIGTERM": "SIGQUIT"}  # at the end nobody waits for what is left
-_GUNICORN = [
-    *(sys.executable, "-m", "gunicorn", "project.wsgi"),
-    *("--workers=1", "--threads=16", "--graceful-timeout=5", "--no-control-socket"),
-]
 
 
 def _worker(name: str, processes: int) -> list[str]:
