@@ -7,13 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sagas.define.title import title
 from sagas.management.text import WIDTH, cut, duration, printable, wrapped
 from sagas.models import Event, Run
 from sagas.operate import held
 from sagas.operate.expected import Expected, Next, declared
 from sagas.operate.look import Sight, look
-from sagas.operate.reason import state_reason, tries
+from sagas.operate.reason import sentence, state_reason
 from sagas.operate.undone import UNDONE, undone_because
 from sagas.states import Direction, StepStatus
 from sagas.wording import clock, stands, words
@@ -213,36 +212,11 @@ def _next(sight: Sight) -> Iterator[str]:
     if not expected:
         yield f"Nothing more happens: the run {stands(sight.run.status)}."
     for one in expected:
-        if one.what is Next.NOBODY:
-            yield from wrapped(printable(f"Not taken: {one.because}"), WIDTH)
-        elif one.step or one.what is not Next.HOLD:  # that of the whole run has just been told
-            yield from wrapped(f"Next: {printable(_awaited(sight.run, one))}.", WIDTH)
+        if one.step or one.what is not Next.HOLD:  # that of the whole run has just been told
+            word = "Not taken" if one.what is Next.NOBODY else "Next"
+            told = f"{word}: {sentence(one, sight.now)}"
+            yield from wrapped(printable(f"{told}{_why(sight.run, one)}"), WIDTH)
 
 
-def _awaited(run: Run, expected: Expected) -> str:
-    name, undo = expected.step, expected.direction == Direction.BACKWARD
-    called = title(name, expected.direction)
-    at = f" at {clock(expected.at)}" if expected.at else ""
-    match expected.what:
-        case Next.ANSWER:
-            return f"worker {expected.worker} is {'undoing' if undo else 'doing'} {name}"
-        case Next.TRY:
-            return f"{name} is taken by a worker, to be {'undone' if undo else 'done'}"
-        case Next.RETRY:
-            return f"{called} is tried again{at}, {tries(expected)}"
-        case Next.FIND_OUT:
-            return f"it is found out whether {called} happened{at}"
-        case Next.SIGNAL:
-            signal = f"the signal {expected.signal!r} for {expected.correlation!r}"
-            return f"{name} waits for {signal}{at.replace(' at ', ' until ', 1)}"
-        case Next.TIME:
-            return f"{called} goes on{at}"
-        case Next.PARTNER:
-            return f"{called} goes on{at}; it waits for its partner: {expected.because}"
-        case Next.HOLD:
-            return f"{called} goes on once nothing holds it any more"
-        case Next.NOBODY:
-            return expected.because
-        case Next.PERSON:
-            since = f", since {clock(expected.since)}" if expected.since else ""
-            return f"a person must decide{since}, because: {run.attention.rstrip('.')}"
+def _why(run: Run, one: Expected) -> str:
+    return f" It stopped because: {run.attention}" if one.what is Next.PERSON else ""

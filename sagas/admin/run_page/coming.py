@@ -13,11 +13,9 @@ from sagas.admin.run_page.words import age, until
 from sagas.admin.shown import shown
 from sagas.admin.when import address
 from sagas.define import plan
-from sagas.define.title import title
 from sagas.models import Approval, Hold, Step
 from sagas.operate.expected import Expected, Next
-from sagas.operate.reason import tries
-from sagas.operate.unserved import LATE
+from sagas.operate.reason import sentence
 from sagas.states import ACTIVE_RUNS, Direction, Halt
 from sagas.wording import clock, stands
 
@@ -45,7 +43,7 @@ def _by_itself(facts: Facts) -> list[SafeString]:
 def _quiet(facts: Facts) -> SafeString:
     if facts.over:
         return format_html("Nothing more happens: the run {}.", stands(facts.run.status))
-    return format_html("A worker looks at it{}.", _when(facts, facts.run.wake_at) or " soon")
+    return format_html("A worker looks at it{}.", _at(facts, facts.run.wake_at) or " soon")
 
 
 def _asked(asked: Approval) -> SafeString:
@@ -85,75 +83,14 @@ def _passed(hold: Hold) -> SafeString:
     )
 
 
-def _unserved(facts: Facts, one: Expected) -> SafeString:
-    late = (facts.now - one.at).total_seconds() if one.at else 0.0
-    return format_html(
-        "<strong>Not taken</strong>: {} {} has been due for <strong>{}</strong>.",
-        shown(one.because, 500),
-        shown(title(one.step, one.direction), 100) if one.step else "The run",
-        age(late),
-    )
-
-
 def _expected(facts: Facts, one: Expected) -> SafeString:
-    name, back = shown(one.step, 80), one.direction == Direction.BACKWARD
-    titled = shown(title(one.step, one.direction), 100)
-    when, undone = _when(facts, one.at), "undone" if back else "done"
-    match one.what:
-        case Next.HOLD:
-            return format_html("{} goes on once nothing holds it any more.", titled)
-        case Next.NOBODY:
-            return _unserved(facts, one)
-        case Next.ANSWER:
-            return _under_way(facts, one)
-        case Next.TRY:
-            return format_html("{} is taken by a worker, to be {}{}.", name, undone, when)
-        case Next.RETRY:
-            which = "Undoing " if back else ""
-            return format_html("{}{} is tried again{}, {}.", which, name, when, tries(one))
-        case Next.FIND_OUT:
-            return format_html("It is found out whether {} happened{}.", titled, when)
-        case Next.SIGNAL:
-            return _signal(facts, one)
-        case Next.TIME:
-            return format_html("{} goes on{}.", titled, when)
-        case Next.PARTNER:
-            return _not_asked(facts, one, when)
-        case Next.PERSON:
-            return SafeString("Nothing, until a person decides.")
-
-
-def _under_way(facts: Facts, one: Expected) -> SafeString:
-    step = _row(facts, one)
-    doing = "undoing" if one.direction == Direction.BACKWARD else "doing"
-    return format_html(
-        "Worker {} is {} {}, attempt {}; its time is up{}.",
-        shown(step.worker, 120),
-        doing,
-        shown(one.step, 80),
-        step.attempt,
-        _at(facts, step.limit_at) or " when it stops beating",
-    )
-
-
-def _signal(facts: Facts, one: Expected) -> SafeString:
-    return format_html(
-        "{} waits for the signal {} for {}{}.",
-        shown(one.step, 80),
-        shown(one.signal, 80),
-        shown(one.correlation, 200),
-        format_html(", until {}", _clocked(facts, one.at)) if one.at else "",
-    )
-
-
-def _not_asked(facts: Facts, one: Expected, when: SafeString | str) -> SafeString:
-    return format_html(
-        "{} waits for {} ({}); it goes on{}.",
-        shown(title(one.step, one.direction), 100),
-        shown(f"the partner {one.partner}", 100) if one.partner else "its partner",
-        shown(one.because, 500),
-        when,
-    )
+    told = shown(sentence(one, facts.now, lambda at: _clocked(facts, at)), 600)
+    if one.what is Next.NOBODY:
+        return format_html("<strong>Not taken</strong>: {}", told)
+    if one.what is not Next.ANSWER:
+        return told
+    limit = _at(facts, _row(facts, one).limit_at) or " when the worker stops beating"
+    return format_html("{} Its time is up{}.", told, limit)
 
 
 def _turning(facts: Facts) -> Iterator[SafeString]:
@@ -170,23 +107,14 @@ def _turning(facts: Facts) -> Iterator[SafeString]:
         )
 
 
-def _when(facts: Facts, at: datetime | None) -> SafeString | str:
-    """When something is due, and that it should have been taken long ago if so."""
-    late = (facts.now - at).total_seconds() if at else 0.0
-    if late < LATE.total_seconds() or facts.holds:
-        return _at(facts, at)
-    return format_html(
-        ": it has been due for <strong>{}</strong>, and no worker has taken it", age(late)
-    )
+def _at(facts: Facts, at: datetime | None) -> str:
+    return f" at {_clocked(facts, at)}" if at else ""
 
 
-def _at(facts: Facts, at: datetime | None) -> SafeString | str:
-    return format_html(" at {}", _clocked(facts, at)) if at else ""
-
-
-def _clocked(facts: Facts, at: datetime | None) -> SafeString:
-    assert at is not None, "asked only of what has a time"
-    return format_html("{} ({})", clock(at), until((at - facts.now).total_seconds()))
+def _clocked(facts: Facts, at: datetime) -> str:
+    """A time, and how far off it is or how long ago it was."""
+    left = (at - facts.now).total_seconds()
+    return f"{clock(at)} ({until(left) if left > 0 else f'{age(-left)} ago'})"
 
 
 def _row(facts: Facts, one: Expected) -> Step:

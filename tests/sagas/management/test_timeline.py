@@ -107,7 +107,8 @@ def test_waiting_for_a_partner_that_was_not_asked_is_told_with_its_reason() -> N
     charge.compensate(lambda run: None)
     run_id = run_of(charge)
     assert re.search(
-        r"Next: charge goes on at \S+ \S+ UTC; it waits for its partner: open\.", timeline(run_id)
+        r"Next: charge waits for partner bank, which is asked again at \S+ \S+ UTC \(open\)\.",
+        " ".join(timeline(run_id).split()),
     )
     for _ in range(2):
         Step.objects.filter(run=run_id).update(due_at=Now())
@@ -180,11 +181,11 @@ def test_what_happens_next_is_told_for_everything_that_is_waited_for() -> None:
     busy.compensate(lambda run: None)
     run_id = run_of(wait_for("approved", timeout=timedelta(days=1)))
     assert re.search(
-        r"Next: approved waits for the signal 'approved' for 'order:1' until \d{4}-\S+ \S+ UTC\.",
-        timeline(run_id),
+        r"Next: approved waits for signal approved until \d{4}-\S+ \S+ UTC \(for order:1\)\.",
+        " ".join(timeline(run_id).split()),
     )
     registry.register(other := flow([busy], name="other"))
-    assert "Next: busy is tried again at 2" in timeline(driven(other, Payload()))
+    assert "Next: busy tries again at 2" in timeline(driven(other, Payload()))
 
 
 def test_a_run_that_needs_a_person_says_why() -> None:
@@ -194,8 +195,8 @@ def test_a_run_that_needs_a_person_says_why() -> None:
     assert "needs attention: 'undo of stuck' gave up: gone." in text
     (next_,) = re.findall(r"Next: .*", text, re.DOTALL)
     assert re.fullmatch(
-        r"Next: a person must decide, since [-0-9]+ [:0-9]+ UTC, because: 'undo of stuck' gave up: "
-        r"gone\.",
+        r"Next: The run waits for an operator since [-0-9]+ [:0-9]+ UTC\. It stopped because: "
+        r"'undo of stuck' gave up: gone\.",
         " ".join(next_.split()),
     )
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+import sagas
 from sagas.define import registry
 from sagas.models import Hold, Run, Step, Worker
-from sagas.operate.expected import Around, Next, expected, expected_of
-from sagas.operate.reason import state_reason
+from sagas.operate.expected import Around, Expected, Next, expected, expected_of
+from sagas.operate.reason import sentence, state_reason
 from sagas.run.workers import Workers
 from tests.sagas.flows import flow, simple
 from tests.sagas.operate.rows import a_run, a_step, ago
@@ -158,6 +160,46 @@ def test_of_several_things_the_most_telling_is_said_with_its_step() -> None:
     assert why(flies, waits) == "ship waits for signal paid (and 1 more)"
 
 
+def test_a_reason_names_the_step_where_several_wait_and_reads_as_a_sentence() -> None:
+    there = hold("partner", "stripe")
+    flies, held = step("in_flight", "mail", worker="w"), step("ready", due_at=SOON)
+    assert why(flies, held, holds=(there,)) == (
+        "charge: partner stripe is held since 11:55:00 UTC (and 1 more)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        (Expected(Next.PERSON, since=LONG_AGO), "The run waits for an operator since 11:55."),
+        (Expected(Next.TRY, "a", "backward"), "undo of a waits for a worker."),
+        (
+            Expected(Next.SIGNAL, "a", signal="paid", correlation="o:1", at=SOON),
+            "a waits for signal paid until 12:03 (for o:1).",
+        ),
+        (
+            Expected(Next.PARTNER, "a", at=SOON, partner="stripe", because="open"),
+            "a waits for partner stripe, which is asked again at 12:03 (open).",
+        ),
+        (Expected(Next.NOBODY, because="No worker is alive."), "The run: no worker is alive."),
+        (
+            Expected(Next.NOBODY, "a", at=LONG_AGO, because="No worker is alive."),
+            "a is due since 11:55: no worker is alive.",
+        ),
+        (
+            Expected(Next.HOLD, "a", hold=hold("run", "x")),
+            "The run is paused since 11:55.",
+        ),
+        (
+            Expected(Next.HOLD, "a", hold=hold("queue", "q")),
+            "a: queue q is held since 11:55.",
+        ),
+    ],
+)
+def test_all_that_is_known_of_a_wait_is_told_in_one_sentence(one: Expected, told: str) -> None:
+    assert sentence(one, NOW, lambda at: f"{at:%H:%M}") == told
+
+
 def test_a_run_that_is_over_or_between_steps_waits_for_nothing() -> None:
     assert why(step("ready"), status="succeeded", finished_at=NOW) == ""
     assert why() == ""
@@ -215,3 +257,9 @@ def a_worker(queue: str) -> None:
     Worker.objects.create(
         name="w", host="h", pid=1, lease_until=ago(minutes=-5), queues=[queue], sagas=[]
     )
+
+
+def test_nobody_else_words_what_a_run_waits_for() -> None:
+    engine = Path(sagas.__file__).parent
+    wording = {path.name for path in engine.rglob("*.py") if "case Next." in path.read_text()}
+    assert wording == {"reason.py"}

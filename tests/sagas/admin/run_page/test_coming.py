@@ -47,7 +47,7 @@ def test_what_waits_for_a_second_person_is_told_first() -> None:
         "Asked for: cancel, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;called off. "
         "A second person must consent."
     )
-    assert strip_tags(second) == "charge is taken by a worker, to be done."
+    assert strip_tags(second) == "charge waits for a worker."
 
 
 def test_a_run_that_is_over_waits_for_nothing() -> None:
@@ -58,49 +58,49 @@ def test_a_run_that_is_over_waits_for_nothing() -> None:
 
 def test_a_run_that_needs_a_person_waits_for_one() -> None:
     assert told(step("failed"), status="needs_attention", attention="x") == [
-        "Nothing, until a person decides."
+        "The run waits for an operator."
     ]
 
 
 def test_every_kind_of_waiting_is_told_with_its_time() -> None:
     at = "2026-01-02 03:09:05 UTC"
-    assert told(step("ready")) == ["charge is taken by a worker, to be done."]
+    assert told(step("ready")) == ["charge waits for a worker."]
     assert told(step("ready", tries=1, due_at=after(300))) == [
-        f"charge is tried again at {at} (in 5 min), attempt 2."
+        f"charge tries again at {at} (in 5 min) (attempt 2)."
     ]
     assert told(step("unknown", due_at=after(300))) == [
-        f"It is found out whether charge happened at {at} (in 5 min)."
+        f"charge may have happened: that is found out at {at} (in 5 min)."
     ]
-    assert told(step("waiting", due_at=after(300))) == [f"charge goes on at {at} (in 5 min)."]
+    assert told(step("waiting", due_at=after(300))) == [f"charge waits until {at} (in 5 min)."]
     assert told(step("waiting", error="Open: <b>bank", due_at=after(300))) == [
-        f"charge waits for its partner (Open: &lt;b&gt;bank); it goes on at {at} (in 5 min)."
+        f"charge waits for its partner, which is asked again at {at} (in 5 min) "
+        "(Open: &lt;b&gt;bank)."
     ]
     saga = flow([simple("charge", partner="bank")])
     assert told(step("waiting", error="open", due_at=after(300)), code=saga)[0] == (
-        f"charge waits for the partner bank (open); it goes on at {at} (in 5 min)."
+        f"charge waits for partner bank, which is asked again at {at} (in 5 min) (open)."
     )
     assert told(step("waiting", signal="paid", correlation="o1", due_at=after(300))) == [
-        f"charge waits for the signal paid for o1, until {at} (in 5 min)."
+        f"charge waits for signal paid until {at} (in 5 min) (for o1)."
     ]
     assert told(step("in_flight", worker="w1", attempt=2, limit_at=after(300))) == [
-        f"Worker w1 is doing charge, attempt 2; its time is up at {at} (in 5 min)."
+        f"charge is being carried out by worker w1 (attempt 2). Its time is up at {at} (in 5 min)."
     ]
 
 
 def test_the_way_back_is_told_as_undoing() -> None:
     back = {"direction": "backward"}
     assert told(step("ready", **back), status="compensating") == [
-        "charge is taken by a worker, to be undone."
+        "undo of charge waits for a worker."
     ]
-    assert told(step("ready", tries=1, due_at=NOW, **back), status="compensating") == [
-        "Undoing charge is tried again at 2026-01-02 03:04:05 UTC (due now), attempt 2."
+    assert told(step("ready", tries=1, due_at=after(60), **back), status="compensating") == [
+        "undo of charge tries again at 2026-01-02 03:05:05 UTC (in 1 min) (attempt 2)."
     ]
 
 
 def test_what_is_long_due_raises_the_question_where_the_workers_are() -> None:
     assert told(step("ready", due_at=after(-600))) == [
-        "charge is taken by a worker, to be done: it has been due for 10 min, and no worker has "
-        "taken it."
+        "charge waits for a free worker since 2026-01-02 02:54:05 UTC (10 min ago)."
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_hold_is_told_first_with_its_reason_and_explains_why_nothing_is_taken(
     hold = Hold(kind="queue", target="payments", placed_by="ann", placed_at=NOW, reason="<b>bank")
     assert told(step("ready", due_at=after(-600)), holds=(hold,)) == [
         "Held: queue payments, by ann since 2026-01-02 03:04:05 UTC: &lt;b&gt;bank",
-        "charge is taken by a worker, to be done at 2026-01-02 02:54:05 UTC (due now).",
+        "charge waits for a free worker since 2026-01-02 02:54:05 UTC (10 min ago).",
     ]
 
 
@@ -127,10 +127,10 @@ def test_a_step_that_is_held_is_not_said_to_go_on_by_itself(status: str) -> None
     hold = Hold(kind="partner", target="bank", placed_by="ann", placed_at=NOW, reason="down")
     charge = step(status, due_at=after(-600), error="NotAsked")
     assert told(charge, holds=(hold,), code=code)[1:] == [
-        "charge goes on once nothing holds it any more."
+        "charge: partner bank is held since 2026-01-02 03:04:05 UTC (less than a minute ago)."
     ]
     other = Hold(kind="partner", target="post", placed_by="ann", placed_at=NOW, reason="down")
-    assert "once nothing holds it" not in told(charge, holds=(other,), code=code)[1]
+    assert "is held" not in told(charge, holds=(other,), code=code)[1]
 
 
 def test_so_is_one_of_an_automatism_and_one_that_lets_the_run_through() -> None:
@@ -142,7 +142,7 @@ def test_so_is_one_of_an_automatism_and_one_that_lets_the_run_through() -> None:
     assert told(step("ready"), passes=(hold,)) == [
         "Let through: the hold on partner bank, by circuit-breaker (automatic), does not stop this "
         "run since 2026-01-02 03:04:05 UTC: it finds out whether the partner is back.",
-        "charge is taken by a worker, to be done.",
+        "charge waits for a worker.",
     ]
 
 
