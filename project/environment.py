@@ -111,6 +111,9 @@ class Environment(BaseSettings):
     audit_key_fallbacks: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)] = []
     """Former keys, with commas: what they signed still holds."""
 
+    audit_anchor: str = ""
+    """Where signed heads of the audit are kept: a file, or the dotted path of a store."""
+
     sagas: dict[str, Any] = {}
     """The engine's own settings as JSON, such as {"LEASE_SECONDS": 10}; see sagas/conf.py."""
 

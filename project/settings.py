@@ -145,6 +145,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else
 
 # Sagas
 SAGAS = ENV.sagas
+if ENV.audit_anchor:
+    SAGAS |= {"AUDIT_ANCHOR": ENV.audit_anchor}
 if ENV.audit_key:
     SAGAS |= {"AUDIT_KEY": ENV.audit_key, "AUDIT_KEY_FALLBACKS": tuple(ENV.audit_key_fallbacks)}
 

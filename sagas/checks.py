@@ -18,12 +18,14 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
+from sagas import db
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.plan import time_limit
 from sagas.define.saga import Definition
 from sagas.define.step import Step
 from sagas.operate.catalogue import RULES
+from sagas.operate.stores import store
 from sagas.pooler import loses_prepared_statements
 from sagas.run.queues import routed_queues
 from sagas.run.snapshots import holders
@@ -58,6 +60,7 @@ def check_sagas(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> lis
         *_cache(),
         *_database(),
         *_four_eyes(),
+        *_anchor(),
     ]
 
 
@@ -104,6 +107,12 @@ def check_pooler(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> li
     return list(_server_side_cursors())
 
 
+@register("sagas", deploy=True)
+def check_audit(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """What lets somebody rewrite the audit unseen. The database is asked, so at a deployment."""
+    return [*_unsigned(), *_owned()]
+
+
 @signals.worker_init.connect
 @signals.worker_ready.connect  # by then a broker that was away answers
 def log_unfit_broker(**_: Any) -> None:
@@ -147,6 +156,62 @@ def _server_side_cursors() -> Iterator[CheckMessage]:
             "a pooler in transaction mode loses: exports would fail.",
             hint="Set DATABASES['default']['DISABLE_SERVER_SIDE_CURSORS'] = True.",
             id="sagas.W122",
+        )
+
+
+def _anchor() -> Iterator[CheckMessage]:
+    try:
+        kept = store()
+    except Exception as error:  # whatever importing and making it raises
+        yield Error(
+            f"SAGAS['AUDIT_ANCHOR'] cannot be used: {type(error).__name__}: {error}.",
+            hint="It is the absolute path of a file, or the dotted path of a class or an object.",
+            id="sagas.E130",
+        )
+        return
+    if kept is not None and not (hasattr(kept, "append") and hasattr(kept, "read")):
+        yield Error(
+            f"SAGAS['AUDIT_ANCHOR'] names {conf().AUDIT_ANCHOR}, which keeps nothing.",
+            hint="It needs the methods append(line) and read(); see sagas.operate.stores.Store.",
+            id="sagas.E130",
+        )
+
+
+def _unsigned() -> Iterator[CheckMessage]:
+    if conf().AUDIT_KEY is None:
+        yield Caution(
+            "The audit is signed with the project's SECRET_KEY. When that is changed and "
+            "forgotten, what it signed can be checked no more.",
+            hint="Set SAGAS['AUDIT_KEY'] to a random text that is kept as long as the audit, and "
+            "list SECRET_KEY in SAGAS['AUDIT_KEY_FALLBACKS'] if it has signed anything.",
+            id="sagas.W131",
+        )
+    if not conf().AUDIT_ANCHOR:
+        yield Caution(
+            "Nothing of the audit is kept outside the database: whoever owns its tables can make "
+            "it anew, and manage.py audit verify passes.",
+            hint="Set SAGAS['AUDIT_ANCHOR'] to the path of a file that the database's users cannot "
+            "write, or to a store of your own.",
+            id="sagas.W132",
+        )
+
+
+_OWNED = """
+SELECT pg_has_role(current_user, relowner, 'MEMBER') FROM pg_class
+WHERE oid = to_regclass('sagas_auditentry')"""
+
+
+def _owned() -> Iterator[CheckMessage]:
+    try:
+        owned = db.execute(_OWNED)
+    except DatabaseError:  # another check says so
+        return
+    if owned == [(True,)]:
+        yield Caution(
+            "The application's database user owns the engine's tables, so it can remove the "
+            "triggers that protect audit and events.",
+            hint="Let another user own and migrate them: manage.py sagas roles.",
+            id="sagas.W133",
         )
 
 

@@ -89,6 +89,12 @@ class Conf(BaseModel):
     #: they signed.
     AUDIT_KEY: SecretStr | None = Field(None, min_length=32)
     AUDIT_KEY_FALLBACKS: tuple[SecretStr, ...] = ()
+    #: Where signed heads of the audit and the events are exported to: the absolute path of a file,
+    #: or the dotted path of an object with ``append`` and ``read``; see ``sagas.operate.stores``.
+    #: Empty: nowhere.
+    AUDIT_ANCHOR: str = ""
+    #: How often a worker exports one, if anything was written since.
+    ANCHOR_SECONDS: float = Field(300, gt=0)
     #: Fields whose values the admin shows only to those who may reveal them, wherever they occur
     #: in payloads, results, signals and events; see ``sagas.define.redact``.
     REDACT: tuple[str, ...] = _REDACTED

@@ -76,7 +76,7 @@ def transacted(action: Callable[P, T]) -> Callable[P, T]:
     @wraps(action)
     def whole(*args: P.args, **options: P.kwargs) -> T:
         def once() -> T:
-            with _read_committed(), transaction.atomic():
+            with _isolated(IsolationLevel.READ_COMMITTED), transaction.atomic():
                 return action(*args, **options)
 
         return repeated(once)
@@ -85,14 +85,24 @@ def transacted(action: Callable[P, T]) -> Callable[P, T]:
 
 
 @contextmanager
-def _read_committed() -> Iterator[None]:
+def snapshot() -> Iterator[None]:
+    """A transaction that reads all as of one moment, however many statements it takes.
+
+    Within another transaction it is a part of that, and reads as that does.
+    """
+    with _isolated(IsolationLevel.REPEATABLE_READ), transaction.atomic():
+        yield
+
+
+@contextmanager
+def _isolated(level: IsolationLevel) -> Iterator[None]:
     """The isolation of a transaction that begins inside, said with its BEGIN: no round trip."""
     connection.ensure_connection()
     if _within_another():
         yield
         return
     raw = connection.connection
-    before, raw.isolation_level = raw.isolation_level, IsolationLevel.READ_COMMITTED
+    before, raw.isolation_level = raw.isolation_level, level
     try:
         yield
     finally:

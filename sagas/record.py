@@ -67,7 +67,11 @@ DOCUMENTS = """
 SELECT NULL::bigint AS step, coalesce(amended, payload)::text AS document
 FROM sagas_run WHERE id = %(id)s
 UNION ALL SELECT id, result::text FROM sagas_step WHERE run_id = %(id)s AND result IS NOT NULL"""
-#: Of a run r, or one that is called so: what its first event has the digest of.
+#: Of an event e: the hash of all that it says.
+EVENT_HASH = """sha256(convert_to(jsonb_build_array(e.id, e.run_id,
+    to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), e.step, e.direction, e.old,
+    e.new, e.attempt, e.epoch, e.worker, e.data)::text, 'UTF8'))"""
+#: Of a run that is called run: what its first event has the digest of.
 STARTED_WITH = "jsonb_build_array(run.saga, run.business_key, run.payload)"
 _LOCK = "SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE"
 _RUN_COLUMNS = 17

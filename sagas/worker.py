@@ -21,7 +21,9 @@ from django.db import connection
 
 from sagas import transitions
 from sagas.conf import conf
+from sagas.errors import SagaError
 from sagas.identity import identity
+from sagas.operate import anchor
 from sagas.operate.automatic import lift_ended
 from sagas.operate.batch_run import resend_lapsed
 from sagas.operate.signal import hand_missed
@@ -45,7 +47,7 @@ class Sweeper(bootsteps.StartStopStep):
         worker.app.steps["consumer"].add(DropUndecodable)  # before the consumer is made
 
     def start(self, worker: Any) -> None:
-        """Start both threads. They end with the process: while tasks drain, leases go on."""
+        """Start the threads. They end with the process: while tasks drain, leases go on."""
         drain.reopen()
         pools.prepare(worker.pool)
         queues = list(worker.app.amqp.queues.consume_from)
@@ -54,14 +56,17 @@ class Sweeper(bootsteps.StartStopStep):
         seldom = Occasionally(
             lift_ended, resend_lapsed, hand_missed, sweep.look_after_unknown, Watch()
         )
-        for name, pause, action in (
+        actions: list[tuple[str, Callable[[], float], Callable[[], object]]] = [
             ("sagas-heartbeat", lambda: conf().LEASE_SECONDS / 4, heartbeat.beat),
             (
                 "sagas-sweeper",
                 lambda: conf().SWEEP_SECONDS,
                 lambda: look_after(sweep, children, seldom),
             ),
-        ):
+        ]
+        if conf().AUDIT_ANCHOR:  # a thread of its own: stores may be far away
+            actions.append(("sagas-anchor", lambda: conf().ANCHOR_SECONDS, take_anchor))
+        for name, pause, action in actions:
             threading.Thread(target=forever, args=(pause, action), name=name, daemon=True).start()
 
 
@@ -107,6 +112,17 @@ def _runs(pid: int) -> bool:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:
         return False
+
+
+def take_anchor() -> None:
+    """Export what audit and events are, unless another worker has just done so."""
+    try:
+        if anchor.is_due():
+            anchor.take(patience=30, wait=False)
+    except SagaError as error:
+        logger.error("%s", error)
+    finally:
+        connection.close()  # not used for minutes
 
 
 class Occasionally:

@@ -1,6 +1,7 @@
 """The tables: the record that the engine keeps of runs, and what operators leave beside it."""
 
 from sagas.models.operators import (
+    Anchor,
     ApiToken,
     Approval,
     ApprovalStatus,
@@ -18,6 +19,7 @@ from sagas.models.operators import (
 from sagas.models.record import Event, Run, Signal, Step, Worker, uuid7
 
 __all__ = [
+    "Anchor",
     "ApiToken",
     "Approval",
     "ApprovalStatus",

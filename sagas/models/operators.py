@@ -128,6 +128,20 @@ class AuditEntry(models.Model):
         return f"{self.number}: {self.verb}"
 
 
+class Anchor(models.Model):
+    """A signed head of audit and events. Written by ``operate.anchor`` only, and never changed."""
+
+    number = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    line = models.TextField(help_text="as it was exported")
+
+    class Meta:
+        ordering = ("-number",)
+
+    def __str__(self) -> str:
+        return f"anchor {self.number}"
+
+
 class ApprovalStatus(StrEnum):
     """Where a request for a second person's consent stands."""
 

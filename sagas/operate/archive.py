@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from uuid import UUID
 
 from sagas import db, retire
 from sagas.errors import SagaError
-from sagas.operate import audit
+from sagas.operate import anchor, audit
 from sagas.states import TERMINAL_RUNS
+
+logger = logging.getLogger("sagas.archive")
 
 FORMAT = 1  #: of the file's lines; raised when one of their names changes its meaning
 
@@ -73,6 +76,7 @@ def archive(older: timedelta, path: Path, batch: int = 100, *, by: audit.Actor) 
     Raises:
         SagaError: the file exists, or cannot be written.
     """
+    _anchor()
     params = {"before": _cut_off(older), "after": UUID(int=0), "batch": batch}
     tally = Tally()
     with _File(path) as file:
@@ -91,16 +95,32 @@ def archive(older: timedelta, path: Path, batch: int = 100, *, by: audit.Actor) 
             yield tally
 
 
+def _anchor() -> None:
+    """What is not anchored cannot be removed where anchors are taken."""
+    try:
+        if anchor.is_used():
+            anchor.take()
+    except SagaError as error:
+        logger.warning("%s Runs that ended after the last anchor stay.", error)
+
+
 @db.transacted
 def _removed(revisions: Mapping[UUID, int], path: Path, by: audit.Actor) -> int:
-    gone = sorted(retire.remove(revisions))
+    # What was anchored half would be missed: so either a run's events all are, or none ever was.
+    removed = retire.remove(revisions, anchor.hold_still())
+    gone = sorted(removed.runs)
     if gone:
         audit.append(
             actor=by,
             verb="archive",
             reason="",
             subject=f"{len(gone)} runs removed, kept in {path}",
-            details={"runs": len(gone), "first": str(gone[0]), "last": str(gone[-1])},
+            details={
+                "runs": len(gone),
+                "first": str(gone[0]),
+                "last": str(gone[-1]),
+                "events": anchor.statement(removed),
+            },
         )
     return len(gone)
 

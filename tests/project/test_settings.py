@@ -29,6 +29,7 @@ def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
 def test_production_passes_the_deployment_check_of_django() -> None:
     asked = ("BROKER_URL", "DATABASE_URL")
     environment = PRODUCTION | {name: os.environ[name] for name in asked}
+    environment |= {"AUDIT_KEY": "9876543210" * 5, "AUDIT_ANCHOR": "/anchors/anchors.jsonl"}
     checked = manage("check", "--deploy", "--fail-level=WARNING", **environment)
     assert checked.returncode == 0, checked.stderr
     assert "no issues" in checked.stdout

@@ -20,8 +20,8 @@ from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
 from django.utils.module_loading import import_string
 
-from sagas import checks
-from sagas.checks import check_broker, check_sagas, log_unfit_broker
+from sagas import checks, db
+from sagas.checks import check_audit, check_broker, check_sagas, log_unfit_broker
 from sagas.define import registry
 from tests.project.private_redis import PrivateRedis, private_redis
 from tests.project.rabbitmq import virtual_host
@@ -184,6 +184,20 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
         {"settings": {"FOUR_EYES": {"*": ["skp"]}}},
     ),
     (
+        "sagas.E130",
+        True,
+        "SAGAS['AUDIT_ANCHOR'] cannot be used: ModuleNotFoundError: No module named 'nowhere'.",
+        "It is the absolute path of a file, or the dotted path of a class or an object.",
+        {"settings": {"AUDIT_ANCHOR": "nowhere.Store"}},
+    ),
+    (
+        "sagas.E130",
+        True,
+        "SAGAS['AUDIT_ANCHOR'] names tests.sagas.test_checks.REDIS_CACHE, which keeps nothing.",
+        "It needs the methods append(line) and read(); see sagas.operate.stores.Store.",
+        {"settings": {"AUDIT_ANCHOR": "tests.sagas.test_checks.REDIS_CACHE"}},
+    ),
+    (
         "sagas.E100",
         True,
         "The setting SAGAS is wrong. SAGAS['NONSENSE']: Extra inputs are not permitted.",
@@ -195,7 +209,13 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
 
 #: What only broker, pooler or database can tell; tested on real ones, below, in test_pooler and in
 #: run/test_snapshots.
-ASKED = {f"sagas.{id_}" for id_ in ("W107", "W108", "W117", "W119", "W120", "E121", "W122")}
+ASKED = {
+    f"sagas.{id_}"
+    for id_ in (
+        *("W107", "W108", "W117", "W119", "W120", "E121", "W122"),
+        *("W131", "W132", "W133"),
+    )
+}
 
 
 def found_in(
@@ -409,3 +429,29 @@ def test_only_a_deployment_asks_the_broker(broker: PrivateRedis) -> None:
     deployed = run_checks(tags=["sagas"], include_deployment_checks=True)
     assert "sagas.W107" in {message.id for message in deployed}
     assert "sagas.W107" not in {message.id for message in run_checks(tags=["sagas"])}
+
+
+# --- the audit -----------------------------------------------------------------------------
+
+OWNER = "The application's database user owns the engine's tables"
+
+
+@pytest.mark.django_db
+def test_a_deployment_without_a_key_or_an_anchor_is_warned_about() -> None:
+    key = {"AUDIT_KEY": "0123456789" * 5}
+    for given, ids in (
+        ({}, ["sagas.W131", "sagas.W132", "sagas.W133"]),
+        (key, ["sagas.W132", "sagas.W133"]),
+        ({"AUDIT_ANCHOR": "/var/lib/anchors.jsonl"}, ["sagas.W131", "sagas.W133"]),
+    ):
+        with override_settings(SAGAS=given):
+            assert [message.id for message in check_audit()] == ids
+
+
+@pytest.mark.django_db
+def test_a_user_who_does_not_own_the_tables_is_left_in_peace() -> None:
+    with override_settings(SAGAS={"AUDIT_KEY": "0123456789" * 5, "AUDIT_ANCHOR": "/a"}):
+        (found,) = check_audit()
+        assert found.msg.startswith(OWNER)
+        db.execute("SET LOCAL ROLE pg_read_all_data")
+        assert check_audit() == []

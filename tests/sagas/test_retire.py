@@ -47,7 +47,7 @@ def seen(*runs: UUID) -> dict[UUID, int]:
 
 def test_a_run_goes_with_its_steps_its_events_and_the_signals_it_took(over: UUID) -> None:
     send_signal("paid", "order:2", None)
-    assert retire.remove(seen(over)) == {over}
+    assert retire.remove(seen(over)).runs == {over}
     assert not Run.objects.exists()
     assert not Step.objects.exists()
     assert not Event.objects.exists()
@@ -67,22 +67,22 @@ def test_a_run_that_is_not_over_stays(unfinished: RunStatus) -> None:
     run = Run.objects.create(
         saga="flow", version=1, business_key="k", payload={}, status=unfinished, attention="why"
     )
-    assert retire.remove(seen(run.id)) == set()
+    assert retire.remove(seen(run.id)).runs == set()
     assert Run.objects.filter(pk=run.id).exists()
 
 
 def test_a_run_that_was_written_to_since_it_was_seen_stays(over: UUID) -> None:
     revisions = seen(over)
     Run.objects.filter(pk=over).update(revision=revisions[over] + 1)
-    assert retire.remove(revisions) == set()
+    assert retire.remove(revisions).runs == set()
     assert Event.objects.filter(run=over).exists()
 
 
 def test_a_run_that_is_gone_already_is_no_error(over: UUID) -> None:
     revisions = seen(over) | {uuid4(): 1}
-    assert retire.remove(revisions) == {over}
-    assert retire.remove(revisions) == set()
-    assert retire.remove({}) == set()
+    assert retire.remove(revisions).runs == {over}
+    assert retire.remove(revisions).runs == set()
+    assert retire.remove({}).runs == set()
 
 
 def test_events_stay_history_for_the_rest_of_the_callers_transaction(
@@ -100,12 +100,12 @@ def test_a_run_that_somebody_holds_is_skipped_and_not_waited_for(over: UUID) -> 
 
     def elsewhere_at_once() -> object:
         db.execute("SET statement_timeout = '5s'")
-        return elsewhere(lambda: retire.remove(revisions))
+        return elsewhere(lambda: retire.remove(revisions).runs)
 
     with transaction.atomic():
         db.execute("SELECT 1 FROM sagas_run WHERE id = %s FOR NO KEY UPDATE", [over])
         assert at_once(elsewhere_at_once) == [set()]
-    assert retire.remove(revisions) == {over}
+    assert retire.remove(revisions).runs == {over}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -116,8 +116,8 @@ def test_two_that_remove_the_same_runs_share_them_out(known: Known, actor: Actor
         carried(run_id, "a")
     revisions = seen(*ids)
     one, two = at_once(
-        lambda: elsewhere(lambda: retire.remove(revisions)),
-        lambda: elsewhere(lambda: retire.remove(revisions)),
+        lambda: elsewhere(lambda: retire.remove(revisions).runs),
+        lambda: elsewhere(lambda: retire.remove(revisions).runs),
     )
     assert one | two <= set(ids)
     assert not one & two

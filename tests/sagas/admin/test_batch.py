@@ -195,7 +195,7 @@ def test_the_page_follows_its_runs_to_where_they_stand_now(
     assert ("flow:1</bdi></a>" in only, "flow:0</bdi></a>" in only) == (True, False)
     assert "data-final" not in only, "somebody may deal with the one that failed"
     Run.objects.filter(pk=first).update(status="resolved", finished_at=run_of(second).finished_at)
-    assert retire.remove({second: run_of(second).revision}) == {second}
+    assert retire.remove({second: run_of(second).revision}).runs == {second}
     page = seen(browser, batch)
     assert "2 retried: 1 resolved, 1 removed; 1 left out." in page
     assert "<bdi>flow:1</bdi></th>" in page, "there is no page that its key could lead to"

@@ -161,7 +161,7 @@ def test_archive_without_old_runs_makes_no_file(saga: Definition, path: Path) ->
 
 def test_archive_says_what_stays_in_the_database_too(saga: Definition, path: Path) -> None:
     finished(saga, "1")
-    with patch.object(retire, "remove", return_value=set()):
+    with patch.object(retire, "remove", return_value=retire.Removed(frozenset(), [], 0, 0)):
         text = said("archive", "--older-than", "90d", "--to", str(path))
     assert text.endswith("meanwhile: 1. The next archive takes them.")
     assert Run.objects.exists()

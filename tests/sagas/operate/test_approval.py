@@ -177,7 +177,7 @@ def test_consent_to_a_request_whose_run_is_gone_ends_it(known: Known, actor: Act
     run_id = stopped_past_the_pivot(known, actor)
     asked = ask(run_id, Resolve(), **WHY)
     resolve(run_id, **WHY)
-    assert remove({run_id: run_of(run_id).revision}) == {run_id}
+    assert remove({run_id: run_of(run_id).revision}).runs == {run_id}
     decided = approve(asked.pk, by=BEA)
     assert (decided.status, decided.note) == ("failed", f"No run has the id {run_id}.")
 

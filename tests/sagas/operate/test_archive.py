@@ -182,10 +182,10 @@ def test_a_batch_is_on_the_disk_before_it_is_removed(saga: Definition, path: Pat
             order.append("on disk")
         fsync(number)
 
-    def noting_remove(revisions: dict[UUID, int]) -> set[UUID]:
+    def noting_remove(revisions: dict[UUID, int], up_to: int | None) -> retire.Removed:
         order.append("removed")
         assert set(ids(path)) >= set(revisions)
-        return remove(revisions)
+        return remove(revisions, up_to)
 
     with patch.object(os, "fsync", noting_fsync), patch.object(retire, "remove", noting_remove):
         archived(path, batch=2)
@@ -197,11 +197,11 @@ def test_a_crash_between_export_and_removal_loses_nothing(saga: Definition, path
     calls: list[int] = []
     remove = retire.remove
 
-    def dying(revisions: dict[UUID, int]) -> set[UUID]:
+    def dying(revisions: dict[UUID, int], up_to: int | None) -> retire.Removed:
         calls.append(len(revisions))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return remove(revisions)
+        return remove(revisions, up_to)
 
     with patch.object(retire, "remove", dying), pytest.raises(KeyboardInterrupt):
         archived(path, batch=2)

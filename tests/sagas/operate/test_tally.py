@@ -124,7 +124,7 @@ def test_runs_that_are_gone_are_counted_as_removed(known: Known, actor: Actor, a
     actor.answers.clear()
     for run_id in (first, second):
         finished(run_id)
-    assert retire.remove({first: run_of(first).revision}) == {first}
+    assert retire.remove({first: run_of(first).revision}).runs == {first}
     assert told(batch) == "2 retried: 1 succeeded, 1 removed"
     assert each(batch)["flow:0"] == "removed"
     assert tally(batch).settled
