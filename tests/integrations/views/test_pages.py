@@ -291,8 +291,16 @@ def test_only_reading_and_sending_is_possible(client: Client, flow: Flow, method
 def test_a_form_from_elsewhere_is_refused(flow: Flow) -> None:
     answer = Client(enforce_csrf_checks=True).post(flow.address, flow.form())
     assert answer.status_code == 403
-    assert "Nothing was ordered" in text_of(answer)
+    assert "Nothing was done." in text_of(answer)
     assert flow.rows() == {0}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/admin/login/", "/sign-up/", "/offers/"])
+def test_who_sends_a_form_from_elsewhere_is_told_of_no_order_that_was_none(address: str) -> None:
+    answer = Client(enforce_csrf_checks=True).post(address, {})
+    assert answer.status_code == 403
+    assert "order" not in text_of(answer).partition("<main")[2].lower()
 
 
 def test_no_form_is_kept_by_a_browser(client: Client, flow: Flow) -> None:
