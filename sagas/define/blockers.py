@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sagas.define.cause import error_group
+from sagas.define.cause import error_group, plain
 from sagas.define.saga import Definition
 from sagas.define.step import Kind
 from sagas.define.title import titled
@@ -50,7 +50,7 @@ def blockers(saga: Definition | None, view: RunView) -> list[Blocker]:
 
 def blocker(saga: Definition | None, view: RunView, row: StepView) -> Blocker:
     """A step as a blocker of its run."""
-    said = f": {row.error}" if row.error else ""
+    said = f": {plain(row.error)}" if row.error else ""
     if row.status is StepStatus.UNKNOWN:
         reason = f"Nobody can tell whether {named(row)} happened{said}."
         return Blocker(row, reason, error_group(row, row.error or "it is in doubt"))

@@ -22,7 +22,7 @@ _HUMPS = r"[A-Z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*"
 # The name of an exception: by its ending, or because it stands where ``describe`` puts it.
 _EXCEPTION = re.compile(
     r"\b(?:\w+\.)*(?P<named>[A-Z]\w*(?:Error|Exception|Warning|Timeout))\b"
-    rf"|(?:^|(?<=: ))(?P<first>{_HUMPS})(?=:|$)"
+    rf"|(?:^|(?<=: ))(?P<first>{_HUMPS})(?=:|\.?$)"
 )
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -33,12 +33,16 @@ def general(reason: str) -> str:
     That is: numbers, ids, addresses and quoted words. Names of exceptions are told as words: they
     are for engineers, who find them with the step's error.
     """
-    reason = _EXCEPTION.sub(
-        lambda found: in_words(found["named"] or found["first"]), reason[:_READ]
-    )
+    reason = plain(reason[:_READ])
     for pattern, stand_in in _PARTICULARS:
         reason = pattern.sub(stand_in, reason)
     return _cut(" ".join(reason.split()))
+
+
+def plain(reason: str) -> str:
+    """A reason whose names of exceptions are told as words."""
+    read = _EXCEPTION.sub(lambda found: in_words(found["named"] or found["first"]), reason[:_READ])
+    return read + reason[_READ:]
 
 
 def in_words(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sagas.define.cause import general
+from sagas.define.cause import general, plain
 from sagas.define.view import RunView, StepView
 from sagas.errors import IllegalMove
 from sagas.states import (
@@ -149,6 +149,7 @@ class Draft:
         Args:
             group: the reason in words that are the same for every run that it stops.
         """
+        reason = plain(reason)
         self.claimed = None
         if self.view.status is RunStatus.NEEDS_ATTENTION:
             self.note(RunStatus.NEEDS_ATTENTION, RunStatus.NEEDS_ATTENTION, reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 
 from sagas.define import registry
+from sagas.define.cause import plain
 from sagas.models import Event, Run, Step
 from sagas.states import ACTIVE_RUNS, TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
 from sagas.wording import words
@@ -71,7 +72,7 @@ def _given_up(run: Run, steps: Sequence[Step]) -> str:
 
 
 def _failure(step: Step) -> str:
-    error = step.error.strip().removesuffix(".")
+    error = plain(step.error.strip()).removesuffix(".")
     return f"{error[:1].upper()}{error[1:]} at {step.name}" if error else f"{step.name} gave up"
 
 

@@ -83,6 +83,13 @@ def test_an_active_run_of_which_nothing_will_come_is_stopped_for_its_blockers() 
     assert draft.view.error_group == "b: no"
 
 
+def test_a_blocker_is_told_without_the_name_of_its_exception() -> None:
+    view = standing(flow([pivot(simple("p")), "b"]), p=_S.SUCCEEDED, b=_S.FAILED)
+    view.steps[FORWARD, "b"].error = "PartnerRefused: no such address"
+    (found,) = blockers(flow([pivot(simple("p")), "b"]), view)
+    assert found.reason == "'b' gave up after the pivot: partner refused: no such address."
+
+
 def test_a_run_of_which_something_will_come_is_left_active() -> None:
     saga = flow([pivot(simple("p")), "b", "c"])
     for status, due in ((_S.READY, 5.0), (_S.READY, 0.0), (_S.IN_FLIGHT, None), (_S.WAITING, None)):

@@ -46,3 +46,20 @@ def test_the_name_of_an_exception_is_read_as_words(said: str, read: str) -> None
 
 def test_failures_of_different_kinds_stay_apart() -> None:
     assert cause.general("KeyError: 'x'") != cause.general("ValueError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("'b' gave up: ValueError: 17 of 'x'.", "'b' gave up: value error: 17 of 'x'."),
+        ("'b' gave up: CardDeclined.", "'b' gave up: card declined."),
+        ("Nobody can tell whether 'b' happened: StoreDown.",
+         "Nobody can tell whether 'b' happened: store down."),
+    ],
+)  # fmt: skip
+def test_a_plain_reason_keeps_what_it_is_about(said: str, read: str) -> None:
+    assert cause.plain(said) == read
+
+
+def test_a_long_reason_keeps_its_end() -> None:
+    assert cause.plain("x " * cause._READ + "end").endswith("end")

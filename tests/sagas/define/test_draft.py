@@ -108,6 +108,13 @@ def test_parking_stops_the_run_with_its_reason() -> None:
     assert draft.events[-1].data == {"reason": "the partner says no"}
 
 
+def test_why_a_run_stopped_is_told_without_names_of_exceptions() -> None:
+    draft = a_draft()
+    draft.park("'b' gave up: httpx.ConnectTimeout: no answer.")
+    assert draft.view.attention == "'b' gave up: connect timeout: no answer."
+    assert draft.view.error_group == "'…' gave up: connect timeout: no answer."
+
+
 def test_parking_again_keeps_the_first_reason_and_logs_the_second() -> None:
     draft = a_draft()
     draft.park("first")

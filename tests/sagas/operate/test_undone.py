@@ -46,6 +46,13 @@ def test_the_steps_that_gave_up_are_the_reason_but_for_optional_ones(
     assert (status(run_id), why(run_id)) == (RunStatus.COMPENSATED, "No stock at c; 1 step undone")
 
 
+def test_the_name_of_an_exception_is_told_as_words(known: Known, actor: Actor, post: Post) -> None:
+    actor.answers["do b"] = Refused("PartnerRefused: no stock")
+    run_id = begun(known(flow(actor.steps("ab"))))
+    settled(post, run_id)
+    assert why(run_id) == "Partner refused: no stock at b; 1 step undone"
+
+
 def test_who_cancelled_it_and_why_is_the_reason(known: Known, actor: Actor, post: Post) -> None:
     run_id = begun(known(flow(actor.steps("ab"))))
     cancel(run_id, **WHY)

@@ -147,7 +147,7 @@ def test_a_compensation_that_breaks_says_with_what(known: Known, post: Post) -> 
     run_id = begun(known(saga), Order())
     settled(post, run_id)
     assert (status(run_id), row(run_id, "first", BACKWARD).tries) == ("needs_attention", 2)
-    assert "'undo of first' gave up: TypeError" in run_of(run_id).attention
+    assert "'undo of first' gave up: type error" in run_of(run_id).attention
 
 
 def test_a_wait_whose_key_is_missing_does_not_wait_for_none(known: Known, post: Post) -> None:

@@ -106,7 +106,7 @@ def test_a_first_condition_that_raises_needs_a_person(known: Known) -> None:
 
     run = run_of(begun(known(flow([simple("a", when=broken)]))))
     assert run.status == "needs_attention"
-    assert run.attention == "The condition of step 'a' raised LookupError."
+    assert run.attention == "The condition of step 'a' raised lookup error."
 
 
 def test_a_run_whose_steps_are_all_skipped_has_succeeded_at_once(known: Known) -> None:
