@@ -18,7 +18,8 @@ RUN ENVIRONMENT=production SECRET_KEY=only-to-collect-static-files-in-this-one-b
     BROKER_URL=redis://nowhere REDIS_URL=redis://nowhere \
     python manage.py collectstatic --noinput
 
-RUN useradd --system --no-create-home app
+# A volume that is mounted there belongs to whom the directory does.
+RUN useradd --system --no-create-home app && install --directory --owner=app --mode=700 /anchors
 USER app
 ENV ENVIRONMENT=production
 EXPOSE 8000

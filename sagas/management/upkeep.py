@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from sagas.management.text import WIDTH, duration, printable, wrapped
 from sagas.operate.archive import Tally, archive, eligible
 from sagas.operate.asker import Shell
 from sagas.operate.deploy import Group, check_deploy
+from sagas.operate.roles import Roles, separate
 from sagas.operate.verify import verify
 from sagas.wording import clock
 
@@ -66,6 +68,32 @@ def archive_runs(options: Options) -> str:
     return (
         f"Archived {_counted(tally.exported)} into {options['to']} ({tally.size:,} bytes)."
         f"{_left_over(tally)}"
+    )
+
+
+def separate_roles(options: Options) -> str:
+    """Give owner and application their rights, and say with which statements.
+
+    Raises:
+        SagaError: they cannot be two, or the variable with the password is not set.
+    """
+    variable = options["password_from"]
+    if variable and not os.environ.get(variable):
+        raise SagaError(f"The variable {variable} is not set, so there is no password.")
+    password = os.environ[variable] if variable else None
+    roles = Roles(options["owner"], options["application"], password)
+    if options["dry_run"]:
+        told = [words for _, words in roles.statements()]
+    else:
+        told = separate(roles, by=Shell())
+    if options["json"]:
+        data = {"owner": roles.owner, "application": roles.application}
+        return json.dumps({**data, "done": not options["dry_run"], "statements": told}, indent=2)
+    if options["dry_run"]:
+        return "\n".join(f"{words};" for words in told)
+    return (
+        f"{roles.owner} owns the tables and {roles.application} may use them. Run this again after "
+        "each migration that makes a table."
     )
 
 

@@ -159,6 +159,7 @@ VERBS: Mapping[str, Callable[[Options], str]] = {
     "revoke-token": revoke_token,
     "verify": upkeep.verify_runs,
     "archive": upkeep.archive_runs,
+    "roles": upkeep.separate_roles,
     "check-deploy": upkeep.check_code,
 }
 

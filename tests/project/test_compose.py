@@ -19,7 +19,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LASTING = sorted(SERVICES.keys() - {"migrate"})
 SECRETS = (
-    *("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_BROKER_PASSWORD", "REDIS_CACHE_PASSWORD"),
+    *("SECRET_KEY", "AUDIT_KEY", "POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD"),
+    *("REDIS_BROKER_PASSWORD", "REDIS_CACHE_PASSWORD"),
     "INTEGRATIONS_PAYMENTS_API_KEY",
 )
 
@@ -90,3 +91,31 @@ def test_a_worker_is_given_the_time_that_its_longest_step_takes_to_stop() -> Non
         worker = SERVICES[f"worker-{name}"]
         assert float(worker["stop_grace_period"].removesuffix("s")) > needed
         assert worker["restart"] == "unless-stopped"
+
+
+def test_only_the_migration_is_the_database_s_owner() -> None:
+    owner = f"postgresql://{SERVICES['postgres']['environment']['POSTGRES_USER']}:"
+    own = {
+        name: s["environment"].get("DATABASE_URL", "")
+        for name, s in SERVICES.items()
+        if "DATABASE_URL" in s.get("environment", {})
+    }
+    assert own.keys() >= {"migrate", "web", *(f"worker-{name}" for name in WORKER_GROUPS)}
+    assert [name for name, address in own.items() if address.startswith(owner)] == ["migrate"]
+    command = SERVICES["migrate"]["command"][-1]
+    user = own["web"].removeprefix("postgresql://").partition(":")[0]
+    assert f"--owner {SERVICES['postgres']['environment']['POSTGRES_USER']} " in command
+    assert f"--application {user} " in command
+    assert command.index(" migrate ") < command.index(" sagas roles")
+
+
+def test_anchors_are_kept_where_every_service_that_takes_one_can_write() -> None:
+    path = COMPOSE["x-environment"]["AUDIT_ANCHOR"].partition(":-")[2].rstrip("}")
+    (volume,) = COMPOSE["x-anchors"]
+    assert path.startswith(f"{volume.partition(':')[2]}/")
+    for name in ("web", *(f"worker-{name}" for name in WORKER_GROUPS)):
+        assert SERVICES[name]["volumes"] == [volume]
+    assert (
+        f"install --directory --owner=app --mode=700 {volume.partition(':')[2]}"
+        in (ROOT / "Dockerfile").read_text()
+    )

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         _tokens(words)
         _verify(words.add_parser("verify", help="compare runs with their own history"))
         _archive(words.add_parser("archive", help="move runs that are long over into a file"))
+        _roles(words.add_parser("roles", help="let one database user own the tables, one use them"))
         _check_deploy(words.add_parser("check-deploy", help="can this code continue what runs?"))
 
     def handle(self, *args: Any, **options: Any) -> str:
@@ -167,6 +168,20 @@ def _archive(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, metavar="FILE.jsonl.gz", help="a file to be made")
     parser.add_argument("--batch", type=_positive, default=100, help="runs removed at once")
     parser.add_argument("--dry-run", action="store_true", help="only count them")
+
+
+def _roles(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--owner", required=True, help="the user that migrates; made if need be")
+    parser.add_argument(
+        "--application", required=True, help="the user of web and workers; made if need be"
+    )
+    parser.add_argument(
+        "--password-from",
+        metavar="VARIABLE",
+        help="the environment's variable with the application's password from now on",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print the statements")
+    parser.add_argument("--json", action="store_true", help="as data")
 
 
 def _check_deploy(parser: argparse.ArgumentParser) -> None:
