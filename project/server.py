@@ -15,6 +15,7 @@ import re
 import selectors
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -35,6 +36,8 @@ MOST_HELD = 64 * 2**20
 MOST_WAITED_FOR = 500
 """Connections that a process waits for. The one that it waits for longest makes way for another:
 requests of honest clients come within moments, so those who dawdle push out one another."""
+MOST_KEPT_ALIVE = 250
+"""Connections that may stay open between two requests: never all, or others would not get in."""
 LARGEST_KEPT_ANSWER = 4 * 2**20
 """What is sent beyond this, a thread waits for: only exports to operators are so large."""
 _LINGER_SECONDS = 2.0
@@ -211,10 +214,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.max_keepalived = MOST_KEPT_ALIVE
         self.cfg.set("sendfile", False)  # it would send past the socket that we give to threads
         # What is done when a client can go on; the oldest first.
         self._waiting: dict[Connection, Callable[[Connection], None]] = {}
         self._held = 0  # bytes, also of requests that wait for a thread or have one
+        self._refused: Counter[HTTPStatus] = Counter()  # since the last look
         self._look_at = 0.0  # at those who may be late
 
     def accept(self, listener: Any) -> None:
@@ -230,8 +235,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # it has no types
     def enqueue_req(self, conn: Connection) -> None:
         """Receive the connection's next request; a thread gets it when it is there."""
         conn.arrival = Arrival(partial(self._read_head, conn))
-        if len(self._waiting) >= MOST_WAITED_FOR:
-            self._drop(next(iter(self._waiting)))
         self._wait(conn, selectors.EVENT_READ, self._receive, SECONDS)
         read_ahead = conn.parser.unreader.take_buffered() if conn.parser else b""
         if read_ahead:
@@ -257,6 +260,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # it has no types
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_SECONDS
+        for status, requests in self._refused.items():  # not a line for each: floods fill disks
+            self.log.info("Refused: %d requests, %d %s", requests, status.value, status.phrase)
+        self._refused.clear()
         for conn in list(self._waiting):
             idle = conn.arrival is not None and not conn.arrival.data
             if conn.late_at < now or (idle and not self.alive):
@@ -345,7 +351,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # it has no types
             self._drop(conn)
 
     def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
-        self.log.info("A request of %s is refused: %s %s", conn.client, status.value, status.phrase)
+        self._refused[status] += 1
         self._wait_no_longer(conn)
         self._release(conn)
         with suppress(OSError):
@@ -364,6 +370,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # it has no types
     def _wait(
         self, conn: Connection, event: int, then: Callable[[Connection], None], seconds: float
     ) -> None:
+        if len(self._waiting) >= MOST_WAITED_FOR:
+            self._drop(next(iter(self._waiting)))
         conn.late_at = time.monotonic() + seconds
         self._waiting[conn] = then
         self.poller.register(conn.sock, event, lambda _: self._go_on(conn, then))

@@ -44,7 +44,13 @@ Site = tuple[str, int]
 def served(**constants: float) -> Iterator[Site]:
     """The echo, served as `make run` serves the site, but by two threads."""
     port = free_port()
-    options = [*OPTIONS, "--threads=2", f"--bind=127.0.0.1:{port}", "tests.project.echo"]
+    options = [
+        *OPTIONS,
+        "--threads=2",
+        "--keep-alive=60",
+        f"--bind=127.0.0.1:{port}",
+        "tests.project.echo",
+    ]
     process = subprocess.Popen(script(WITH.format(constants=constants, options=options)), cwd=ROOT)
     site = ("127.0.0.1", port)
     try:
@@ -187,6 +193,20 @@ def test_the_slowest_makes_way_for_others() -> None:
             assert all(map(silent, slow[1:]))
         finally:
             for client in slow:
+                client.close()
+
+
+def test_connections_that_stay_open_never_take_all_places() -> None:
+    with served(SECONDS=600, MOST_KEPT_ALIVE=2) as site:
+        kept = [connected(site) for _ in range(10)]
+        try:
+            told = []
+            for client in kept:
+                client.sendall(simple())
+                told.append(b"Connection: close" in client.recv(1000))
+            assert told.count(False) <= 4  # the loop may learn of one only after the next has come
+        finally:
+            for client in kept:
                 client.close()
 
 
