@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from project.engines.lease import running
@@ -90,6 +97,9 @@ class Environment(BaseSettings):
     allowed_hosts: Names = ["localhost", "127.0.0.1", "[::1]"]
     csrf_trusted_origins: Names = []
     """With their scheme: https://shop.example.com."""
+
+    trusted_proxies: int = Field(0, ge=0)
+    """How many proxies in front each add their caller's address to X-Forwarded-For."""
 
     database_url: Annotated[SecretStr, AfterValidator(_postgres)] | None = None
     broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None

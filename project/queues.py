@@ -6,4 +6,5 @@ DEFAULT_QUEUE = "sagas"
 WORKER_GROUPS: dict[str, list[str]] = {
     "steps": [DEFAULT_QUEUE],
     "payments": ["payments"],
+    "anonymous": ["anonymous"],  # what strangers start: however much, it delays only itself
 }

@@ -84,7 +84,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": REDIS_PREFIX,
-        # It holds quotas only, and requests wait for it: one that is silent is done without.
+        # Requests wait for it: one that is silent is done without.
         "OPTIONS": {
             "serializer": "sagas.cache.JSONSerializer",  # a pickle would run what Redis says
             "socket_timeout": 1,
@@ -144,7 +144,7 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
 
 # Sagas
-SAGAS = ENV.sagas
+SAGAS = {"TRUSTED_PROXIES": ENV.trusted_proxies, **ENV.sagas}
 if ENV.audit_anchor:
     SAGAS |= {"AUDIT_ANCHOR": ENV.audit_anchor}
 if ENV.audit_key:

@@ -17,6 +17,7 @@ from sagas.define.saga import Definition, parallel, pivot
 from sagas.define.step import Errors, Step, step, wait_for, wait_until
 from sagas.errors import (
     ApprovalNeeded,
+    BacklogFull,
     CancelRefused,
     DefinitionError,
     KeyConflict,
@@ -49,14 +50,17 @@ from sagas.operate.restart import restart
 from sagas.operate.retry import retry
 from sagas.operate.signal import send_signal
 from sagas.operate.skip import skip
+from sagas.operate.throttle import Door, Throttled
 from sagas.run.canvas import canvas
 from sagas.run.recover import claimable
 from sagas.run.start import Started, astart, start
 
 __all__ = [
     "ApprovalNeeded",
+    "BacklogFull",
     "CancelRefused",
     "DefinitionError",
+    "Door",
     "Errors",
     "HistoryEvent",
     "KeyConflict",
@@ -77,6 +81,7 @@ __all__ = [
     "Step",
     "StepInfo",
     "StepTimeout",
+    "Throttled",
     "Unknown",
     "UnknownRun",
     "UnknownSaga",

@@ -113,6 +113,23 @@ def check_audit(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> lis
     return [*_unsigned(), *_owned()]
 
 
+@register("sagas", deploy=True)
+def check_proxies(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
+    """Behind a proxy that is not declared all clients have one address, and share its limits."""
+    if settings.SECURE_PROXY_SSL_HEADER is None or conf().TRUSTED_PROXIES:
+        return []
+    return [
+        Caution(
+            "SECURE_PROXY_SSL_HEADER says that a proxy stands in front, but "
+            "SAGAS['TRUSTED_PROXIES'] is 0: all clients count as one address, so a few wrong "
+            "passwords of anybody keep everybody out.",
+            hint="Set it to the number of proxies that every request passes, each of which must "
+            "add its caller's address to X-Forwarded-For.",
+            id="sagas.W124",
+        )
+    ]
+
+
 @signals.worker_init.connect
 @signals.worker_ready.connect  # by then a broker that was away answers
 def log_unfit_broker(**_: Any) -> None:

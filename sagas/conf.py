@@ -105,6 +105,9 @@ class Conf(BaseModel):
     BATCH_LIMIT: int = Field(10_000, gt=0)
     #: How many of its items a batch does in a second, unless its operator says otherwise.
     BATCH_PER_SECOND: float = Field(20, ge=0.1, le=200)
+    #: How many proxies of our own a request comes through, each of which adds the address that it
+    #: was called from to ``X-Forwarded-For``. 0: that header is not looked at.
+    TRUSTED_PROXIES: int = Field(0, ge=0)
     #: Starts, cancels and signals that one user may send through the API in a minute.
     API_WRITES_PER_MINUTE: int = Field(600, gt=0)
 

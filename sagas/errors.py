@@ -58,7 +58,17 @@ class KeyConflict(SagaError):
 
 
 class StartRefused(SagaError):
-    """Runs that start runs have become too many; the message names their chain."""
+    """Too many runs are started: by runs, or of a saga whose backlog is full."""
+
+
+class BacklogFull(StartRefused):
+    """As many runs of the saga wait for their first step as its ``backlog`` lets wait.
+
+    Attributes:
+        retry_after: in how many seconds to try again.
+    """
+
+    retry_after = 60
 
 
 class VerbRefused(SagaError):

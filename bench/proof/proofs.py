@@ -140,6 +140,12 @@ PROOFS: Sequence[Proof] = (
         QUOTA_RUNS="100",
         QUOTA_SECONDS="30",
     ),
+    _tests(
+        "floods",
+        "40 slow bodies and 400 sign-ups a minute: healthz p99 at most 1 s, orders at most twice",
+        f"{_STORIES}/test_floods.py",
+        FLOOD_SECONDS="120",
+    ),
     _bench(
         "partners",
         "breaker, isolation, rate, outage and adaptive limits",

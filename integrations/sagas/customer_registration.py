@@ -206,5 +206,7 @@ customer_registration = Saga(
         parallel(send_welcome, record_sign_up, tell_team),
     ],
     about=registration_page,
+    queue="anonymous",
+    backlog=200,
     title=registration_title,
 )

@@ -227,5 +227,7 @@ lead_qualification = Saga(
         tell_sales,
     ],
     about=lead_page,
+    queue="anonymous",
+    backlog=200,
     title=lead_title,
 )

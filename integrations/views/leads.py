@@ -12,8 +12,16 @@ from integrations.sagas.lead_qualification import key_of, lead_qualification
 from integrations.views.needed import needs
 from integrations.views.pages import CustomerPages
 from integrations.views.wording import LEAD
+from sagas.api import Door
 
-PAGES = CustomerPages(lead_qualification, key_of, route="shop:lead", form=InquiryForm, wording=LEAD)
+PAGES = CustomerPages(
+    lead_qualification,
+    key_of,
+    route="shop:lead",
+    form=InquiryForm,
+    wording=LEAD,
+    door=Door("requests", per_address=20, in_all=300, mails=3),
+)
 
 
 @never_cache

@@ -27,12 +27,12 @@ LISTED = 50
 class OrderPages(CustomerPages[OrderForm]):
     """An order is a row of ours, written with its run; its page shows what was ordered."""
 
-    def begin(self, form: OrderForm) -> UUID:
+    def begin(self, form: OrderForm) -> tuple[UUID, bool]:
         """Place the order, or find the one that the same form placed before."""
-        order = place(form.order)
+        order, new = place(form.order)
         if order.details() != form.order.details():
             raise SentBefore(order.pk)
-        return order.pk
+        return order.pk, new
 
     def about(self, number: UUID) -> Mapping[str, Any]:
         """What was ordered."""
@@ -56,10 +56,10 @@ def shop(request: HttpRequest) -> HttpResponse:
     return PAGES.form_page(request)
 
 
-def place(order: Order) -> Order:
+def place(order: Order) -> tuple[Order, bool]:
     """Write the order and start its saga, both or neither; give back the order that counts.
 
-    That is an earlier one if the same form was sent before.
+    That is an earlier one, and not new, if the same form was sent before.
     """
     with transaction.atomic():
         kept, created = Order.objects.get_or_create(
@@ -67,7 +67,7 @@ def place(order: Order) -> Order:
         )
         if created:
             start(order_fulfilment, kept.payload(), key=kept.key)
-    return kept
+    return kept, created
 
 
 @never_cache

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from integrations.forms import PayloadForm
 from integrations.views.progress import Progress, Wording, progress_of
-from sagas.api import KeyConflict, Saga, start
+from sagas.api import BacklogFull, Door, KeyConflict, Saga, Throttled, start
 from sagas.models import Run
 
 Form = TypeVar("Form", bound=PayloadForm)
@@ -34,7 +36,8 @@ class SentBefore(Exception):
 class CustomerPages(Generic[Form]):
     """A saga's pages in the shop. A run's number is in its addresses and in its business key.
 
-    The page of a run is named `route`, and the part of it that changes `route`-progress.
+    The page of a run is named `route`, and the part of it that changes `route`-progress. Where
+    there is a `door`, it says how often strangers may start one.
     """
 
     saga: Saga
@@ -43,19 +46,20 @@ class CustomerPages(Generic[Form]):
     form: type[Form]
     wording: Wording
     template: str = "integrations/watched.html"
+    door: Door | None = None
 
-    def begin(self, form: Form) -> UUID:
-        """Start what the form asks for, once, and return its number.
+    def begin(self, form: Form) -> tuple[UUID, bool]:
+        """Start what the form asks for, once; return its number, and whether it is new.
 
         Raises:
             SentBefore: the form was sent before, with other entries.
         """
         number: UUID = form.cleaned_data["submission"]
         try:
-            start(self.saga, form.payload, key=self.key_of(number))
+            started = start(self.saga, form.payload, key=self.key_of(number))
         except KeyConflict:
             raise SentBefore(number) from None
-        return number
+        return number, started.created
 
     def about(self, number: UUID) -> Mapping[str, Any]:
         """What the page says besides how the run stands: nothing that was entered."""
@@ -69,10 +73,14 @@ class CustomerPages(Generic[Form]):
         if not form.is_valid():
             return self._form(request, form, status=400)
         try:
-            return redirect(self.route, self.begin(form))
+            return redirect(self.route, self._begin(request, form))
         except SentBefore as before:
             earlier = reverse(self.route, args=[before.number])
             return self._form(request, form.again(), status=409, earlier=earlier)
+        except Throttled as refusal:
+            return self._later(request, form, 429, str(refusal), refusal.retry_after)
+        except BacklogFull as refusal:
+            return self._later(request, form, 503, _BUSY, refusal.retry_after)
 
     @method_decorator(require_safe)
     def page(self, request: HttpRequest, number: UUID) -> HttpResponse:
@@ -101,14 +109,47 @@ class CustomerPages(Generic[Form]):
         response["ETag"] = _etag(run)
         return _current(response)
 
-    def _form(
-        self, request: HttpRequest, form: Form, *, status: int = 200, earlier: str = ""
+    def _begin(self, request: HttpRequest, form: Form) -> UUID:
+        """Start what the form asks for. Who sends it again starts nothing, and is not counted."""
+        if self.door is None:
+            return self.begin(form)[0]
+        mail = form.cleaned_data["email"]
+        try:
+            self.door.look(request, mail)
+        except Throttled:
+            if not self._runs(form.cleaned_data["submission"]).exists():
+                raise
+        with transaction.atomic():
+            number, new = self.begin(form)
+            if new:
+                self.door.enter(request, mail)
+        return number
+
+    def _later(
+        self, request: HttpRequest, form: Form, status: int, why: str, seconds: int
     ) -> HttpResponse:
-        context = {"form": form, "words": self.wording.form, "earlier": earlier}
+        """The form as it was filled in, and when to send it again."""
+        response = self._form(request, form, status=status, why=why)
+        response["Retry-After"] = str(seconds)
+        return response
+
+    def _form(
+        self,
+        request: HttpRequest,
+        form: Form,
+        *,
+        status: int = 200,
+        earlier: str = "",
+        why: str = "",
+    ) -> HttpResponse:
+        context = {"form": form, "words": self.wording.form, "earlier": earlier, "why": why}
         return render(request, "integrations/form.html", context, status=status)
 
     def _run_of(self, number: UUID) -> Run:
-        return get_object_or_404(Run, saga=self.saga.name, business_key=self.key_of(number))
+        return get_object_or_404(self._runs(number))
+
+    def _runs(self, number: UUID) -> QuerySet[Run]:
+        return Run.objects.filter(saga=self.saga.name, business_key=self.key_of(number))
 
     def _progress(self, run: Run) -> Progress:
         return progress_of(run, list(run.steps.all()), self.wording)
@@ -116,6 +157,9 @@ class CustomerPages(Generic[Form]):
 
 def _etag(run: Run) -> str:
     return f'"{run.pk.hex}-{run.revision}"'
+
+
+_BUSY = "More is asked for than we can take up at present. Try again in a minute."
 
 
 def _current(response: HttpResponse) -> HttpResponse:

@@ -12,6 +12,7 @@ from integrations.sagas.customer_registration import customer_registration, key_
 from integrations.views.needed import needs
 from integrations.views.pages import CustomerPages
 from integrations.views.wording import REGISTRATION
+from sagas.api import Door
 
 PAGES = CustomerPages(
     customer_registration,
@@ -19,6 +20,7 @@ PAGES = CustomerPages(
     route="shop:registration",
     form=RegistrationForm,
     wording=REGISTRATION,
+    door=Door("sign-ups", per_address=20, in_all=300, mails=3),
 )
 
 

@@ -9,7 +9,8 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
 from sagas.operate import people
-from sagas.operate.throttle import Throttled, count, succeeded
+from sagas.operate.logins import count, succeeded
+from sagas.operate.throttle import Throttled
 
 
 class LoginForm(AdminAuthenticationForm):

@@ -238,6 +238,13 @@ VERSION = Value(
     lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31,
     "sagas.E001",
 )
+BACKLOG = Value(
+    "a whole number from 1, or None",
+    "Write how many runs may wait, as in backlog=200; None means any number.",
+    lambda value: (
+        value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
+    ),
+)
 SECONDS = Value(
     "a number of seconds above 0, at most a day",
     "Write seconds, as in timeout=20. What takes longer is begun by one step, and its end waited "

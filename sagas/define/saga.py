@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from sagas.define.arguments import (
     ADDRESS,
+    BACKLOG,
     FLAG,
+    LABEL,
     NAME,
     OPTIONAL_SPAN,
     STEPS,
@@ -74,6 +76,10 @@ class Definition:
             definition beside the new one; ``sagas.define.fingerprint`` says what is a change.
         errors: what the exceptions of the steps' code mean.
         deadline: how long a run may take before it turns back; ignored after the pivot.
+        queue: the Celery queue of the steps that name none, such as one of its own for what
+            strangers start, so that no flood of it delays others; default: the app's default queue.
+        backlog: how many of its runs may wait for their first step; then no more are started, and
+            callers are told to come again. Those that come at the same moment may exceed it.
         hop: send every step as a message of its own, instead of carrying on in one worker.
         about: gives, for a business key, the address of the page of what the run is about; the
             run's page in the admin links to it.
@@ -93,6 +99,8 @@ class Definition:
         version=VERSION,
         errors=ERRORS,
         deadline=OPTIONAL_SPAN,
+        queue=LABEL,
+        backlog=BACKLOG,
         hop=FLAG,
         about=ADDRESS,
         title=TITLE,
@@ -106,6 +114,8 @@ class Definition:
         version: int = 1,
         errors: Errors | None = None,
         deadline: timedelta | None = None,
+        queue: str | None = None,
+        backlog: int | None = None,
         hop: bool = False,
         about: Callable[[str], str] | None = None,
         title: Callable[[Any], str] | None = None,
@@ -118,10 +128,11 @@ class Definition:
         self.payload = payload
         self.errors = errors or Errors()
         self.deadline = deadline
+        self.backlog = backlog
         self.hop = hop
         self.about = about
         self.title = title
-        self.tree = _resolved(steps)
+        self.tree = _resolved(steps, queue)
         validate(self)
         self._at_door = extra_at_door(payload.__pydantic_core_schema__)
         self._stored = extra_stored(payload.__pydantic_core_schema__)
@@ -209,21 +220,28 @@ def walk(nodes: Sequence[Node]) -> Iterator[Step]:
             yield node
 
 
-def _resolved(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """The tree with each step's kind settled by its place relative to the pivot."""
+def _resolved(nodes: Sequence[Node], queue: str | None) -> tuple[Node, ...]:
+    """The tree with each step's kind settled by its place relative to the pivot, and its queue."""
     resolved: list[Node] = []
     passed = False
     for node in nodes:
-        resolved.append(_with_kind(node, passed))
+        resolved.append(_settled(node, passed, queue))
         passed = passed or (isinstance(node, Step) and node.kind is Kind.PIVOT)
     return tuple(resolved)
 
 
-def _with_kind(node: Node, passed: bool) -> Node:
+def _settled(node: Node, passed: bool, queue: str | None) -> Node:
     if isinstance(node, Parallel):
-        return Parallel(tuple(tuple(_with_kind(n, passed) for n in b) for b in node.branches))
-    if not isinstance(node, Step) or node.kind is Kind.PIVOT:
+        branches = node.branches
+        return Parallel(tuple(tuple(_settled(n, passed, queue) for n in b) for b in branches))
+    if not isinstance(node, Step):
         return node
+    return replace(node, kind=_kind(node, passed), queue=node.queue or queue)
+
+
+def _kind(step: Step, passed: bool) -> Kind:
+    if step.kind is Kind.PIVOT:
+        return step.kind
     if passed:
-        return replace(node, kind=Kind.RETRIABLE)
-    return replace(node, kind=Kind.HARMLESS if node.harmless else Kind.COMPENSATABLE)
+        return Kind.RETRIABLE
+    return Kind.HARMLESS if step.harmless else Kind.COMPENSATABLE

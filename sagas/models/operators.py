@@ -354,15 +354,16 @@ class ApiToken(models.Model):
         return f"{self.user}, {self.id}"
 
 
-class LoginAttempts(models.Model):
-    """How often a password was tried lately: by name, address or browser. See ``throttle``."""
+class Attempts(models.Model):
+    """How often something was tried lately, such as a password by its name. See ``throttle``."""
 
     key = models.CharField(max_length=64, primary_key=True)
     attempts = models.IntegerField()
     since = models.DateTimeField(help_text="the first of them")
 
     class Meta:
-        verbose_name_plural = "login attempts"
+        db_table = "sagas_loginattempts"  # as it was called when it counted nothing else
+        verbose_name_plural = "attempts"
         indexes: ClassVar = [models.Index(fields=("since",), name="sagas_login_since")]
 
     def __str__(self) -> str:

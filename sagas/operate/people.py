@@ -19,8 +19,9 @@ from django.db.models import Model
 from django.db.models.signals import m2m_changed, pre_delete, pre_save
 from django.http import HttpRequest, HttpResponse
 
-from sagas.operate import audit, throttle
+from sagas.operate import audit, logins
 from sagas.operate.asker import Shell
+from sagas.operate.throttle import client_address
 
 VERBS = frozenset(
     (
@@ -49,7 +50,7 @@ class KnowsRequest:
             response = self._get_response(request)
         finally:
             _request.reset(known)
-        throttle.remember(request, response)
+        logins.remember(request, response)
         return response
 
 
@@ -97,7 +98,7 @@ def _known(tried: str) -> str:
 
 
 def _where(request: HttpRequest | None) -> dict[str, str]:
-    return {"address": str(request.META.get("REMOTE_ADDR", ""))} if request is not None else {}
+    return {"address": client_address(request)} if request is not None else {}
 
 
 def _saving(instance: Any, update_fields: Any = None, raw: bool = False, **_: Any) -> None:

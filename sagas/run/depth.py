@@ -12,16 +12,11 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger("sagas.depth")
 
 
-def depth(queues: Iterable[str]) -> int:
-    """The messages that wait in the longest of these queues; 0 if the broker does not say.
+def depths(queues: Iterable[str]) -> dict[str, int] | None:
+    """The messages that wait in each of these queues; None if the broker does not say.
 
     A broker that is away is no reason to hold back: what cannot be sent is looked at again soon.
     """
-    return max((depths(queues) or {}).values(), default=0)
-
-
-def depths(queues: Iterable[str]) -> dict[str, int] | None:
-    """The messages that wait in each of these queues; None if the broker does not say."""
     try:
         pool: Any = current_app.pool
         with pool.acquire(block=True, timeout=1) as connection:

@@ -22,7 +22,7 @@ from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.identity import identity
 from sagas.run import heartbeat
-from sagas.run.depth import depth
+from sagas.run.depth import depths
 from sagas.run.dispatch import definition_of
 from sagas.run.queues import default_queue
 from sagas.run.send import send, unheld
@@ -63,9 +63,10 @@ class Sweep:
         late = self._taken = self._taken or self._woken()
         seen = self._seen(late)
         workers = living() if seen else ANYBODY
-        deep = bool(seen) and depth(_queues(seen)) > conf().SWEEP_BATCH
+        deep = _deep(seen)
         transitions.look_again(
-            (view, next_look(saga, view, workers, deep=deep)) for saga, view in seen
+            (view, next_look(saga, view, workers, deep=not deep.isdisjoint(_queues(saga, view))))
+            for saga, view in seen
         )
         self._taken = {}
         sent = 0
@@ -202,11 +203,20 @@ def _answer_due(view: RunView) -> float | None:
     return min(looks, default=None)
 
 
-def _queues(woken: list[tuple[Definition, RunView]]) -> set[str]:
-    """The queues that what is claimable would be sent to."""
+def _deep(seen: Iterable[tuple[Definition, RunView]]) -> set[str]:
+    """The queues of what is claimable in which more waits than a sweep sends.
+
+    Each by itself: a flood in one is no reason to look later at what waits in another.
+    """
+    queues = {queue for saga, view in seen for queue in _queues(saga, view)}
+    lengths = depths(queues) if queues else None
+    return {name for name, length in (lengths or {}).items() if length > conf().SWEEP_BATCH}
+
+
+def _queues(saga: Definition, view: RunView) -> set[str]:
+    """The queues that what is claimable of a run would be sent to."""
     default = default_queue()
-    rows = ((saga, row) for saga, view in woken for row in claimable(saga, view))
-    return {saga.steps[row.name].queue or default for saga, row in rows}
+    return {saga.steps[row.name].queue or default for row in claimable(saga, view)}
 
 
 def _look(

@@ -18,7 +18,7 @@ from sagas.define import plan, registry
 from sagas.define.arguments import OPTIONAL_SPAN, shown
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
-from sagas.errors import KeyConflict, PayloadInvalid, SagaError, StartRefused
+from sagas.errors import BacklogFull, KeyConflict, PayloadInvalid, SagaError, StartRefused
 from sagas.models import uuid7
 from sagas.run.context import condition
 from sagas.run.documents import clean, encode, without_loss
@@ -29,6 +29,11 @@ from sagas.run.title import run_title
 _EXISTING = """
 SELECT id, payload = %(payload)s::jsonb FROM sagas_run
 WHERE saga = %(saga)s AND business_key = %(key)s"""
+
+# No more than it needs to know: it looks at one entry of the index for each run that waits.
+_WAITING = """
+SELECT count(*) FROM (SELECT 1 FROM sagas_run
+  WHERE status = 'pending' AND saga = %(saga)s LIMIT %(most)s) AS waiting"""
 
 _KNOWN = "SELECT 1 FROM sagas_run WHERE saga = %(saga)s AND business_key = %(key)s"
 
@@ -71,6 +76,7 @@ def start(
         PayloadInvalid: the payload does not fit.
         KeyConflict: the key was used with another payload.
         StartRefused: runs that start runs have become too many.
+        BacklogFull: as many runs of the saga wait for their first step as may.
         SagaError: the key, a tag or the deadline is empty, too long or unfit.
     """
     definition = registry.get(saga) if isinstance(saga, str) else saga
@@ -86,6 +92,7 @@ def start(
     seconds = limit.total_seconds() if limit is not None else None
     try:
         origin = _origin(view)
+        _find_room(definition)
     except StartRefused:
         if _is_new(view):
             raise
@@ -168,6 +175,17 @@ def _origin(view: RunView) -> dict[str, Any] | None:
         "root": place.root,
         "depth": place.depth,
     }
+
+
+def _find_room(saga: Definition) -> None:
+    if saga.backlog is None:
+        return
+    waiting = db.execute(_WAITING, {"saga": saga.name, "most": saga.backlog})
+    if waiting[0][0] >= saga.backlog:
+        raise BacklogFull(
+            f"Saga {saga.name!r}: {saga.backlog} of its runs wait for their first step already, "
+            f"and no more are taken. Try again in {BacklogFull.retry_after} seconds."
+        )
 
 
 def _is_new(view: RunView) -> bool:

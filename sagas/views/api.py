@@ -61,6 +61,7 @@ def _refusals(method: str, operation: dict[str, Any]) -> dict[int, Any]:
     statuses += [400] if read else []  # what does not fit in a path is not there: 404
     statuses += [404] if given or body else []
     statuses += [409] if method == "post" else []
+    statuses += [503] if operation["operationId"] == "start_run" else []  # its backlog is full
     statuses += [413, 415] if body else []
     return {status: _refusal(status) for status in sorted(statuses)}
 

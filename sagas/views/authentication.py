@@ -11,7 +11,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from ninja.errors import AuthenticationError, HttpError
 from ninja.security import HttpBearer, SessionAuth
 
-from sagas.operate.throttle import count_token
+from sagas.operate.logins import count_token
 from sagas.operate.token import TokenRefused, user_of
 
 

@@ -16,7 +16,6 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from sagas import errors
 from sagas.operate.throttle import Throttled
-from sagas.views.quota import OverQuota
 
 logger = logging.getLogger("sagas.api")
 
@@ -127,9 +126,12 @@ def _place(loc: Sequence[Any]) -> str:
     return ".".join(map(str, inside))  # of an item in a list, ninja names our parameter too
 
 
-def _over_quota(request: HttpRequest, error: OverQuota | Throttled) -> HttpResponse:
-    answer = problem(request, 429, str(error))
-    answer["Retry-After"] = str(error.retry_after)
+def _later(status: int) -> View:
+    def answer(request: HttpRequest, error: Throttled | errors.BacklogFull) -> HttpResponse:
+        refusal = problem(request, status, str(error))
+        refusal["Retry-After"] = str(error.retry_after)
+        return refusal
+
     return answer
 
 
@@ -155,6 +157,6 @@ _ANSWERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     ValidationError: _invalid_parameters,
     AuthenticationError: _unauthenticated,
     HttpError: _http,
-    OverQuota: _over_quota,
-    Throttled: _over_quota,
+    Throttled: _later(429),
+    errors.BacklogFull: _later(503),
 }

@@ -72,7 +72,7 @@ def test_redis_evicts_nothing_and_keeps_its_log() -> None:
 
 
 def test_nothing_starts_before_the_database_is_migrated() -> None:
-    for name in ("web", "worker-steps", "worker-payments"):
+    for name in ("web", *(f"worker-{group}" for group in WORKER_GROUPS)):
         migrated = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert migrated == "service_completed_successfully"
 

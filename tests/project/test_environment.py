@@ -13,6 +13,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://user:word@there/shop",
     "BROKER_URL": "amqp://there",
     "REDIS_URL": "redis://there/1",
+    "TRUSTED_PROXIES": "1",
 }
 VARIABLES = (
     *PRODUCTION,

@@ -20,10 +20,12 @@ from tests.sagas.flows import Payload, fork, simple
 from tests.sagas.stage import BACKWARD, Known, carried
 
 PUBLIC = {
-    "ApprovalNeeded", "CancelRefused", "DefinitionError", "Errors", "HistoryEvent", "KeyConflict",
+    "ApprovalNeeded", "BacklogFull", "CancelRefused", "DefinitionError", "Door", "Errors",
+    "HistoryEvent", "KeyConflict",
     "Lift", "NotApplied", "PayloadInvalid", "ReceivedSignal", "Redacted", "Refused", "Retry",
     "RetryLater", "Run",
     "RunInfo", "Saga", "SagaError", "StartRefused", "Started", "Step", "StepInfo", "StepTimeout",
+    "Throttled",
     "Unknown", "UnknownRun", "UnknownSaga", "VerbRefused", "Wait", "assign", "astart", "cancel",
     "compensate", "get_run", "held_partners", "hold", "hold_partner", "last_lift",
     "let_one_through", "lift", "lift_partner", "mark", "migrate", "parallel", "pause", "pivot",

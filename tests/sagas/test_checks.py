@@ -212,7 +212,7 @@ CASES: list[tuple[str, bool, str, str, dict[str, Any]]] = [
 ASKED = {
     f"sagas.{id_}"
     for id_ in (
-        *("W107", "W108", "W117", "W119", "W120", "E121", "W122"),
+        *("W107", "W108", "W117", "W119", "W120", "E121", "W122", "W124"),
         *("W131", "W132", "W133"),
     )
 }
@@ -455,3 +455,16 @@ def test_a_user_who_does_not_own_the_tables_is_left_in_peace() -> None:
         assert found.msg.startswith(OWNER)
         db.execute("SET LOCAL ROLE pg_read_all_data")
         assert check_audit() == []
+
+
+# --- proxies -------------------------------------------------------------------------------
+
+
+def test_a_proxy_that_is_not_declared_is_warned_of(settings: Any) -> None:
+    settings.SAGAS = {}
+    settings.SECURE_PROXY_SSL_HEADER = None
+    assert checks.check_proxies() == []
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert [message.id for message in checks.check_proxies()] == ["sagas.W124"]
+    settings.SAGAS = {"TRUSTED_PROXIES": 1}
+    assert checks.check_proxies() == []

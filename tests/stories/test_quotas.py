@@ -52,7 +52,7 @@ def world(process_environment: dict[str, str], tmp_path: Path) -> Iterator[World
 @pytest.fixture
 def partners(world: World) -> RunningSandbox:
     partners = world.partners()
-    world.workers({"one": ["sagas"], "two": ["sagas"]}, processes=2)
+    world.workers({"one": ["anonymous"], "two": ["anonymous"]}, processes=2)
     return partners
 
 

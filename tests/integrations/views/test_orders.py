@@ -24,7 +24,7 @@ def sent(**changes: str) -> dict[str, str]:
 
 
 def placed(**details: object) -> Order:
-    return orders.place(an_order(**details))
+    return orders.place(an_order(**details))[0]
 
 
 # --- an order is a row, written with its run -------------------------------------------------

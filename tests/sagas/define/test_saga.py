@@ -129,3 +129,17 @@ def test_what_is_no_json_is_an_invalid_payload() -> None:
     saga = Definition("flow", payload=Order, steps=[simple("a")])
     with pytest.raises(PayloadInvalid, match="payload: Invalid JSON"):
         saga.validated("{")
+
+
+def test_the_queue_of_a_saga_is_that_of_the_steps_that_name_none() -> None:
+    named = simple("b", queue="payments")
+    saga = flow(["a", pivot(named), fork("c", ["d"])], queue="anonymous")
+    queues = {step.name: step.queue for step in saga.steps.values()}
+    assert queues == dict.fromkeys("acd", "anonymous") | {"b": "payments"}
+    assert saga.fingerprint == flow(["a", pivot(named), fork("c", ["d"])]).fingerprint
+
+
+@pytest.mark.parametrize("backlog", [0, -1, 1.5, True, "10"])
+def test_a_backlog_is_a_number_of_runs(backlog: Any) -> None:
+    with pytest.raises(DefinitionError, match="backlog=200"):
+        flow(["a"], backlog=backlog)

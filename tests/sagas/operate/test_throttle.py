@@ -1,153 +1,139 @@
-"""Logins are throttled by name, address and browser, with Redis away too."""
+"""How often strangers may come in by a door, and whose request it is."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.db.models import F
-from django.test import Client, RequestFactory
+from django.http import HttpRequest
+from django.test import RequestFactory
 from pytest_django import Settings
 
-from sagas.models import AuditEntry, LoginAttempts
-from sagas.operate import throttle
-from sagas.operate.throttle import PER_ADDRESS, PER_NAME, Throttled, count
+from sagas.models import Attempts
+from sagas.operate.throttle import AN_HOUR, Door, Throttled, client_address, networks
 from tests.sagas.stage import at_once
 
 pytestmark = pytest.mark.django_db
-PAGE = "/admin/login/"
-WRONG = "wrong"
-WAIT = "Too many attempts to log in. Try again in 15 minutes"
+DOOR = Door("sign-ups", per_address=3, in_all=6, mails=2)
 
 
-@pytest.fixture(autouse=True)
-def ann(settings: Settings) -> User:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a quick one
-    return User.objects.create_user("ann", password="right", is_staff=True)
+def of(address: str, **headers: str) -> HttpRequest:
+    return RequestFactory().post("/", REMOTE_ADDR=address, **headers)  # type: ignore[arg-type]
 
 
-def tried(client: Client, password: str = WRONG, name: str = "ann") -> str:
-    """What the page says; empty: one is in."""
-    answer: Any = client.post(PAGE, {"username": name, "password": password})
-    return "" if answer.status_code == 302 else answer.content.decode()
-
-
-def at(address: str) -> Client:
-    return Client(REMOTE_ADDR=address)
+def refused(door: Door, address: str, mail: str = "") -> str:
+    """What a caller is told; empty: they come in."""
+    try:
+        door.enter(of(address), mail)
+    except Throttled as refusal:
+        return str(refusal)
+    return ""
 
 
 def passed(seconds: float) -> None:
-    LoginAttempts.objects.update(since=F("since") - timedelta(seconds=seconds))
+    Attempts.objects.update(since=F("since") - timedelta(seconds=seconds))
 
 
-def test_a_name_is_tried_only_so_often_from_wherever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_comes_in_only_so_often() -> None:
+    assert [refused(DOOR, "192.0.2.1") for _ in range(3)] == [""] * 3
+    assert refused(DOOR, "192.0.2.1") == (
+        "Too many sign-ups from your address. Try again in 15 minutes."
+    )
+    assert not refused(DOOR, "192.0.2.2")
+    passed(15 * 60 + 1)
+    assert not refused(DOOR, "192.0.2.1")
+
+
+def test_all_addresses_together_come_in_only_so_often() -> None:
+    assert [refused(DOOR, f"192.0.2.{number}") for number in range(6)] == [""] * 6
+    assert refused(DOOR, "192.0.2.9") == "Too many sign-ups at present. Try again in 1 minute."
+    passed(61)
+    assert not refused(DOOR, "192.0.2.9")
+
+
+def test_who_is_refused_takes_no_place_from_others() -> None:
+    for _ in range(20):
+        refused(DOOR, "192.0.2.1")
+    assert not refused(DOOR, "192.0.2.2")
+
+
+def test_each_door_counts_by_itself() -> None:
+    for _ in range(4):
+        refused(DOOR, "192.0.2.1")
+    assert not refused(Door("offers", per_address=3), "192.0.2.1")
+
+
+def test_a_person_is_mailed_only_so_often_whatever_the_door_and_the_spelling() -> None:
+    offers = Door("offers", per_address=99, mails=2)
+    assert not refused(DOOR, "192.0.2.1", "ann@example.com")
+    assert not refused(offers, "192.0.2.2", "Ann+news@Example.com")
+    said = refused(offers, "192.0.2.3", " ann@example.com")
+    assert said == "Too many requests for this e-mail address. Try again in 60 minutes."
+    assert not refused(offers, "192.0.2.3", "bob@example.com")
+    passed(AN_HOUR + 1)
+    assert not refused(offers, "192.0.2.3", "ann@example.com")
+
+
+def test_no_address_is_kept_as_it_is() -> None:
+    refused(DOOR, "192.0.2.1", "ann@example.com")
+    assert all(len(key) == 64 for key in Attempts.objects.values_list("key", flat=True))
+    assert Attempts.objects.count() == 3
+
+
+def test_doors_hold_with_redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("Redis is away")
 
     for method in ("get", "add", "incr", "set"):
         monkeypatch.setattr(cache, method, away)
-    for number in range(PER_NAME):
-        assert "correct username and password" in tried(at(f"192.0.2.{number}"), name=" ANN")
-    said = tried(at("198.51.100.1"), password="right")
-    assert WAIT in said, "the right password is not looked at either"
-
-
-def test_an_address_tries_only_so_many_names() -> None:
-    for number in range(PER_ADDRESS):
-        assert WAIT not in tried(at("192.0.2.1"), name=f"user{number}")
-    assert WAIT in tried(at("192.0.2.1"), name="another")
-    assert WAIT not in tried(at("192.0.2.2"), name="another")
-
-
-def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
-    for number in range(PER_ADDRESS):
-        tried(at(f"2001:db8::{number:x}"), name=f"user{number}")
-    assert WAIT in tried(at("2001:db8::ffff"), name="another")
-    assert WAIT not in tried(at("2001:db8:0:1::1"), name="another")
-
-
-def test_what_is_refused_prolongs_nothing() -> None:
-    for _ in range(PER_NAME):
-        tried(at("192.0.2.1"))
-    passed(throttle.WINDOW - 60)
-    assert "Try again in 1 minute," in tried(at("192.0.2.1"))
-    for _ in range(3 * PER_NAME):
-        tried(at("192.0.2.1"))
-    passed(61)
-    assert tried(at("192.0.2.1"), password="right") == ""
-
-
-def test_who_has_logged_in_from_a_browser_is_not_kept_out_by_strangers() -> None:
-    browser, office = at("192.0.2.1"), at("192.0.2.1")
-    assert tried(browser, password="right") == ""
-    browser.post("/admin/logout/")
-    for number in range(PER_ADDRESS):
-        tried(office, name="ann" if number < PER_NAME else f"user{number}")
-    assert WAIT in tried(office, password="right")
-    assert tried(browser, password="right") == ""
-    other = at("192.0.2.1")
-    other.cookies[throttle.COOKIE] = browser.cookies[throttle.COOKIE].value
-    for _ in range(throttle.PER_DEVICE):
-        assert WAIT not in tried(other, name="ann")
-    assert WAIT in tried(other), "a stolen cookie tries no more than others"
-
-
-def test_a_cookie_of_somebody_else_or_a_forged_one_helps_nobody() -> None:
-    User.objects.create_user("eve", password="right", is_staff=True)
-    eve = at("192.0.2.9")
-    assert tried(eve, name="eve", password="right") == ""
-    eve.post("/admin/logout/")
-    for _ in range(PER_NAME):
-        tried(eve)
-    assert WAIT in tried(eve)
-    eve.cookies[throttle.COOKIE] = "forged"
-    assert WAIT in tried(eve)
-
-
-def test_who_logs_in_often_is_not_counted() -> None:
-    for _ in range(PER_NAME + 1):
-        assert tried(at("192.0.2.1"), password="right") == ""
-
-
-def test_what_was_typed_is_not_kept() -> None:
-    tried(at("192.0.2.1"), name="hunter2")
-    assert all(len(key) == 64 for key in LoginAttempts.objects.values_list("key", flat=True))
-
-
-def test_old_counts_are_removed() -> None:
-    tried(at("192.0.2.1"))
-    passed(throttle.WINDOW + 1)
-    tried(at("192.0.2.2"), name="another")
-    assert LoginAttempts.objects.count() == 2
-
-
-@pytest.mark.usefixtures("people_audited")
-def test_that_a_name_is_throttled_is_in_the_audit_once() -> None:
-    for _ in range(PER_NAME + 3):
-        tried(at("192.0.2.1"))
-    logins = AuditEntry.objects.filter(verb__startswith="login").order_by("number")
-    verbs = list(logins.values_list("actor", "verb"))
-    assert verbs == [("ann", "login failed")] * PER_NAME + [("ann", "logins throttled")]
+    assert [bool(refused(DOOR, "192.0.2.1")) for _ in range(4)] == [False, False, False, True]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_try_at_once_no_more_pass_than_may() -> None:
-    request = RequestFactory().post(PAGE, REMOTE_ADDR="192.0.2.1")
-    outcomes = at_once(*[partial(count, request, "ann")] * (PER_NAME + 5))
+@pytest.mark.parametrize("limit", ["per_address", "in_all", "mails"])
+def test_of_many_who_come_at_once_no_more_come_in_than_may(limit: str) -> None:
+    door = Door("sign-ups", **{"per_address": 99, limit: 3})
+    outcomes = at_once(*[partial(door.enter, of("192.0.2.1"), "ann@example.com")] * 8)
     assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 5
 
 
-def test_refused_tokens_are_throttled_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "PER_TOKENS", 3)
-    bad = {"Authorization": "Bearer none"}
-    statuses = [
-        Client(REMOTE_ADDR="192.0.2.1", headers=bad).get("/api/runs").status_code for _ in range(5)
-    ]
-    assert statuses == [401, 401, 401, 429, 429]
-    answer = Client(REMOTE_ADDR="192.0.2.1", headers=bad).get("/api/runs")
-    assert 0 < int(answer["Retry-After"]) <= throttle.WINDOW
-    assert Client(REMOTE_ADDR="192.0.2.2", headers=bad).get("/api/runs").status_code == 401
+@pytest.mark.django_db(transaction=True)
+def test_of_two_transactions_the_second_counts_what_the_first_has_counted() -> None:
+    door = Door("sign-ups", per_address=1)
+
+    def slowly() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            door.enter(of("192.0.2.1"))
+            cursor.execute("SELECT pg_sleep(0.3)")
+
+    outcomes = at_once(slowly, slowly)
+    assert sorted(isinstance(outcome, Throttled) for outcome in outcomes) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "203.0.113.9", "192.0.2.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),  # the first one is the client's own
+        (2, "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (2, "203.0.113.9", "192.0.2.1"),  # it came past one of them
+        (1, "", "192.0.2.1"),
+        (1, "unknown", "192.0.2.1"),
+        (1, "2001:db8::1", "2001:db8::1"),
+    ],
+)
+def test_only_what_our_own_proxies_say_of_the_address_is_believed(
+    settings: Settings, proxies: int, forwarded: str, address: str
+) -> None:
+    settings.SAGAS = {"TRUSTED_PROXIES": proxies}
+    assert client_address(of("192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded)) == address
+
+
+def test_without_an_address_nothing_is_counted_by_it() -> None:
+    assert networks(of("")) == []
+    assert [refused(Door("sign-ups", per_address=1), "") for _ in range(3)] == [""] * 3

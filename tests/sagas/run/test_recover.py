@@ -32,6 +32,7 @@ from sagas.models import Hold, Run, Step, Worker
 from sagas.run import dispatch, heartbeat
 from sagas.run.dispatch import attempt, claim
 from sagas.run.publishing import breaker
+from sagas.run.queues import default_queue
 from sagas.run.recover import Sweep, nudge, sweep
 from sagas.run.workers import pin
 from sagas.testing.post import Post
@@ -747,9 +748,23 @@ def test_a_message_that_may_wait_in_a_long_queue_is_given_twice_the_time(
         past = timezone.now() - overdue * _SECOND
         Step.objects.filter(name="a").update(due_at=past)
         Run.objects.update(wake_at=past, revision=F("revision") + 1)
-        with patch("sagas.run.recover.depth", return_value=waiting):
+        with patch("sagas.run.recover.depths", return_value={default_queue(): waiting}):
             assert sweep() == 1
         assert least - 2 <= wake_in(run_id) <= most
+
+
+def test_a_long_queue_is_no_reason_to_look_later_at_what_waits_in_another(
+    known: Known, actor: Actor, post: Post
+) -> None:
+    flooded = begun(known(flow([actor.step("a", queue="flooded")], "flooded")))
+    other = begun(known(flow([actor.step("b", queue="quiet")], "quiet")))
+    past = timezone.now() - 9000 * _SECOND
+    Step.objects.update(due_at=past)
+    Run.objects.update(wake_at=past, revision=F("revision") + 1)
+    with patch("sagas.run.recover.depths", return_value={"flooded": 101, "quiet": 0}):
+        assert sweep() == 2
+    assert wake_in(flooded) > 290
+    assert wake_in(other) <= 60
 
 
 def test_a_run_that_waits_for_a_signal_only_is_never_looked_at(known: Known, actor: Actor) -> None:

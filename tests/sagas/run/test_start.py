@@ -13,13 +13,21 @@ import pytest
 from django.db import transaction
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from sagas import db
 from sagas.api import Run as Context
 from sagas.api import step
 from sagas.conf import conf
 from sagas.define.saga import Definition
-from sagas.errors import DefinitionError, KeyConflict, PayloadInvalid, SagaError, UnknownSaga
+from sagas.errors import (
+    BacklogFull,
+    DefinitionError,
+    KeyConflict,
+    PayloadInvalid,
+    SagaError,
+    UnknownSaga,
+)
 from sagas.models import Event, Run, Step
-from sagas.run.start import Started, start
+from sagas.run.start import _WAITING, Started, start
 from sagas.states import StepStatus
 from sagas.testing.post import Post
 from tests.sagas.flows import Payload, flow, fork, simple
@@ -355,3 +363,60 @@ def test_a_ready_first_step_is_woken_if_its_message_gets_lost(saga: Definition) 
     assert first.due_at is not None
     pause = (first.run.wake_at - first.due_at).total_seconds()
     assert pause == pytest.approx(conf().RESEND_SECONDS, abs=1)
+
+
+# --- how many may wait ---------------------------------------------------------------------
+
+
+def test_no_more_runs_are_started_than_may_wait_for_their_first_step(known: Known) -> None:
+    saga = known(flow(["a"], backlog=2))
+    first = begun(saga, key="1")
+    begun(saga, key="2")
+    with pytest.raises(BacklogFull, match="2 of its runs wait for their first step") as caught:
+        begun(saga, key="3")
+    assert caught.value.retry_after > 0
+    assert Run.objects.count() == 2
+    assert not start(saga, Payload(), key="1").created, "it is known, and starts nothing"
+    with pytest.raises(KeyConflict):
+        start(saga, Payload(number=8), key="1")
+    carried(first, "a")
+    assert begun(saga, key="3")
+
+
+def test_a_backlog_is_of_one_saga(known: Known) -> None:
+    flooded, other = known(flow(["a"], "flooded", backlog=1)), known(flow(["a"], "other"))
+    begun(flooded)
+    with pytest.raises(BacklogFull):
+        begun(flooded)
+    assert [begun(other) for _ in range(3)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_have_not_committed_does_not_wait_yet(known: Known) -> None:
+    saga = known(flow(["a"], backlog=1))
+
+    def slowly(key: str) -> UUID:
+        with transaction.atomic():
+            run_id = begun(saga, key=key)
+            db.execute("SELECT pg_sleep(0.3)")
+            return run_id
+
+    outcomes = at_once(partial(slowly, "1"), partial(slowly, "2"))
+    assert all(isinstance(outcome, UUID) for outcome in outcomes), "as is said: those at once may"
+    with pytest.raises(BacklogFull):
+        begun(saga, key="3")
+
+
+def test_how_many_wait_is_asked_of_an_index_that_holds_nothing_else(known: Known) -> None:
+    saga = known(flow(["a"], backlog=5_000))
+    begun(saga)
+    columns = "saga, version, fingerprint, business_key, payload, status, epoch, revision, halt"
+    db.execute(
+        f"INSERT INTO sagas_run (id, {columns}, attention, finished_at) "
+        "SELECT gen_random_uuid(), 'flow', 1, 'x', 'old' || n, '{}', 'succeeded', 1, 0, '', '', "
+        "now() FROM generate_series(1, 20000) n"
+    )
+    db.execute("ANALYZE sagas_run")
+    asked = _WAITING.replace("%(saga)s", "'flow'").replace("%(most)s", "100")
+    plan = "\n".join(line for (line,) in db.execute(f"EXPLAIN {asked}"))
+    assert "using sagas_run_pending" in plan, plan

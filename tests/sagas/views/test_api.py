@@ -56,7 +56,7 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
 
 def test_every_refusal_is_documented_as_a_problem(schema: Any) -> None:
     start = schema["paths"]["/api/sagas/{name}/runs"]["post"]["responses"]
-    assert set(start) == {"202", "400", "401", "403", "404", "409", "413", "415", "429"}
+    assert set(start) == {"202", "400", "401", "403", "404", "409", "413", "415", "429", "503"}
     refusals = {s: r for s, r in start.items() if s != "202"}
     assert all(list(r["content"]) == ["application/problem+json"] for r in refusals.values())
 

@@ -1,43 +1,40 @@
+"""What one user may change through the API in a minute, with Redis away too."""
+
 from __future__ import annotations
 
-import logging
-import time
+from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.core.cache import cache
+from django.db.models import F
 from pytest_django import Settings
 
 from sagas.define.saga import Definition
+from sagas.models import Attempts
 from sagas.operate.access import Right
+from sagas.operate.throttle import Throttled
+from sagas.views.quota import spend
+from tests.sagas.stage import at_once
 from tests.sagas.views.callers import Caller, MakeCaller
-
-AN_HOUR = 1_000_000_000 // 60 * 60
 
 
 @pytest.fixture
-def two_a_minute(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def two_a_minute(settings: Settings) -> None:
     settings.SAGAS = {"API_WRITES_PER_MINUTE": 2}
-    at(monkeypatch, 45)
-
-
-def at(monkeypatch: pytest.MonkeyPatch, second: float) -> None:
-    real = time.time
-
-    class Clock:
-        time = staticmethod(lambda: real() // 60 * 60 + second)
-
-    monkeypatch.setattr("sagas.views.quota.time", Clock)
 
 
 @pytest.mark.usefixtures("two_a_minute")
 def test_beyond_its_quota_a_user_is_told_when_to_come_back(
-    saga: Definition, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    saga: Definition, caller: Caller
 ) -> None:
     for key in ("1", "2"):
         assert caller.start({}, key=key).status_code == 202
+    Attempts.objects.update(since=F("since") - timedelta(seconds=45))
     answer = caller.start({}, key="3")
     assert (answer.status_code, answer["Retry-After"]) == (429, "15")
-    assert "2 changing requests" in answer.json()["detail"]
-    at(monkeypatch, 60)
+    assert "more than 2 in a minute" in answer.json()["detail"]
+    Attempts.objects.update(since=F("since") - timedelta(seconds=16))
     assert caller.start({}, key="3").status_code == 202
 
 
@@ -58,18 +55,19 @@ def test_cancels_and_signals_count_and_looking_does_not(saga: Definition, caller
 
 
 @pytest.mark.usefixtures("two_a_minute")
-def test_without_the_cache_nothing_is_counted_and_everything_goes_on(
-    saga: Definition,
-    caller: Caller,
-    settings: Settings,
-    caplog: pytest.LogCaptureFixture,
+def test_a_quota_holds_with_redis_away(
+    saga: Definition, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": "redis://127.0.0.1:1",
-        }
-    }
-    with caplog.at_level(logging.WARNING, "sagas.api"):
-        assert [caller.start({}).status_code for _ in range(3)] == [202] * 3
-    assert "No quota is counted: ConnectionError" in caplog.text
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("Redis is away")
+
+    for method in ("get", "add", "incr", "set"):
+        monkeypatch.setattr(cache, method, away)
+    assert [caller.start({}).status_code for _ in range(3)] == [202, 202, 429]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("two_a_minute")
+def test_of_many_requests_at_once_no_more_pass_than_may() -> None:
+    outcomes = at_once(*[partial(spend, 7)] * 6)
+    assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 4

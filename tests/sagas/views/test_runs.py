@@ -143,13 +143,14 @@ def test_what_postgresql_can_store_is_accepted(caller: Caller, body: bytes) -> N
         assert caller.start(body, saga="anything").status_code == 202
 
 
-def test_a_start_costs_one_statement_besides_the_authentication(
+def test_a_start_costs_one_statement_besides_the_authentication_and_the_quota(
     saga: Definition, caller: Caller
 ) -> None:
     caller.start({}, key="warm")
     with counted() as statements:
         assert caller.start({}, key="counted").status_code == 202
-    assert _tables(statements) == ["auth_user", "auth_permission", "auth_permission", "sagas_run"]
+    who_asks = ["auth_user", "auth_permission", "auth_permission"]
+    assert _tables(statements) == [*who_asks, "sagas_loginattempts", "sagas_run"]
 
 
 def test_a_start_in_a_session_costs_one_statement_more(saga: Definition, caller: Caller) -> None:
@@ -161,7 +162,7 @@ def test_a_start_in_a_session_costs_one_statement_more(saga: Definition, caller:
     found = _tables(statements)
     assert found[0] == "django_session"
     assert found[-1] == "sagas_run"
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 # --- look ----------------------------------------------------------------------------------
@@ -273,8 +274,8 @@ def test_a_cancel_costs_the_same_however_many_steps_there_are(caller: Caller) ->
             with counted() as statements:
                 assert caller.post(f"{url}/cancel").status_code == 202
             costs.append(len(statements))
-    # who asks (3), savepoint, lock, read, write, Django's log, the audit, release
-    assert costs == [10, 10]
+    # who asks (3), the quota, savepoint, lock, read, write, Django's log, the audit, release
+    assert costs == [11, 11]
 
 
 def test_a_run_that_has_done_nothing_is_cancelled_at_once(saga: Definition, caller: Caller) -> None:
@@ -399,6 +400,7 @@ def _tables(statements: list[str]) -> list[str]:
 
 
 _SIGNS = [
+    ("INSERT INTO sagas_loginattempts", "sagas_loginattempts"),
     ("INSERT INTO sagas_run", "sagas_run"),
     ('FROM "sagas_step"', "sagas_step"),
     ('FROM "sagas_hold"', "sagas_hold"),

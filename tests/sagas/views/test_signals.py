@@ -47,8 +47,8 @@ def test_a_signal_costs_the_same_however_many_runs_and_signals_there_are(
         for number in range(20):
             driven(waiting, Payload(), key=f"{key}-{number}")
             caller.post("/api/signals/approved/nobody", number)
-    # who asks (3), savepoint, lock, keep, find, lock the run, read, take, write, release
-    assert costs == [12, 12]
+    # who asks (3), the quota, savepoint, lock, keep, find, lock the run, read, take, write, release
+    assert costs == [13, 13]
 
 
 def test_an_early_signal_is_kept(waiting: Definition, caller: Caller) -> None:
