@@ -15,13 +15,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from sagas.admin.shown import encoded, line
 from sagas.define import registry
+from sagas.errors import SagaError
 from sagas.models import Run
 from sagas.operate.access import Right, scope, within
 from sagas.operate.groups import ErrorGroup, error_groups
 from sagas.operate.held import UNFINISHED, at_step, held, standing_where
-from sagas.operate.holding import partners
 from sagas.operate.moments import SLACK, least_id
-from sagas.operate.outage import standing_at
+from sagas.operate.outage import named, standing_at
 from sagas.operate.selection import NOTABLE, of_error_group, with_tag
 from sagas.operate.stuck import stuck
 from sagas.states import RunStatus
@@ -193,9 +193,10 @@ class PartnerFilter(RunFilter):
         return [Choice(name, name) for name in sorted({s.partner for s in steps if s.partner})]
 
     def narrow(self, rows: Rows, value: str) -> Rows:
-        if value not in partners():
-            raise Unfit(f"No step names a partner {value!r}.")
-        return standing_at(rows, value)
+        try:
+            return standing_at(rows, named(value))
+        except SagaError as error:
+            raise Unfit(str(error)) from None
 
 
 class ErrorFilter(RunFilter):

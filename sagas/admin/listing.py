@@ -23,7 +23,6 @@ from sagas.admin.when import address
 from sagas.models import Run
 from sagas.operate.access import Right
 from sagas.operate.search import matching
-from sagas.operate.selection import with_tag
 from sagas.wording import words
 
 # Earlier names of parameters, in links that people have kept.
@@ -193,6 +192,4 @@ class RunListAdmin(HistoryAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        if term.startswith("tag:"):
-            return queryset.filter(with_tag(term.removeprefix("tag:").strip())), False
         return queryset.filter(matching(term)) if term else queryset, False

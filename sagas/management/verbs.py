@@ -25,6 +25,7 @@ from sagas.management.timeline import as_data, timeline
 from sagas.models import Run
 from sagas.operate import token as tokens
 from sagas.operate.asker import Shell
+from sagas.operate.reading import RunQuery, page_of_runs
 from sagas.operate.signal import send_signal
 from sagas.operate.unclaimed import unclaimed
 from sagas.run.origin import OriginKind, starting
@@ -71,8 +72,10 @@ def show_run(options: Options) -> str:
 
 def list_runs(options: Options) -> str:
     """The newest runs."""
-    wanted = {name: options[name] for name in ("saga", "status") if options[name] is not None}
-    runs = Run.objects.filter(**wanted).defer("payload")[: options["limit"]]
+    wanted = {name: options[name] for name in ("saga", "tag", "partner")}
+    states = [options["status"]] if options["status"] is not None else []
+    query = RunQuery(**wanted, q=options["search"], status=states)
+    runs, _ = page_of_runs(query, Run.objects.all(), after=None, limit=options["limit"])
     rows = [
         (r.id, stamp(r.created_at), words(r.status), r.saga, r.business_key, _origin(r), r.title)
         for r in runs

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from sagas.errors import SagaError
 from sagas.models import Hold, HoldKind, Run
 from sagas.operate.access import Holder, visible
 from sagas.operate.held import UNFINISHED, at_steps_of, standing_where
@@ -70,6 +71,17 @@ def outages(by: Holder, holds: Iterable[Hold], health: Iterable[PartnerHealth]) 
 def standing_at(rows: QuerySet[Run], partner: str) -> QuerySet[Run]:
     """Those runs that are not over and stand at a step of a partner, or were stopped by one."""
     return standing_where(rows, partial(at_steps_of, HoldKind.PARTNER, partner))
+
+
+def named(partner: str) -> str:
+    """The name of a partner, if a step names it.
+
+    Raises:
+        SagaError: none does.
+    """
+    if partner not in partners():
+        raise SagaError(f"No step names a partner {partner!r}.")
+    return partner
 
 
 def _down(partner: PartnerHealth) -> Outage:

@@ -25,6 +25,8 @@ from sagas.define.saga import Definition
 from sagas.errors import SagaError, UnknownRun
 from sagas.operate.look import with_run
 from sagas.operate.moments import SLACK, least_id
+from sagas.operate.outage import named, standing_at
+from sagas.operate.search import matching
 from sagas.operate.selection import with_tag
 from sagas.states import SETTLED_STEPS, TERMINAL_RUNS, Direction, Halt, RunStatus, StepStatus
 
@@ -183,6 +185,19 @@ class RunQuery(BaseModel):
         None, max_length=200, pattern=r"^[^\x00]*$", description="the whole business key"
     )
     status: list[RunStatus] = Field([], max_length=20, description="any of these")
+    q: str | None = Field(
+        None,
+        max_length=200,
+        pattern=r"^[^\x00]*[^\x00\s][^\x00]*$",
+        description="what people have at hand, in any case: a number as it is printed (what stands "
+        "after a colon in the key), the beginning of a key or of a run's id, or `tag:word`",
+    )
+    partner: str | None = Field(
+        None,
+        max_length=80,
+        pattern=r"^[^\x00]*$",
+        description="the partner whose step's turn it is, or which stopped them",
+    )
     tag: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$")
     created_from: Moment | None = None
     created_to: Moment | None = Field(None, description="before then")
@@ -190,6 +205,11 @@ class RunQuery(BaseModel):
         None, description="over since then; with this or the next the last that ended come first"
     )
     finished_to: Moment | None = Field(None, description="over before then")
+
+    @property
+    def probes(self) -> bool:
+        """Whether few may match among many that must be looked at."""
+        return self.q is not None or self.partner is not None
 
     @property
     def by_end(self) -> bool:
@@ -216,15 +236,34 @@ def page_of_runs(
 
     Raises:
         UnknownRun: runs are asked for by when they were over, and ``after`` is gone.
+        SagaError: no step names that partner, or too many runs fit.
     """
     order = ("-finished_at", "-id") if query.by_end else ("-id",)
-    lean = within.filter(*_conditions(query)).defer("payload", "amended")
-    rows = lean.annotate(clock=Now()).order_by(*order)
+    rows = within.filter(*_conditions(query))
+    if query.partner is not None:
+        rows = standing_at(rows, named(query.partner))
     if after is not None:
         rows = rows.filter(_ended_before(after, within) if query.by_end else Q(id__lt=after))
-    found = list(rows[: limit + 1])
+    rows = _probed(rows) if query.probes else rows
+    lean = rows.defer("payload", "amended").annotate(clock=Now()).order_by(*order)
+    found = list(lean[: limit + 1])
     more = len(found) > limit
     return found[:limit], found[limit - 1].id if more else None
+
+
+def _probed(rows: QuerySet[models.Run]) -> QuerySet[models.Run]:
+    """The same runs, found in whatever order suits the database.
+
+    In search of the newest it would read all runs that are newer than those that fit.
+    """
+    ids = list(rows.order_by().values_list("pk", flat=True)[: MOST + 1])
+    if len(ids) > MOST:
+        raise SagaError(f"More than {MOST:,} runs fit: give more of the filter.")
+    return models.Run.objects.filter(pk__in=ids)
+
+
+#: So many runs at most may fit what must be looked up.
+MOST = 10_000
 
 
 def results_of(run_id: UUID) -> tuple[models.Run, Sequence[models.Step]]:
@@ -252,6 +291,7 @@ def _conditions(query: RunQuery) -> list[Q]:
         (query.key is not None, Q(business_key=query.key)),
         (bool(query.status), Q(status__in=query.status)),
         (query.tag is not None, with_tag(query.tag or "")),
+        (query.q is not None, matching((query.q or "").strip())),
     ]
     conditions = [condition for wanted, condition in given if wanted]
     # When a run was created its id tells, which begins with a time.

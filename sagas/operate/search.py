@@ -8,19 +8,23 @@ from uuid import UUID
 
 from django.db.models import Q, Value
 from django.db.models.functions import Concat, Lower
-from django.db.models.lookups import Contains, StartsWith
+from django.db.models.lookups import Contains, Exact, StartsWith
 
 from sagas.models.record import key_end
+from sagas.operate.selection import with_tag
 
 _ID, _LEAST = 32, 8  # hexadecimal digits; by fewer than eight most runs would be alike
 
 
 def matching(term: str) -> Q:
-    """The condition that a run is meant: by its id or the beginning of it, or by its key.
+    """The condition that a run is meant: by its id or the beginning of it, by its key, or a tag.
 
-    By the beginning of its key, or by what stands after a colon in it, in any case; but what
-    stands before the last colon must be written as it is, or all in small or capital letters.
+    A tag is written as in ``tag:word``. Else: by the beginning of its key, or by what stands after
+    a colon in it, in any case; but what stands before the last colon must be written as it is, or
+    all in small or capital letters.
     """
+    if term.startswith("tag:"):
+        return with_tag(term.removeprefix("tag:").strip())
     found = Q(business_key__startswith=term)
     for other in {term.lower(), term.upper(), term.capitalize()} - {term}:
         found |= Q(business_key__startswith=other)
@@ -29,6 +33,11 @@ def matching(term: str) -> Q:
     if (ids := _range(term)) is not None:
         found |= Q(id__range=ids)
     return found
+
+
+def exactly(term: str) -> Q:
+    """The condition that this is a run's whole key, or all of it after its last colon."""
+    return Q(business_key=term) | Q(Exact(key_end(), term.lower()))
 
 
 def _named(term: str) -> Iterator[str]:

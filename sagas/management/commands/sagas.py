@@ -75,6 +75,13 @@ def _run(parser: argparse.ArgumentParser) -> None:
 def _runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--saga", help="only this one's")
     parser.add_argument("--status", choices=[status.value for status in RunStatus])
+    parser.add_argument("--tag", help="only those with this tag")
+    parser.add_argument("--partner", help="only those that stand at a step of this partner")
+    parser.add_argument(
+        "--search",
+        metavar="TERM",
+        help="a number as people write it, the beginning of a key or of an id, or tag:word",
+    )
     parser.add_argument("--limit", type=_positive, default=20)
 
 
@@ -196,7 +203,10 @@ def _check_deploy(parser: argparse.ArgumentParser) -> None:
 
 
 def _id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", help="the run's, or as much of its start or end as is unique")
+    parser.add_argument(
+        "id",
+        help="the run's, or as much of its start or end as is unique; or its key",
+    )
 
 
 def _uuid(text: str) -> UUID:

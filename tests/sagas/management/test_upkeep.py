@@ -115,7 +115,7 @@ def test_verify_refuses_what_it_would_look_at_in_vain(saga: Definition) -> None:
     assert "Did you mean 'flow'?" in refused("verify", "--saga", "flaw")
     assert "Checked 0 runs of 1: the others do not exist" in refused("verify", str(uuid4()))
     assert "leaves them out" in refused("verify", str(run_id), "--since", "2999-01-01")
-    assert "No run's id begins or ends with" in refused("verify", "00000000")
+    assert "nor an id that begins or ends so" in refused("verify", "00000000")
     assert "is no date; write it as in 2026-11-01" in refused("verify", "--since", "yesterday")
     assert said("verify", "--saga", "flow", "--since", "2999-01-01").startswith("Checked 0 runs")
 

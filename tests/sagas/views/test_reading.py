@@ -11,9 +11,10 @@ from sagas.define import registry
 from sagas.define.saga import Definition
 from sagas.models import AuditEntry, Scope, uuid7
 from sagas.models import Run as RunRow
+from sagas.operate import reading
 from sagas.operate.access import Right
 from tests.sagas.driven import driven
-from tests.sagas.flows import Payload, flow
+from tests.sagas.flows import Payload, flow, simple
 from tests.sagas.views.callers import Caller, MakeCaller
 
 ABSENT = uuid7()
@@ -53,6 +54,76 @@ def test_runs_are_listed_the_newest_first_by_filters(saga: Definition, caller: C
     assert found["attention"] == "why"
     assert caller.get(found["url"]).json()["key"] == "order:2"
     assert "payload" not in found
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("q=A-1", ["order:A-12", "order:a-1"]),
+        ("q=order:a-1", ["order:A-12", "order:a-1"]),
+        ("q=tag:vip", ["2"]),
+        ("partner=bank", ["waits"]),
+        ("partner=bank&q=a-1", []),
+        ("q=a-1&saga=flow&limit=1", ["order:A-12"]),
+        ("q=zzz", []),
+    ],
+)
+def test_runs_are_found_by_the_search_and_the_partner_of_the_console(
+    saga: Definition, caller: Caller, query: str, expected: list[str]
+) -> None:
+    start(saga, Payload(), key="order:a-1")
+    start(saga, Payload(), key="order:A-12")
+    start(saga, Payload(), key="2", tags=["vip"])
+    registry.register(other := flow([simple("pay", partner="bank")], name="other"))
+    start(other, Payload(), key="waits")
+    assert keys(caller, query) == expected
+
+
+def test_pages_of_what_is_searched_follow_each_other(saga: Definition, caller: Caller) -> None:
+    for number in range(5):
+        start(saga, Payload(), key=f"order:{number}")
+    seen, cursor = [], ""
+    for _ in range(3):
+        page = caller.get(f"/api/runs?q=order:&limit=2{cursor}").json()
+        seen += [run["key"] for run in page["runs"]]
+        cursor = f"&cursor={page['next']}"
+    assert seen == [f"order:{number}" for number in (4, 3, 2, 1, 0)]
+    assert page["next"] is None
+
+
+def test_a_search_that_says_too_little_is_refused(
+    saga: Definition, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST", 1)
+    for number in range(2):
+        start(saga, Payload(), key=f"order:{number}")
+    answer = caller.get("/api/runs?q=order:")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "More than 1 runs fit: give more of the filter."
+    assert keys(caller, "q=order:1") == ["order:1"]
+    for nothing in ("", "%20", "%00"):
+        assert caller.get(f"/api/runs?q={nothing}").status_code == 400
+
+
+def test_a_partner_that_no_step_names_is_refused(saga: Definition, caller: Caller) -> None:
+    answer = caller.get("/api/runs?partner=bnk")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "No step names a partner 'bnk'."
+
+
+def test_a_search_finds_nothing_of_sagas_that_one_may_not_see(
+    saga: Definition, caller_with: MakeCaller
+) -> None:
+    blind = caller_with(Right.READ)
+    start(saga, Payload(), key="order:1")
+    registry.register(flow(["a"], name="other"))
+    assert blind.user is not None
+    group = Group.objects.create(name="others")
+    group.permissions.set(blind.user.user_permissions.all())
+    Scope.objects.create(group=group, saga="other")
+    blind.user.user_permissions.clear()
+    blind.user.groups.add(group)
+    assert keys(blind, "q=order:1") == []
 
 
 def test_pages_follow_each_other_by_their_cursor(saga: Definition, caller: Caller) -> None:

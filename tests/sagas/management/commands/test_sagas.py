@@ -84,6 +84,33 @@ def test_a_run_is_shown_by_a_part_of_its_id(saga: Definition) -> None:
     assert json.loads(said("run", str(run_id), "--json"))["id"] == str(run_id)
 
 
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (("--search", "A-1"), ["order:a-1", "a-1"]),
+        (("--search", "ORDER:A"), ["order:a-1"]),
+        (("--search", "tag:vip"), ["2"]),
+        (("--tag", "vip"), ["2"]),
+        (("--partner", "bank"), ["waits"]),
+        (("--search", "a-1", "--saga", "flow"), ["order:a-1", "a-1"]),
+        (("--search", "a-1", "--saga", "other"), []),
+    ],
+)
+def test_runs_are_found_by_the_search_and_the_filters_of_the_console(
+    saga: Definition, words: tuple[str, ...], keys: list[str]
+) -> None:
+    for key, tags in (("a-1", []), ("2", ["vip"]), ("order:a-1", [])):
+        start(saga, Payload(), key=key, tags=tags)
+    registry.register(other := flow([simple("pay", partner="bank")], name="other"))
+    start(other, Payload(), key="waits")
+    rows = said("runs", *words).splitlines()[1:]
+    assert [row.split()[5] for row in rows] == keys
+
+
+def test_a_partner_that_no_step_names_is_refused(saga: Definition) -> None:
+    assert refused("runs", "--partner", "bnk") == "No step names a partner 'bnk'."
+
+
 def test_a_part_of_several_ids_or_of_none_is_refused(saga: Definition) -> None:
     for number in (0xABCD << 112, (0xABCD << 112) + 1):
         Run.objects.create(
@@ -91,9 +118,8 @@ def test_a_part_of_several_ids_or_of_none_is_refused(saga: Definition) -> None:
             status="pending",
         )  # fmt: skip
     assert "More than one run" in refused("run", "abcd")
-    assert "No run's id begins or ends with 'ffff'" in refused("run", "ffff")
-    assert "is no run's id" in refused("run", "order:1")
-    assert "is no run's id" in refused("run", "abc")
+    assert "No run has the key 'ffff', nor an id" in refused("run", "ffff")
+    assert "runs --search 'abc'" in refused("run", "abc")
     assert "No run has the id" in refused("run", str(UUID(int=0)))
     assert refused("run", "z" * 36)
 
@@ -218,7 +244,10 @@ def test_tokens_are_listed_and_revoked_one_by_one(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(["show", "nothing"], "No saga is named 'nothing'"), (["run", "12345678"], "No run's id")],
+    [
+        (["show", "nothing"], "No saga is named 'nothing'"),
+        (["run", "12345678"], "No run has the key"),
+    ],
 )
 def test_an_error_is_one_line_and_exit_code_1(
     process_environment: dict[str, str], words: list[str], why: str
