@@ -6,13 +6,13 @@ page says before a person confirms is what happens afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sagas.define.blockers import blockers
 from sagas.define.preview import Left, Preview, staying, undo_preview
 from sagas.define.saga import Definition
 from sagas.define.view import RunView
-from sagas.states import Direction, RunStatus
+from sagas.states import Direction, RunStatus, StepStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,18 @@ class Outlook:
         stopped: what still stops it then, in sentences.
         undo: what is undone and what is not, if it turns back.
         stays: what stays, if nothing more happens to it.
+        again: steps that happened and are done once more, so that their effects happen again.
+        added: steps that it has from then on, by another version of its saga ...
+        removed: ... and those that it has no more.
     """
 
     status: RunStatus
     stopped: tuple[str, ...] = ()
     undo: Preview | None = None
     stays: tuple[Left, ...] = ()
+    again: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 def outlook(saga: Definition | None, after: RunView) -> Outlook:
@@ -45,3 +51,13 @@ def outlook(saga: Definition | None, after: RunView) -> Outlook:
     stopped = tuple(one.reason for one in blockers(saga, after)) if stands else ()
     back = after.halt or after.rows(Direction.BACKWARD)
     return Outlook(after.status, stopped, undo_preview(saga, after) if back else None)
+
+
+def changes(seen: Outlook, before: RunView, after: RunView) -> Outlook:
+    """The same, with what a verb changes of the run's own steps."""
+    old = {row.name: row for row in before.rows(Direction.FORWARD)}
+    new = {row.name: row for row in after.rows(Direction.FORWARD)}
+    done = [name for name, row in old.items() if row.status is StepStatus.SUCCEEDED]
+    again = [n for n in done if n in new and new[n].status is not StepStatus.SUCCEEDED]
+    added, removed = (tuple(n for n in a if n not in b) for a, b in ((new, old), (old, new)))
+    return replace(seen, again=tuple(again), added=added, removed=removed)

@@ -8,12 +8,14 @@ from typing import Any
 
 from sagas import record
 from sagas.management.finding import find
-from sagas.management.text import table
+from sagas.management.text import printable, table
 from sagas.models import Approval, Hold
 from sagas.operate.approval import pending, told_of
 from sagas.operate.asker import Shell
 from sagas.operate.catalogue import VERBS, carry_out, verb_of
+from sagas.operate.consequences import consequences
 from sagas.operate.hold import hold_or_ask, in_force, lift_or_ask
+from sagas.operate.verb import foresee
 from sagas.wording import stamp, stands
 
 Options = Mapping[str, Any]
@@ -22,7 +24,14 @@ Options = Mapping[str, Any]
 def act(name: str, options: Options) -> str:
     """Carry out a verb of the catalogue."""
     run_id = find(options["id"])
-    verb = verb_of(name, _arguments(name, options)).addressed(record.read(run_id))
+    view = record.read(run_id)
+    verb = verb_of(name, _arguments(name, options)).addressed(view)
+    if options["dry_run"]:
+        told = [
+            f"{verb.title}, run {run_id}: nothing is done yet.",
+            *consequences(foresee(verb, view)),
+        ]
+        return "\n".join(printable(line) for line in told)
     answer = carry_out(run_id, verb, by=Shell(), reason=options["reason"])
     if answer.status is None:
         return (

@@ -12,7 +12,7 @@ from sagas import db, record, transitions
 from sagas.conf import conf
 from sagas.define import registry
 from sagas.define.draft import Draft, Happening
-from sagas.define.outlook import Outlook, outlook
+from sagas.define.outlook import Outlook, changes, outlook
 from sagas.define.plan import Worker
 from sagas.define.saga import Definition, problems
 from sagas.define.step import Step
@@ -209,7 +209,9 @@ def fits(verb: Verb, view: RunView) -> None:
 
 def foresee(verb: Verb, view: RunView) -> Outlook:
     """How a run would go on after a verb, of which nothing is done. Raises as ``fits``."""
-    return outlook(definition(verb, view), _tried(verb, view))
+    after = _tried(verb, view)
+    saga = registry.fitting(after.saga, after.version, after.fingerprint)  # perhaps another version
+    return changes(outlook(saga, after), view, after)
 
 
 def _tried(verb: Verb, view: RunView) -> RunView:

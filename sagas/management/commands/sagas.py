@@ -94,8 +94,8 @@ def _verbs(words: Any) -> None:
         _id(parser)
         for field in kind.model_fields:
             _FIELDS[field](parser)
-        how: dict[str, Any] = {"required": True} if kind.reasoned else {"default": ""}
-        parser.add_argument("--reason", help="why; kept in the audit", **how)
+        parser.add_argument("--reason", default="", help="why; kept in the audit")
+        parser.add_argument("--dry-run", action="store_true", help="only say what follows")
     _holds(words)
 
 

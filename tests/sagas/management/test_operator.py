@@ -180,3 +180,28 @@ def test_a_hold_that_ends_by_itself_is_listed_with_its_end(known: Known, actor: 
     assert placed is not None
     assert placed.ends_at is not None
     assert re.search(rf"{placed.ends_at:%Y-%m-%d %H:%M:%S} +quota \(automatic\)", said("holds"))
+
+
+def test_a_dry_run_says_what_follows_and_does_nothing(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    events = Event.objects.count()
+    assert said("resolve", run_id, "--dry-run").splitlines() == [
+        f"Resolve, run {run_id}: nothing is done yet.",
+        "The run then is resolved.",
+        "Nothing is undone.",
+        "Stays: p, because: it is the point of no return.",
+    ]
+    assert (status(run_id), Event.objects.count()) == ("needs_attention", events)
+
+
+def test_a_dry_run_refuses_what_would_be_refused(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    with pytest.raises(CommandError, match="cannot be cancelled"):
+        said("cancel", run_id, "--dry-run")
+
+
+def test_nothing_is_done_without_a_reason(known: Known, actor: Actor) -> None:
+    run_id = stopped(known, actor, Refused("no"))
+    with pytest.raises(CommandError, match="To resolve needs a reason"):
+        said("resolve", run_id)
+    assert status(run_id) == "needs_attention"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from sagas import record
+from sagas.api import wait_for
 from sagas.define import registry
 from sagas.define.outcome import Refused
 from sagas.models import AuditEntry, Event
@@ -136,3 +138,47 @@ def test_a_run_is_assigned_without_a_reason(
     caller: Caller, run_id: UUID, body: dict[str, str]
 ) -> None:
     assert caller.post(f"/api/runs/{run_id}/assign", body).status_code == 202
+
+
+# --- what would follow ---------------------------------------------------------------------
+
+
+def foreseen(caller: Caller, run_id: UUID, verb: str, **arguments: Any) -> Any:
+    return caller.post(f"/api/runs/{run_id}/preview", {"verb": verb, "arguments": arguments})
+
+
+def test_a_preview_tells_what_an_action_leads_to_and_does_nothing(
+    caller: Caller, run_id: UUID
+) -> None:
+    events = Event.objects.count()
+    answer = foreseen(caller, run_id, "resolve")
+    assert answer.status_code == 200, answer.content
+    told = answer.json()
+    assert (told["status"], told["undone"], told["approval"]) == ("resolved", [], False)
+    assert told["kept"] == [{"step": "p", "why": "it is the point of no return"}]
+    assert "Nothing is undone." in told["text"]
+    assert told["imprint"] == caller.get(f"/api/runs/{run_id}").json()["imprint"]
+    assert (status(run_id), Event.objects.count()) == ("needs_attention", events)
+    assert not AuditEntry.objects.filter(run=run_id).exists()
+
+
+def test_a_preview_of_a_cancel_lists_the_compensations_in_their_order(
+    caller: Caller, known: Known
+) -> None:
+    waiting = begun(known(flow(["a", "b", wait_for("paid", timeout=timedelta(1))], name="other")))
+    for step in ("a", "b"):
+        carried(waiting, step, saga="other/1")
+    told = foreseen(caller, waiting, "cancel").json()
+    assert [[one["step"] for one in stage] for stage in told["undone"]] == [["b"], ["a"]]
+
+
+def test_what_would_be_refused_is_refused_in_a_preview(caller: Caller, run_id: UUID) -> None:
+    assert foreseen(caller, run_id, "cancel").status_code == 409
+    assert foreseen(caller, run_id, "explode").status_code == 409
+    assert foreseen(caller, run_id, "restart", step="p", agian=True).status_code == 409
+    absent = "00000000-0000-7000-8000-000000000000"
+    assert foreseen(caller, UUID(absent), "cancel").status_code == 404
+
+
+def test_a_preview_is_for_those_who_may_act(caller_with: MakeCaller, run_id: UUID) -> None:
+    assert foreseen(caller_with(Right.READ), run_id, "resolve").status_code == 403
