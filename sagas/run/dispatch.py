@@ -82,7 +82,7 @@ def carry(message: Message) -> None:
                 message.links.drop_through(draft.claimed.name)
                 draft = attempt(message, draft)
     finally:
-        limits.release()
+        limits.release_when_idle()
     reached("K5", message.step, message.direction)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from celery import signals
 from django.db import OperationalError, connection, transaction
 
 from sagas import db, transitions
@@ -141,6 +142,74 @@ def test_a_released_watchdog_sleeps_and_can_be_set_again(watchdog: Any) -> None:
     assert watchdog.cancel_dump_traceback_later.call_count == 2
 
 
+@pytest.fixture
+def pooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is a pool's."""
+    monkeypatch.setattr(limits, "_pooled", True)
+
+
+@pytest.mark.usefixtures("pooled")
+def test_between_messages_that_follow_at_once_the_watchdog_stays_set(watchdog: Any) -> None:
+    for _ in range(5):
+        with limited(10.0, 5.0):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 9.0
+        limits.release_when_idle()
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1.0
+    assert len(_bites(watchdog)) == 1
+    assert not watchdog.cancel_dump_traceback_later.called
+
+
+@pytest.mark.usefixtures("pooled")
+def test_an_idle_process_sends_its_watchdog_to_sleep(
+    watchdog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_IDLE_SECONDS", 0.01)
+    handler = _handler()
+    with limited(10.0, 5.0):
+        pass
+    limits.release_when_idle()
+    while _handler() is not handler:
+        time.sleep(0.01)
+    assert watchdog.cancel_dump_traceback_later.call_count == 1
+
+
+@pytest.mark.usefixtures("pooled")
+@pytest.mark.parametrize(("name", "asleep"), [("app.report", True), ("sagas.step", False)])
+def test_another_task_of_the_process_has_no_watchdog_and_the_alarm_to_itself(
+    watchdog: Any, name: str, asleep: bool
+) -> None:
+    handler = _handler()
+    with limited(10.0, 5.0):
+        pass
+    limits.release_when_idle()
+    signals.task_prerun.send(sender=type("task", (), {"name": name}))
+    assert (_handler() is handler) is asleep
+    assert watchdog.cancel_dump_traceback_later.called is asleep
+
+
+@pytest.mark.usefixtures("pooled")
+def test_a_watchdog_that_would_bite_soon_is_not_left_set(watchdog: Any) -> None:
+    with limited(0.2, 0.2):
+        pass
+    limits.release_when_idle()
+    assert watchdog.cancel_dump_traceback_later.called
+
+
+@pytest.mark.usefixtures("pooled")
+def test_the_alarm_of_an_idle_process_is_never_taken_for_the_next_steps_limit(
+    watchdog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_IDLE_SECONDS", 0.0005)
+    for number in range(500):
+        with limited(_LONG, _LONG):
+            pass
+        limits.release_when_idle()
+        ends = time.perf_counter() + 0.0004 + (number % 20) * 0.00001
+        while time.perf_counter() < ends:
+            pass
+    assert 0 < watchdog.cancel_dump_traceback_later.call_count < 500
+
+
 def test_in_another_thread_the_code_runs_without_limits() -> None:
     seen: list[Any] = []
 
@@ -184,6 +253,22 @@ def test_a_child_that_behaves_lives_on() -> None:
         time.sleep(0.3)
 
     assert _child(quick) == 0
+
+
+@pytest.mark.usefixtures("pooled")
+def test_an_idle_child_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_IDLE_SECONDS", 0.02)
+
+    def quick_and_idle() -> None:
+        with limited(0.05, 0.05):
+            pass
+        limits.release_when_idle()
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        ends = time.monotonic() + 0.4
+        while time.monotonic() < ends:
+            time.sleep(0.1)
+
+    assert _child(quick_and_idle) == 0
 
 
 # --- with the engine -----------------------------------------------------------------------
