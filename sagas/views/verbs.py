@@ -71,7 +71,7 @@ def _offer(kind: type[Verb]) -> None:
     router.post(path, response={202: Done}, operation_id=name, url_name=kind.name)(view)
 
 
-class Asked(Schema):
+class PreviewRequest(Schema):
     """An action that one thinks of."""
 
     model_config = ConfigDict(extra="forbid")
@@ -122,7 +122,7 @@ class Foreseen(Schema):
     url_name="preview",
     operation_id="preview_action",
 )
-def preview(request: HttpRequest, run_id: UUID, asked: Asked) -> Foreseen:
+def preview(request: HttpRequest, run_id: UUID, asked: PreviewRequest) -> Foreseen:
     """Say what an action would lead to, also `cancel`, without doing anything.
 
     What would be refused is refused here with the same words.

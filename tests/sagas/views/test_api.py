@@ -27,6 +27,7 @@ def test_the_documentation_lists_every_door(schema: Any) -> None:
         ("get", "/api/runs/{run_id}"),
         ("get", "/api/runs/{run_id}/results"),
         ("post", "/api/runs/{run_id}/cancel"),
+        ("post", "/api/runs/{run_id}/preview"),
         ("post", "/api/runs/{run_id}/retry"),
         ("post", "/api/runs/{run_id}/skip"),
         ("post", "/api/runs/{run_id}/mark"),
