@@ -118,8 +118,11 @@ class VerbPages(admin.ModelAdmin[Run]):
             "refusal": cleaned(why, 800),
             "bars": bars(view.id, offers(view), back) if why else [],
             "final": kind.final,
-            "outlook": told(after, refused=bool(why)) if after is not None else None,
-            "button": _title(kind, step) if why or after is None else _button(kind, step, after),
+            "outlooks": [
+                told(seen, way=way, place=place, refused=bool(why))
+                for place, (way, seen) in enumerate(after, 1)
+            ],
+            "button": _title(kind, step) if why else _button(kind, step, after),
         }
         status = 400 if form.errors else 200
         return TemplateResponse(request, "admin/sagas/run/do.html", context, status=status)
@@ -154,16 +157,21 @@ def _row(view: RunView, step: str) -> Any:
 
 def _foreseen(
     kind: type[Verb], saga: Definition | None, view: RunView, step: str, refused: str
-) -> Outlook | None:
-    """How the run goes on then; of what would be refused, how it stands; None: nobody can tell."""
+) -> list[tuple[str, Outlook]]:
+    """How the run goes on then, by each way that is open; of what would be refused, how it stands.
+
+    Empty: nobody can tell.
+    """
     if not kind.foreseen:
-        return None
+        return []
     if refused:
-        undoes = kind in (Cancel, Compensate)
-        return Outlook(view.status, undo=undo_preview(saga, view)) if undoes and saga else None
-    fields = {"step": step} if "step" in kind.model_fields else {}
-    return foreseen(kind.model_validate(fields), view)
+        if saga is None or kind not in (Cancel, Compensate):
+            return []
+        return [("", Outlook(view.status, undo=undo_preview(saga, view)))]
+    seen = ((way, foreseen(verb, view)) for way, verb in kind.ways(step, view))
+    return [(way, outlook) for way, outlook in seen if outlook is not None]
 
 
-def _button(kind: type[Verb], step: str, after: Outlook) -> str:
-    return line(kind.confirmed(step, after), 160)
+def _button(kind: type[Verb], step: str, after: list[tuple[str, Outlook]]) -> str:
+    only = [seen for way, seen in after if not way]
+    return line(kind.confirmed(step, only[0]), 160) if only else _title(kind, step)

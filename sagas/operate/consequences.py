@@ -18,13 +18,17 @@ def consequences(seen: Outlook) -> list[str]:
 def _steps(seen: Outlook) -> Iterator[str]:
     for reason in seen.stopped:
         yield f"It stops again at once: {reason}"
-    for names, what in (
-        (seen.again, "Done once more, with effects that happen again"),
-        (seen.added, "Steps that it has from then on"),
-        (seen.removed, "Steps that it has no more"),
-    ):
-        if names:
-            yield f"{what}: {', '.join(names)}."
+    yield from (f"{what}: {names}." for what, names in changed_steps(seen))
+
+
+def changed_steps(seen: Outlook) -> list[tuple[str, str]]:
+    """What becomes of the run's own steps, each kind with their names."""
+    told = (
+        ("Done once more, with effects that happen again", seen.again),
+        ("Steps that it has from then on", seen.added),
+        ("Steps that it has no more", seen.removed),
+    )
+    return [(what, ", ".join(names)) for what, names in told if names]
 
 
 def _undone(seen: Outlook) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -22,6 +22,8 @@ from sagas.run.queues import default_queue
 from sagas.run.send import nothing
 from sagas.states import RunStatus
 
+_TOLD = 3  # versions of which it is told what follows
+
 
 class Migrate(Verb):
     """Let a run go on with another version of its saga."""
@@ -32,8 +34,14 @@ class Migrate(Verb):
     summary = "Let the run go on with another version of its saga, which fits what it has done."
     coded = False
     final = False
+    foreseen = True
 
     to: int = Field(ge=1, description="the version; that of the run, if its steps have changed")
+
+    @classmethod
+    def ways(cls, target: str, view: RunView) -> list[tuple[str, Self]]:
+        newest = registry.versions(view.saga)[-_TOLD:]
+        return [(f"To version {number}", cls(to=number)) for number in reversed(newest)]
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         new = registry.get(view.saga, self.to)

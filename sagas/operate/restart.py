@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -24,10 +24,19 @@ class Restart(Verb):
     past = "restarted"
     summary = "Do this step and those after it once more, with new keys."
 
+    foreseen = True
+
     step: str
     again: bool = Field(
         False, description="also repeat steps that happened: their effects happen once more"
     )
+
+    @classmethod
+    def ways(cls, target: str, view: RunView) -> list[tuple[str, Self]]:
+        if not target:  # it is still to be chosen
+            return []
+        words = {True: "what happened is repeated", False: "nothing that happened is repeated"}
+        return [(f"From {target}, and {w}", cls(step=target, again=a)) for a, w in words.items()]
 
     def draft(self, saga: Definition | None, view: RunView, worker: Worker) -> Draft:
         assert saga is not None, "it is coded"

@@ -48,7 +48,7 @@ class Verb(BaseModel):
         summary: what it does, in a sentence.
         coded: whether it needs the saga's definition, which may be gone.
         final: whether it decides something that no other verb takes back.
-        foreseen: whether it can be said before what follows: nothing else it is told decides that.
+        foreseen: whether people are told before they confirm it what follows.
         reasoned: whether it must be said why.
     """
 
@@ -73,6 +73,11 @@ class Verb(BaseModel):
     def explained(cls, target: str) -> str:
         """What it does to that, in a sentence; empty: to whatever each run has."""
         return cls.summary
+
+    @classmethod
+    def ways(cls, target: str, view: RunView) -> list[tuple[str, Self]]:
+        """The ways in which it can be taken, if what follows depends on that: each in words."""
+        return [("", cls.model_validate({"step": target} if "step" in cls.model_fields else {}))]
 
     @classmethod
     def confirmed(cls, target: str, outlook: Outlook) -> str:

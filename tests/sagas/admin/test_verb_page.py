@@ -466,3 +466,51 @@ def test_nobody_is_asked_for_the_result_of_a_compensation(operator: Client, undo
     )
     sent(operator, undone, "skip", step="undo of collect")
     assert status(undone) == "compensated"
+
+
+# --- what follows from each answer -----------------------------------------------------------
+
+
+def test_the_page_of_a_mark_says_what_follows_from_either_answer(
+    operator: Client, known: Known
+) -> None:
+    actor = Actor()
+    actor.answers["do b"] = Unknown("reset")
+    run_id = begun(known(flow([actor.step("a"), actor.step("b", idempotent=False), "c"])))
+    carried(run_id, "a")
+    html = operator.get(place(run_id, "mark", "b")).content.decode()
+    text = words(html)
+    assert "If it happened Nothing is undone: the run goes forward." in text
+    assert "If it did not happen Nothing is undone: the run goes forward." in text
+    assert button(html) == "Mark b"
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert sorted(set(ids)) == sorted(ids), "an id names one thing"
+
+
+def test_the_page_of_a_restart_names_the_effects_that_happen_again(
+    operator: Client, known: Known
+) -> None:
+    actor = Actor()
+    actor.answers["do c"] = Refused("no")
+    run_id = begun(known(flow([pivot(actor.step("p")), *actor.steps("bc")])))
+    carried(run_id, "p")
+    carried(run_id, "b")
+    carried(run_id, "c")
+    text = words(operator.get(place(run_id, "restart", "b")).content.decode())
+    assert "From b, and what happened is repeated Nothing is undone: the run goes forward." in text
+    assert "Done once more, with effects that happen again: b" in text
+    assert "nothing that happened is repeated" not in text, "that would be refused"
+
+
+def test_the_page_of_a_migration_names_the_steps_that_differ(
+    operator: Client, known: Known
+) -> None:
+    actor = Actor()
+    actor.answers["do b"] = Refused("no")
+    steps = [pivot(actor.step("p")), actor.step("b")]
+    run_id = begun(known(flow(steps)))
+    carried(run_id, "p")
+    known(flow([*steps, "c"], version=2))
+    text = words(operator.get(place(run_id, "migrate")).content.decode())
+    assert "Steps that it has from then on: c" in text
+    assert "To version 1 Nothing" not in text, "it has that"
