@@ -146,6 +146,13 @@ PROOFS: Sequence[Proof] = (
         f"{_STORIES}/test_floods.py",
         FLOOD_SECONDS="120",
     ),
+    _tests(
+        "tampering",
+        "100 tamperings of what was anchored are found or refused; 100 clean worlds: no alarm",
+        "tests/sagas/operate/test_tampering.py",
+        TAMPERINGS="100",
+        CLEAN_WORLDS="100",
+    ),
     _bench(
         "partners",
         "breaker, isolation, rate, outage and adaptive limits",

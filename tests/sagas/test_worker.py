@@ -19,7 +19,9 @@ from django.utils import timezone
 
 from project.chaos.flows.neighbours import DEEDS
 from sagas import db, transitions, worker
+from sagas.errors import SagaError
 from sagas.identity import identity
+from sagas.operate import anchor
 from sagas.run import drain, heartbeat
 from sagas.run.recover import Sweep
 from sagas.signals import swept
@@ -286,6 +288,34 @@ def test_the_threads_end_with_their_process() -> None:
     threads = started()
     assert set(threads) == {"sagas-heartbeat", "sagas-sweeper"}
     assert all(thread.daemon for thread in threads.values())
+
+
+def test_where_anchors_are_kept_a_thread_of_its_own_takes_them() -> None:
+    with override_settings(SAGAS={"AUDIT_ANCHOR": "/anchors/anchors.jsonl"}):
+        threads = started()
+    assert set(threads) == {"sagas-heartbeat", "sagas-sweeper", "sagas-anchor"}
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_an_anchor_is_taken_if_no_other_worker_has_just_done_so(work: Any, *, due: bool) -> None:
+    with (
+        patch.object(anchor, "is_due", return_value=due),
+        patch.object(anchor, "take") as take,
+    ):
+        worker.take_anchor()
+    assert take.called is due
+    work.connection.close.assert_called_once_with()
+
+
+def test_an_anchor_that_no_store_takes_is_an_error_in_the_log(
+    work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        patch.object(anchor, "is_due", return_value=True),
+        patch.object(anchor, "take", side_effect=SagaError("The bucket is away.")),
+    ):
+        worker.take_anchor()
+    assert "The bucket is away." in caplog.text
 
 
 def test_a_worker_beats_well_before_a_lease_is_half_over_however_long_a_sweep_takes(
