@@ -38,7 +38,7 @@ _AUDIT = "SELECT number, hash FROM sagas_auditentry ORDER BY number DESC LIMIT 1
 _ENTRY = "SELECT hash FROM sagas_auditentry WHERE number = %s"
 _ARCHIVES = """
 SELECT number, details ->> 'events' FROM sagas_auditentry
-WHERE verb = 'archive' AND details ? 'events' ORDER BY number"""
+WHERE verb = 'archive' AND details ? 'events' AND number > %s ORDER BY number LIMIT 1000"""
 #: The hashes of events above an id, the oldest first.
 HASHES = f"""
 SELECT e.id, {EVENT_HASH} FROM sagas_event e
@@ -49,7 +49,7 @@ _NUMBER = "SELECT coalesce(max(number), 0) + 1, clock_timestamp() FROM sagas_anc
 # lower than the one drawn here; once all those have ended, no lower id of an event can appear.
 _BOUND = "SELECT coalesce(max(id), 0), pg_current_xact_id()::text::bigint FROM sagas_event"
 _SETTLED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= %s"
-_LAST_AT = "SELECT clock_timestamp() - max(at) FROM sagas_anchor"
+_NOW = "SELECT clock_timestamp()"
 
 _BITS = 2048
 _MOST = 50_000  # events that one transaction adds
@@ -159,15 +159,16 @@ def statement(removed: Removed) -> dict[str, Any]:
 
 def archives() -> Iterator[Archived | Forged]:
     """What archives say that they removed, or why one is not believed."""
-    for number, stated in db.execute(_ARCHIVES):
-        try:
-            yield _archived(number, json.loads(stated))
-        except Forged as error:
-            yield error
-        except (KeyError, TypeError, ValueError, AttributeError):
-            yield Forged(
-                f"What entry {number:,} of the audit says of archived events cannot be read."
-            )
+    after = 0
+    while rows := db.execute(_ARCHIVES, [after]):
+        for number, stated in rows:
+            try:
+                yield _archived(number, json.loads(stated))
+            except Forged as error:
+                yield error
+            except (KeyError, TypeError, ValueError, AttributeError):
+                yield Forged(f"What entry {number:,} says of archived events cannot be read.")
+        after = rows[-1][0]
 
 
 def _archived(number: int, said: dict[str, Any]) -> Archived:
@@ -193,9 +194,12 @@ def hold_still() -> int | None:
 
 def is_due() -> bool:
     """Whether the last anchor is as old as ``ANCHOR_SECONDS`` say."""
-    [(age,)] = db.execute(_LAST_AT)
-    wanted = timedelta(seconds=conf().ANCHOR_SECONDS)
-    return age is None or age > wanted * 0.9  # by then others have had their turn, too
+    last = _last()
+    if last is None:
+        return True
+    [(now,)] = db.execute(_NOW)
+    # A little earlier: workers look as often as that, and none is to miss its turn by a moment.
+    return bool(now - last.at > 0.9 * timedelta(seconds=conf().ANCHOR_SECONDS))
 
 
 def is_used() -> bool:

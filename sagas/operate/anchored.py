@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from sagas import db
 from sagas.operate.anchor import HASHES, Archived, EventSum, Forged, Head, archives, parsed
@@ -72,17 +75,36 @@ def event_problems(heads: list[Head]) -> Iterator[str]:
         sums = _sums([head.up_to for head in heads])
         found = [next(sums) for _ in heads]
     yield from (str(one) for one in removed if isinstance(one, Forged))
-    stated = [one for one in removed if isinstance(one, Archived)]
-    before, known = EventSum(), 0
-    for head, present in zip(heads, found, strict=True):
-        parts = [one for one in stated if one.last <= head.up_to or one.entry <= head.entry]
-        if any(one.first <= head.up_to for one in stated if one not in parts):
-            continue  # an archive has since removed runs that this one saw half of
-        here = sum((one.events for one in parts), present)
-        if (lack := head.events - here) != before:
+    archived = _Removals(heads, [one for one in removed if isinstance(one, Archived)])
+    before, known, gone = EventSum(), 0, EventSum()
+    for number, (head, present) in enumerate(zip(heads, found, strict=True)):
+        gone += archived.since[number]
+        if archived.later[number] <= head.up_to:
+            continue  # an archive has removed runs that this one saw half of
+        if (lack := head.events - present - gone) != before:
             yield _told(known, head, lack - before)
             before = lack
         known = head.up_to
+
+
+class _Removals:
+    """What archives removed, by the first head that had seen all of it, or that came after it.
+
+    Attributes:
+        since: for each head, the events that count from it on.
+        later: for each head, the lowest id among events that count only after it.
+    """
+
+    def __init__(self, heads: list[Head], stated: list[Archived]) -> None:
+        ids = [head.up_to for head in heads]
+        entries = list(accumulate((head.entry for head in heads), max))
+        self.since = [EventSum()] * (len(heads) + 1)
+        firsts: list[float] = [math.inf] * (len(heads) + 1)
+        for one in stated:
+            place = min(bisect_left(ids, one.last), bisect_left(entries, one.entry))
+            self.since[place] += one.events
+            firsts[place] = min(firsts[place], one.first)
+        self.later = list(accumulate(reversed(firsts[1:]), min))[::-1]
 
 
 def _sums(bounds: list[int]) -> Iterator[EventSum]:

@@ -230,6 +230,23 @@ def test_what_an_archive_removes_is_missed_by_nobody(
     assert lack(kept) == []
 
 
+def test_an_anchor_that_saw_half_of_an_archived_run_is_passed_over(
+    saga: Definition, kept: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        run_id = begun(saga)
+        anchor.take()
+        carried(run_id, "a", "b")
+        anchor.take()
+        assert archived(tmp_path / f"{run_id}.gz") == 1
+        assert lack(kept) == []
+    over(saga)
+    anchor.take()
+    with tampering():
+        db.execute("DELETE FROM sagas_event WHERE id = (SELECT min(id) FROM sagas_event)")
+    assert ["1 are gone" in problem for problem in lack(kept)] == [True]
+
+
 def test_an_archive_from_before_the_first_anchor_is_counted(
     saga: Definition, kept: Path, tmp_path: Path, settings: Settings
 ) -> None:
@@ -327,6 +344,18 @@ def test_a_row_that_somebody_added_is_no_base_for_the_next_anchor(
     assert (head.number, head.events.count) == (10, Event.objects.count())
     assert "Row 9 of sagas_anchor is passed over" in caplog.text
     assert lack(kept) == []
+
+
+def test_a_row_that_somebody_added_does_not_keep_anchors_from_being_taken(kept: Path) -> None:
+    entries(1)
+    anchor.take()
+    assert not anchor.is_due()
+    db.execute(
+        "INSERT INTO sagas_anchor SELECT 7, now() + interval '9 years', line FROM sagas_anchor"
+    )
+    with tampering():
+        db.execute("DELETE FROM sagas_anchor WHERE number = 1")
+    assert anchor.is_due()
 
 
 class Broken:
