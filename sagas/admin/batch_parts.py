@@ -29,6 +29,7 @@ from sagas.admin.when import address
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus
 from sagas.operate import reveal
 from sagas.operate.access import Right, scope
+from sagas.operate.batch_outlook import batch_outlook
 from sagas.operate.catalogue import VERBS
 from sagas.operate.tally import ANSWERS, StateNow, Tally, followed, summary, tally
 from sagas.states import RunStatus
@@ -134,7 +135,8 @@ class Parts:
             "runs": f"{reverse('admin:sagas_run_changelist')}?{_query(batch)}",
             "by": line(batch.created_by),
             "ready": self._tally.counts[ItemStatus.READY],
-            "is_draft": batch.status == BatchStatus.DRAFT,
+            "is_draft": (is_draft := batch.status == BatchStatus.DRAFT),
+            "outlook": [cleaned(told, 1000) for told in batch_outlook(batch)] if is_draft else [],
             "is_mine": mine and user.has_perm(Right.BATCH) and user.has_perm(Right.CHANGE),
             "more": batch.matched > self._tally.total,
             "audit": address("sagas_auditentry_changelist"),

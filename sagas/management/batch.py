@@ -11,10 +11,11 @@ from uuid import UUID
 
 from sagas.errors import SagaError
 from sagas.management.console import Console
-from sagas.management.text import table
+from sagas.management.text import printable, table
 from sagas.models import Approval, Batch, BatchStatus, ItemStatus
 from sagas.operate.approval import told_of
 from sagas.operate.asker import Shell
+from sagas.operate.batch_outlook import batch_outlook
 from sagas.operate.bulk import confirm_or_ask, discard, draft, stop
 from sagas.operate.catalogue import VERBS
 from sagas.operate.instruction import instruction
@@ -97,6 +98,7 @@ def _trial(made: Batch, told: Tally) -> Iterator[str]:
     yield f"{found}; to {made.verb} fits {told.tried:,} of {told.total:,}."
     if told.reasons:
         yield _reasons(told)
+    yield from map(printable, batch_outlook(made))
 
 
 def _reasons(told: Tally) -> str:

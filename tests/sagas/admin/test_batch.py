@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,12 +14,14 @@ from django_celery_results.models import TaskResult
 
 from sagas import retire
 from sagas.admin.batch_parts import _GLYPHS
+from sagas.api import wait_for
 from sagas.models import Batch, BatchItem, BatchStatus, ItemStatus, Run, Scope
 from sagas.operate.access import Right
 from sagas.operate.batch_run import work
 from sagas.operate.bulk import confirm, draft
 from sagas.operate.instruction import instruction
 from sagas.operate.tally import ANSWERS, StateNow
+from tests.sagas.flows import flow, simple
 from tests.sagas.operate.batches import drafted, saga_of, stopped
 from tests.sagas.stage import Actor, Known, begun, carried, run_of
 from tests.sagas.statements import counted
@@ -103,6 +106,28 @@ def test_confirming_has_it_carried_out(browser: Client, batch: Batch) -> None:
     assert "2 retried: 2 running; 1 left out." in page
     assert "data-final" not in page, "its runs go on"
     assert not [word for word in ("100%", "✓", "2 done") if word in plain(page)]
+
+
+def test_what_cannot_be_taken_back_says_what_is_undone_and_what_is_not(
+    browser: Client, known: Known, ann: User, actor: Actor
+) -> None:
+    wait = wait_for("paid", timeout=timedelta(days=1))
+    saga = known(flow(["a", simple("look", harmless=True), wait], name="cancelled"))
+    for key in "12":
+        carried(begun(saga, key=key), "a", "look", "paid", saga="cancelled/1")
+    begun(saga, key="3")
+    runs = Run.objects.filter(saga="cancelled")
+    made = draft(runs, instruction("cancel", {}), by=ann, reason="called off", rate=200)
+    page = plain(seen(browser, made))
+    assert "Irreversible: no other action takes this back." in page
+    assert "Undone: a in 2 runs." in page
+    assert "Not undone, although it happened or may have: look in 2 runs." in page
+
+
+def test_what_can_be_taken_back_is_not_said_to_be_irreversible(
+    browser: Client, batch: Batch
+) -> None:
+    assert "Irreversible" not in seen(browser, batch)
 
 
 def test_a_trial_is_thrown_away(browser: Client, batch: Batch) -> None:

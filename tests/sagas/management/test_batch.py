@@ -140,3 +140,9 @@ def test_a_verb_is_told_its_arguments_as_json(ids: list[UUID]) -> None:
 def test_a_slip_is_told_in_a_line(ids: list[UUID], words: tuple[str, ...], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         said(*words)
+
+
+def test_a_trial_says_what_is_undone_and_what_is_not(ids: list[UUID]) -> None:
+    told = said("batch", "resolve", "--saga", "flow", "--reason", "r")
+    assert "Not undone, although it happened or may have: p in 2 runs." in told
+    assert "Nothing was done. With --yes it will be." in told
