@@ -40,6 +40,7 @@ def count(request: HttpRequest, name: str) -> Attempt:
         Throttled: there were too many.
     """
     limits = _limits(request, name)
+    throttle.prune()
     instead = ", or in a browser that you have logged in from"
     throttle.count(limits, WINDOW, what="attempts to log in", instead=instead)
     return Attempt(tuple(limits))

@@ -22,14 +22,8 @@ A_MINUTE, AN_HOUR = 60, 3600
 QUARTER = 15 * A_MINUTE
 _LONGEST = AN_HOUR
 
-# Counted before anything is done: of many who try at once none passes uncounted. What is over is
-# removed on the way, but for the keys that are counted: no row may change twice in a statement.
+# Counted before anything is done: of many who try at once none passes uncounted.
 _COUNT = """
-WITH old AS (
-  SELECT key FROM sagas_loginattempts
-  WHERE since < clock_timestamp() - %(longest)s * interval '1 second' AND key <> ALL(%(keys)s)
-  ORDER BY since LIMIT 100 FOR UPDATE SKIP LOCKED),
-gone AS (DELETE FROM sagas_loginattempts WHERE key IN (SELECT key FROM old))
 INSERT INTO sagas_loginattempts AS a (key, attempts, since)
 SELECT key, 1, clock_timestamp() FROM unnest(%(keys)s::text[]) AS key ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
@@ -39,6 +33,12 @@ ON CONFLICT (key) DO UPDATE SET
     THEN clock_timestamp() ELSE a.since END
 RETURNING key, attempts,
   extract(epoch FROM since - clock_timestamp())::float8 + %(seconds)s::float8"""
+_PRUNE = """
+WITH old AS (
+  SELECT key FROM sagas_loginattempts
+  WHERE since < clock_timestamp() - %(longest)s * interval '1 second'
+  ORDER BY since LIMIT 100 FOR UPDATE SKIP LOCKED)
+DELETE FROM sagas_loginattempts WHERE key IN (SELECT key FROM old)"""
 _FORGIVE = """
 UPDATE sagas_loginattempts SET attempts = greatest(attempts - 1, 0) WHERE key = ANY(%(keys)s)"""
 _OVER = """
@@ -79,6 +79,7 @@ class Door:
         Raises:
             Throttled: there were too many.
         """
+        prune()
         for limits, seconds, what in self._limits(request, mail):
             for key, most in limits.items():
                 if (wait := left([key], most, seconds)) is not None:
@@ -127,14 +128,22 @@ def count(limits: Mapping[str, int], seconds: int, *, what: str, instead: str = 
     """
     if not limits:
         return
-    asked = {"keys": list(limits), "seconds": seconds, "longest": _LONGEST}
-    rows = db.execute(_COUNT, asked)
+    rows = db.execute(_COUNT, {"keys": list(limits), "seconds": seconds})
     over = [
         (attempts - limits[key], left) for key, attempts, left in rows if attempts > limits[key]
     ]
     if over:
         wait, began = max(left for _, left in over), any(by == 1 for by, _ in over)
         raise Throttled(what, wait, first=began, instead=instead)
+
+
+def prune() -> None:
+    """Remove counts that are over, a hundred at a time.
+
+    Not where attempts are counted, which may be in a caller's transaction: others would wait there
+    for the rows that it has removed, and it for theirs.
+    """
+    db.execute(_PRUNE, {"longest": _LONGEST})
 
 
 def forgive(keys: Sequence[str]) -> None:

@@ -78,6 +78,27 @@ def test_a_person_is_mailed_only_so_often_whatever_the_door_and_the_spelling() -
     assert not refused(offers, "192.0.2.3", "ann@example.com")
 
 
+def test_what_is_over_is_removed_by_who_looks_and_not_where_it_is_counted() -> None:
+    refused(DOOR, "192.0.2.1")
+    passed(AN_HOUR + 1)
+    before = set(Attempts.objects.values_list("key", flat=True))
+    DOOR.enter(of("192.0.2.2"))
+    assert before <= set(Attempts.objects.values_list("key", flat=True))
+    passed(AN_HOUR + 1)
+    DOOR.look(of("192.0.2.3"))
+    assert not Attempts.objects.exists()
+
+
+def test_who_looks_is_not_counted_and_told_as_who_comes_in() -> None:
+    for _ in range(20):
+        DOOR.look(of("192.0.2.1"))
+    for _ in range(3):
+        DOOR.enter(of("192.0.2.1"))
+    with pytest.raises(Throttled, match="Too many sign-ups from your address"):
+        DOOR.look(of("192.0.2.1"))
+    DOOR.look(of("192.0.2.2"))
+
+
 def test_no_address_is_kept_as_it_is() -> None:
     refused(DOOR, "192.0.2.1", "ann@example.com")
     assert all(len(key) == 64 for key in Attempts.objects.values_list("key", flat=True))
