@@ -15,8 +15,47 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 #: What an address in ``LINKS`` may leave open.
 PLACES = frozenset({"run_id", "saga", "business_key"})
 _REDACTED = (
-    *("password", "secret", "token", "api_key", "authorization"),
-    *("card", "card_number", "cvc", "iban", "ssn", "email", "phone", "address"),
+    *(
+        "password",
+        "passwd",
+        "pwd",
+        "passphrase",
+        "secret",
+        "credential",
+        "credentials",
+        "pin",
+        "otp",
+    ),
+    *("token", "jwt", "bearer", "authorization", "api_key", "apikey", "private_key", "cookie"),
+    *("cookies", "set_cookie", "session", "session_id", "sessionid", "csrf"),
+    *("name", "names", "firstname", "lastname", "fullname", "surname", "username", "nickname"),
+    *("holder", "recipient", "contact_person", "signature", "salutation", "gender"),
+    *("birth", "birthday", "birthdate", "dateofbirth", "birthplace", "born", "dob", "nationality"),
+    *("passport", "id_card", "identity_card", "national_id", "driving_licence", "license_plate"),
+    *("ssn", "social_security", "tax_id", "tax_ids", "tax_number", "tax_no", "taxid", "tin"),
+    *("vat_id", "vat_number", "vatid"),
+    *(
+        "iban",
+        "bic",
+        "account_number",
+        "account_no",
+        "accountnumber",
+        "sort_code",
+        "routing_number",
+    ),
+    *("bank_account", "card", "cards", "card_number", "cardnumber", "pan", "cvc", "cvv"),
+    *("email", "emails", "e_mail", "mail", "phone", "phones", "mobile", "telephone", "tel", "fax"),
+    *(
+        "address",
+        "addresses",
+        "street",
+        "house_number",
+        "zip",
+        "zipcode",
+        "postcode",
+        "postal_code",
+    ),
+    *("ip", "latitude", "longitude", "geo"),
 )
 
 

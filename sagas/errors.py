@@ -35,13 +35,20 @@ class PayloadInvalid(SagaError):
 
     Attributes:
         subject: what it was for, such as ``saga 'order-fulfilment'``.
-        problems: a list of ``{"field": dotted path, "message": reason}``.
+        problems: a list of ``{"field": dotted path, "message": reason}``, for whoever sent it.
     """
 
-    def __init__(self, subject: str, problems: list[dict[str, str]]) -> None:
+    def __init__(
+        self,
+        subject: str,
+        problems: list[dict[str, str]],
+        safe: list[dict[str, str]] | None = None,
+    ) -> None:
+        """Args: safe: the same without words that may quote what was sent, for the message."""
         self.subject = subject
         self.problems = problems
-        listed = "; ".join(f"{p['field'] or 'payload'}: {p['message']}" for p in problems)
+        told = problems if safe is None else safe
+        listed = "; ".join(f"{p['field'] or 'payload'}: {p['message']}" for p in told)
         super().__init__(f"The payload for {subject} was refused: {listed}.")
 
 

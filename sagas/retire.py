@@ -29,6 +29,7 @@ signals AS (
 events AS (
   DELETE FROM sagas_event e WHERE e.run_id IN (SELECT id FROM gone)
   RETURNING e.id, {EVENT_HASH} AS hash),
+originals AS (DELETE FROM sagas_original WHERE run_id IN (SELECT id FROM gone)),
 steps AS (DELETE FROM sagas_step WHERE run_id IN (SELECT id FROM gone)),
 runs AS (DELETE FROM sagas_run WHERE id IN (SELECT id FROM gone) RETURNING id)
 SELECT (SELECT array_agg(id) FROM runs), (SELECT array_agg(hash) FROM events),

@@ -20,7 +20,7 @@ from uuid import UUID
 from sagas import db, keys, record
 from sagas.conf import conf
 from sagas.define import plan
-from sagas.define.draft import Change, Draft, Happening
+from sagas.define.draft import Change, Draft, Happening, Original
 from sagas.define.saga import Definition
 from sagas.define.view import RunView, StepView
 from sagas.identity import identity
@@ -51,8 +51,10 @@ def write(draft: Draft) -> bool:
     claims = draft.claimed is not None
     reads = claims and view.payload is None
     shape = (draft.moves_run, wake is not None, claims, len(kept), bool(new), len(draft.events))
-    sql = _statement(*shape, more, reads)
+    sql = _statement(*shape, more, reads, draft.original is not None)
     params = _params(draft, kept, wake) | {name: getattr(draft, name) for name in more}
+    if draft.original is not None:
+        params |= _original(draft.original)
     if new:
         params["added"] = _added(new)
     if draft.claimed is not None:
@@ -445,6 +447,13 @@ _START_DIGEST = f"""
     || CASE WHEN e.nth = 0 THEN jsonb_build_object('digest',
          {keys.DIGEST.format(record.STARTED_WITH)}) ELSE '{{}}' END"""
 
+_KEEP = """
+kept AS (
+  INSERT INTO sagas_original (run_id, at, step, direction, attempt, text)
+  SELECT run.id, clock_timestamp(), %(original_step)s, %(original_direction)s,
+    %(original_attempt)s::int, %(original_text)s
+  FROM run)"""
+
 _EVENT = """(#, %(event_step_#)s, %(event_direction_#)s, %(event_old_#)s, %(event_new_#)s,
     %(event_attempt_#)s::int, %(event_data_#)s)"""
 
@@ -465,6 +474,7 @@ def _statement(
     events: int,
     more: tuple[str, ...],
     reads: bool,
+    keeps: bool,
 ) -> str:
     """The statement for moves of that shape; shapes are few, and each is prepared once."""
     run = _UPDATE_RUN if moves_run else _WAKE_RUN if wakes else _COUNT_RUN
@@ -479,6 +489,7 @@ def _statement(
     digests = [_RESULT_DIGEST] if moved else []
     digests += [_INPUT_DIGEST] if changes_input else []
     clauses += [_log(events, digests, _MOVED if moved else "")] if events else []
+    clauses += [_KEEP] if keeps else []
     answer = _COMPLETE if reads else "SELECT {} FROM run"
     return f"WITH {','.join(clauses)} {answer.format(_IDS if adds else 'NULL::json')}"
 
@@ -628,6 +639,15 @@ def _event(happening: Happening, number: int) -> dict[str, Any]:
         f"event_new_{number}": str(happening.new),
         f"event_attempt_{number}": happening.attempt,
         f"event_data_{number}": json.dumps(happening.data) if happening.data else "{}",
+    }
+
+
+def _original(original: Original) -> dict[str, Any]:
+    return {
+        "original_step": original.row.name,
+        "original_direction": original.row.direction.value,
+        "original_attempt": original.attempt,
+        "original_text": original.text,
     }
 
 

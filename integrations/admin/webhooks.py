@@ -20,9 +20,11 @@ from integrations.models import PartnerObject, WebhookEvent
 from integrations.webhooks.models import EventStatus
 from integrations.webhooks.redaction import visible
 from integrations.webhooks.replay import AGAIN, RIGHT, replay
+from integrations.webhooks.sources import SOURCES
 from sagas.admin.history import HistoryAdmin, moment, pretty, sees_all
 from sagas.admin.shown import line
 from sagas.errors import VerbRefused
+from sagas.operate.access import Right, within
 
 _MARKS = {
     EventStatus.RECEIVED: "… waits",
@@ -38,8 +40,28 @@ class ReplayForm(ActionForm):
     reason = forms.CharField(required=False, max_length=2000, label="Why:")
 
 
+class _OfSources(HistoryAdmin):
+    """What partners told, for those who may see the runs that it is about."""
+
+    def saga_of(self, row: Any) -> str:
+        known = SOURCES.get(row.source)
+        return known.saga if known is not None else ""
+
+    def get_object(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """The row, of which ``within`` then tells whether whoever asks may see its saga's runs."""
+        row: Any = super().get_object(request, *args, **options)
+        if row is not None:
+            row.within = within(request.user, Right.READ, self.saga_of(row))
+        return row
+
+    def told(self, row: Any, document: Any) -> SafeString:
+        """A document, as far as whoever asks may see it."""
+        seen = {"reveal": sees_all(row), "within": row.within}
+        return pretty(visible(row.source, document, **seen))
+
+
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(HistoryAdmin):
+class WebhookEventAdmin(_OfSources):
     """Events, the newest first; the filter "dead" lists the dead letters."""
 
     list_display = ("name", "state", "because", "source", "kind", "attempts", "received")
@@ -125,11 +147,11 @@ class WebhookEventAdmin(HistoryAdmin):
 
     @admin.display(description="body")
     def document(self, event: WebhookEvent) -> SafeString:
-        return pretty(visible(event.source, _parsed(event.body), reveal=sees_all(event)))
+        return self.told(event, _parsed(event.body))
 
 
 @admin.register(PartnerObject)
-class PartnerObjectAdmin(HistoryAdmin):
+class PartnerObjectAdmin(_OfSources):
     """What partners' objects are like, as their events last told."""
 
     list_display = ("subject", "source", "since", "told_by")
@@ -147,7 +169,7 @@ class PartnerObjectAdmin(HistoryAdmin):
 
     @admin.display(description="state")
     def document(self, known: PartnerObject) -> SafeString:
-        return pretty(visible(known.source, known.state, reveal=sees_all(known)))
+        return self.told(known, known.state)
 
 
 def _query(event: WebhookEvent) -> str:

@@ -32,7 +32,7 @@ class Inquiry(BaseModel):
 
     name: Annotated[str, Redacted, Field(min_length=1, max_length=100)]
     email: Annotated[str, Redacted, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-    company: Annotated[str, Field(min_length=1, max_length=100)]
+    company: Annotated[str, Redacted, Field(min_length=1, max_length=100)]
     employees: Annotated[int, Field(ge=1, le=10_000_000)]
     budget: Annotated[int, Field(ge=0, le=1_000_000_000, description="in whole units")]
 
@@ -48,8 +48,8 @@ def lead_page(business_key: str) -> str:
 
 
 def lead_title(asked: Inquiry) -> str:
-    """Which company asks, and what for."""
-    return f"{asked.company}, {asked.employees:,} employees, budget {asked.budget:,}"
+    """What is asked for; not by whom, for a small company goes by its owner's name."""
+    return f"{asked.employees:,} employees, budget {asked.budget:,}"
 
 
 _PREFIX = "lead:"

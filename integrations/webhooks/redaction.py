@@ -18,21 +18,23 @@ from django.db import DatabaseError
 
 from integrations.webhooks.sources import SOURCES
 from sagas.conf import conf
-from sagas.define.redact import HIDDEN, matcher
+from sagas.define.redact import HIDDEN, hidden, is_plain, matcher
 
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
-_WORD = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_.:/+-]{0,199}")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def visible(source: str, document: Any, *, reveal: bool = False) -> Any:
+def visible(source: str, document: Any, *, reveal: bool = False, within: bool = True) -> Any:
     """What of a document of that source somebody may see: the mark for what they may not.
 
     Args:
         reveal: whether they see personal data.
+        within: whether they may see runs of the saga that it is about; else they see no value.
     """
     if reveal or document is None:
         return document
+    if not within:
+        return hidden(document)
     known = SOURCES.get(source)
     public = known.public if known else ()
     personal = matcher({*conf().REDACT, *(known.personal if known else ())})
@@ -78,16 +80,9 @@ def _masked(value: Any, public: Collection[str], personal: Callable[[str], bool]
 
 
 def _field(name: str, value: Any, public: Collection[str], personal: Callable[[str], bool]) -> Any:
-    if value is None or (name in public and _is_plain(value)):
+    if value is None or (name in public and is_plain(value)):
         return value
     return HIDDEN if personal(name) else _masked(value, public, personal)
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether it is a number or one word, which leaves no room for a sentence or an address."""
-    if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None
-    return isinstance(value, int | float)
 
 
 def _is_ours(filename: str) -> bool:

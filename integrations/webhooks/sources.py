@@ -25,6 +25,8 @@ class Source:
         personal: fields of its events that tell of people, beside those in ``SAGAS["REDACT"]``.
         public: fields whose values everybody may see who sees events. What is neither shows that it
             is there, and not what it says: see ``redaction``.
+        saga: whose runs its events are about: who may see these may see what events tell. Empty:
+            no saga's, so it takes a right to all sagas.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Source:
     read: Callable[[str, Received], list[Event]]
     personal: frozenset[str]
     public: frozenset[str]
+    saga: str = ""
 
     @property
     def setting(self) -> str:
@@ -89,6 +92,7 @@ _PAYMENTS = Source(
             *("failure_reason", "failure_code", "cancel_at_period_end", "snapshot_event", "url"),
         }
     ),
+    saga="subscription-refresh",
 )
 _HUBSPOT = Source(
     "hubspot",
@@ -102,6 +106,7 @@ _HUBSPOT = Source(
             *("propertyName", "lifecyclestage"),
         }
     ),
+    saga="contact-refresh",
 )
 _GITHUB = Source(
     "github",
@@ -127,6 +132,7 @@ _SHIPPING = Source(
     envelopes.standard,
     personal=frozenset({"recipient", "recipients", "sender", "name", "signed_by", "contact"}),
     public=frozenset({"type", "timestamp", "tracking_number", "reference", "status", "service"}),
+    saga="parcel-delivery",
 )
 _LEADS = Source(
     "leads",
@@ -134,6 +140,7 @@ _LEADS = Source(
     envelopes.standard,
     personal=frozenset({"name", "email", "company", "message"}),
     public=frozenset({"type", "timestamp", "employees", "budget"}),
+    saga="lead-qualification",
 )
 
 SOURCES = {s.name: s for s in (_PAYMENTS, _HUBSPOT, _GITHUB, _SHIPPING, _LEADS)}

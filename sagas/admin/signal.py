@@ -64,4 +64,6 @@ class SignalAdmin(HistoryAdmin):
 
     @admin.display(description="payload")
     def document(self, signal: Signal) -> SafeString:
-        return pretty(reveal.loose(signal.payload, reveal=sees_all(signal)))
+        return pretty(
+            reveal.signal(signal.name, signal.saga, signal.payload, reveal=sees_all(signal))
+        )

@@ -140,7 +140,7 @@ def _fixed(view: RunView, step: str, current: dict[str, Any]) -> str:
 
 def _hidden(saga: Definition, current: dict[str, Any]) -> frozenset[str]:
     shown = redact(current, conf().REDACT, saga.payload)
-    return frozenset(name for name in current if shown[name] != current[name])
+    return frozenset(name for name in current if shown.get(name) != current[name])
 
 
 def _step(kind: type[Verb], view: RunView) -> forms.Field:

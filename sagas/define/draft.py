@@ -43,6 +43,15 @@ class Happening:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What an attempt said, of which the other texts of the record show what is masked."""
+
+    row: StepView
+    attempt: int
+    text: str
+
+
 @dataclass(slots=True)
 class Draft:
     """Moves of one run that will be written together, or not at all."""
@@ -58,6 +67,7 @@ class Draft:
     title: str | None = None  # ... and what people know the run by then
     version: int | None = None  # of its saga, from now on ...
     fingerprint: str | None = None  # ... and what that pins
+    original: Original | None = None  # kept apart, for those who may reveal it
 
     def __bool__(self) -> bool:
         return bool(self.events)

@@ -10,6 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class Masked(str):
+    """A reason as the record shows it: a mark stands for each word that may be somebody's.
+
+    Attributes:
+        original: what the step's code said; empty: just this.
+    """
+
+    original: str
+
+    def __new__(cls, shown: str, original: str = "") -> Masked:
+        made = super().__new__(cls, shown)
+        made.original = "" if original == shown else original
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """It happened. ``result`` is JSON-ready."""

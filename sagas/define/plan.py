@@ -18,11 +18,12 @@ from sagas.define.blockers import (
     named,
 )
 from sagas.define.cause import error_group, in_words
-from sagas.define.draft import Draft
+from sagas.define.draft import Draft, Original
 from sagas.define.frontier import frontier
 from sagas.define.hold import covering, names
 from sagas.define.outcome import (
     Done,
+    Masked,
     Mismatch,
     NotApplied,
     NotAsked,
@@ -112,11 +113,17 @@ def settle(
 ) -> Draft:
     """Record what an attempt answered, and take the next step if this worker may."""
     draft = Draft(view)
+    _keep_original(draft, row, getattr(outcome, "reason", ""))
     if not isinstance(outcome, NotAsked):  # which does not show that the step's own code survives
         row.losses = 0
     _answer(saga, draft, row, outcome)
     advance(saga, draft, worker)
     return alive(saga, draft)
+
+
+def _keep_original(draft: Draft, row: StepView, reason: str) -> None:
+    if isinstance(reason, Masked) and reason.original:
+        draft.original = Original(row, row.attempt, reason.original)
 
 
 def lost(saga: Definition | None, view: RunView, poison: int) -> Draft:
@@ -244,6 +251,7 @@ def fault(saga: Definition, view: RunView, row: StepView, reason: str, poison: i
         poison: how many of them in a row stop the run.
     """
     draft, step = Draft(view), saga.steps[row.name]
+    _keep_original(draft, row, reason)
     row.losses += 1
     flying, backward = row.status is StepStatus.IN_FLIGHT, row.direction is Direction.BACKWARD
     row.in_doubt = row.in_doubt or (flying and not (step.atomic or step.waits))
@@ -423,7 +431,7 @@ def _probed(saga: Definition, draft: Draft, row: StepView, outcome: Outcome) -> 
         else:
             draft.step(row, StepStatus.READY, due_in=0, not_applied=True)
         return
-    reason = f"verify cannot tell: {getattr(outcome, 'reason', outcome)}"
+    reason = f"verify cannot tell: {getattr(outcome, 'reason', type(outcome).__name__)}"
     _again(saga, draft, row, StepStatus.UNKNOWN, reason, getattr(outcome, "after", None))
 
 

@@ -1,6 +1,7 @@
 """Redaction: documents to be shown to people without what is none of their business. Pure.
 
-A field is redacted because its model marks it, or because of its name. The shape stays visible.
+A field is redacted because its model marks it, because of its name, or because no model declares it
+and its name is not known to be harmless. The shape stays visible.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -18,7 +19,21 @@ from typing_extensions import TypeAliasType, is_typeddict
 
 HIDDEN = "•••"  #: stands for a value that is not shown
 
+#: Fields that are shown though nothing declares them, if their value is a number or one word.
+HARMLESS = frozenset(
+    (
+        *("id", "object", "type", "kind", "version", "status", "state", "result", "reason"),
+        *("outcome", "ok", "success", "livemode", "currency", "amount", "total", "price", "fee"),
+        *("net", "gross", "count", "quantity", "size", "limit", "offset", "sku", "unit"),
+        *("attempt", "attempts", "priority", "position", "percent", "points", "score", "created"),
+        *("updated", "created_at", "updated_at", "truncated", "bytes", "sha256"),
+    )
+)
+
 _Kinds = Sequence[Any]
+_INDEX = re.compile(r"[0-9]{1,5}")
+_FIELD = re.compile(r"(?!.*[0-9]{5})[a-z_][A-Za-z0-9_-]{0,39}")  # a key that is no value
+_WORD = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_.:/+-]{0,199}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -29,17 +44,19 @@ class Redacted:
     """
 
 
-def redact(document: Any, names: Collection[str], kind: Any = None) -> Any:
+def redact(document: Any, names: Collection[str], kind: Any) -> Any:
     """A copy of a JSON document with a mark in place of each redacted value.
+
+    What no type declares is redacted too, but for harmless fields: see ``HARMLESS``.
 
     Args:
         document: plain data.
         names: fields to redact wherever they occur, also as a part of a longer name: ``email``
             covers ``customer_email`` and ``customerEmail``.
-        kind: the type whose document it is, with its fields' marks; None: there are only names.
+        kind: the type whose document it is, with its fields' marks; ``Any`` declares nothing.
     """
     try:
-        return _walked(document, matcher(names), [] if kind is None else [kind])
+        return _walked(document, matcher(names), [kind])
     except RecursionError:
         return HIDDEN
 
@@ -56,13 +73,49 @@ def masked(model: BaseModel, names: Collection[str]) -> Any:
     return _copied(model, matcher(names), [])
 
 
+def redact_names(document: Any, names: Collection[str]) -> Any:
+    """The same of a document of the engine's own, all of whose fields are known: by names alone."""
+    try:
+        return _by_name(document, matcher(names))
+    except RecursionError:
+        return HIDDEN
+
+
+def secrets(document: Any, names: Collection[str], kind: Any) -> Iterator[str]:
+    """The texts, and the numbers as texts, that ``redact`` puts a mark in place of."""
+    shown = redact(document, names, kind)
+    stack = [(document, shown)]
+    while stack:
+        value, seen = stack.pop()
+        if isinstance(value, dict):
+            shows = seen if isinstance(seen, dict) else dict.fromkeys(value, HIDDEN)
+            stack.extend((key, HIDDEN) for key in value if key not in shows)
+            stack.extend(zip(value.values(), shows.values(), strict=True))
+        elif isinstance(value, list):
+            children = seen if isinstance(seen, list) else [HIDDEN] * len(value)
+            stack.extend(zip(value, children, strict=True))
+        elif seen == HIDDEN and isinstance(value, str | int | float):
+            yield str(value)
+
+
+def place_of(parts: Iterable[str | int]) -> str:
+    """A place in a document, such as ``items.0.price``, without keys that may be somebody's."""
+    return ".".join(map(_part, parts))
+
+
+def _part(part: str | int) -> str:
+    known = isinstance(part, int) or _INDEX.fullmatch(part) or _FIELD.fullmatch(part)
+    return str(part) if known else HIDDEN
+
+
 def hidden(document: Any) -> Any:
     """The shape alone: every value that is not null is a mark."""
     match document:
         case None:
             return None
         case dict():
-            return {key: hidden(value) for key, value in document.items()}
+            fields = enumerate(document.items())
+            return {_key(key, place): hidden(value) for place, (key, value) in fields}
         case list():
             return [hidden(value) for value in document]
     return HIDDEN
@@ -73,16 +126,60 @@ def _walked(value: Any, named: Callable[[str], bool], kinds: _Kinds) -> Any:
     if Redacted in plain:
         return hidden(value)
     if isinstance(value, dict):
-        return {k: _field(k, item, named, plain) for k, item in value.items()}
+        fields = enumerate(value.items())
+        return {_key(k, place, plain): _field(k, v, named, plain) for place, (k, v) in fields}
     if isinstance(value, list):
         return [_walked(item, named, _items(plain)) for item in value]
-    return value
+    return value if value is None or _declares(plain) else HIDDEN
 
 
 def _field(name: str, value: Any, named: Callable[[str], bool], kinds: _Kinds) -> Any:
     if named(name):
         return hidden(value)
-    return _walked(value, named, [inner for kind in kinds for inner in _of_field(kind, name)])
+    inner = [kind for outer in kinds for kind in _of_field(outer, name)]
+    return value if _is_harmless(name, value, inner) else _walked(value, named, inner)
+
+
+def _is_harmless(name: str, value: Any, kinds: _Kinds) -> bool:
+    """Whether a field is shown though nothing declares it."""
+    declared = list(_plain(kinds))
+    return (
+        name in HARMLESS
+        and is_plain(value)
+        and Redacted not in declared
+        and not _declares(declared)
+    )
+
+
+def _by_name(value: Any, named: Callable[[str], bool]) -> Any:
+    if isinstance(value, dict):
+        fields = value.items()
+        return {k: hidden(v) if named(k) else _by_name(v, named) for k, v in fields}
+    if isinstance(value, list):
+        return [_by_name(item, named) for item in value]
+    return value
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a number or one word, which leaves no room for a sentence or an address."""
+    if isinstance(value, str):
+        return _WORD.fullmatch(value) is not None
+    return isinstance(value, int | float)
+
+
+def _key(name: str, place: int, kinds: _Kinds = ()) -> str:
+    """The name of a field; a mark for a key that is none, such as an address."""
+    known = _FIELD.fullmatch(name) or any(True for k in kinds for _ in _of_own_field(k, name))
+    return name if known else f"{HIDDEN} {place}"
+
+
+def _declares(kinds: Iterable[Any]) -> bool:
+    """Whether types say what a value is, so that their author has left it unmarked on purpose."""
+    found = [kind for kind in kinds if kind is not None and kind is not types.NoneType]
+    return bool(found) and not any(k in _ANYTHING or isinstance(k, typing.TypeVar) for k in found)
+
+
+_ANYTHING: tuple[Any, ...] = (Any, object, Redacted)
 
 
 # --- values of Python's --------------------------------------------------------------------
@@ -108,9 +205,12 @@ def _copied(value: Any, named: Callable[[str], bool], kinds: _Kinds) -> Any:
     def of_field(name: str, item: Any) -> Any:
         root = isinstance(value, RootModel)
         inner = plain if root else [kind for outer in plain for kind in _of_field(outer, name)]
-        return _covered(item) if named(name) else _copied(item, named, inner)
+        if named(name):
+            return _covered(item)
+        return item if _is_harmless(name, item, inner) else _copied(item, named, inner)
 
-    return _rebuilt(value, of_field, lambda item: _copied(item, named, _items(plain)))
+    copy = _rebuilt(value, of_field, lambda item: _copied(item, named, _items(plain)))
+    return _MARK if copy is value and value is not None and not _declares(_plain(kinds)) else copy
 
 
 def _covered(value: Any) -> Any:
@@ -207,6 +307,15 @@ def _marks(note: Any) -> bool:
 def _of_field(kind: Any, name: str) -> Iterator[Any]:
     """The types of a field; the mark itself if the field has one."""
     origin = get_origin(kind) or kind
+    if isinstance(origin, type) and issubclass(origin, Mapping) and not is_typeddict(origin):
+        yield from get_args(kind)[1:]
+    else:
+        yield from _of_own_field(kind, name)
+
+
+def _of_own_field(kind: Any, name: str) -> Iterator[Any]:
+    """The same of a type that has fields of its own."""
+    origin = get_origin(kind) or kind
     if isinstance(origin, type) and issubclass(origin, BaseModel):
         for own, field in origin.model_fields.items():
             if name in (own, field.alias, field.serialization_alias):
@@ -214,8 +323,6 @@ def _of_field(kind: Any, name: str) -> Iterator[Any]:
                 yield field.annotation
     elif is_dataclass(origin) or is_typeddict(origin):
         yield from (hint for field, hint in _hints(origin).items() if field == name)
-    elif isinstance(origin, type) and issubclass(origin, Mapping):
-        yield from get_args(kind)[1:]
 
 
 def _items(kinds: _Kinds) -> list[Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
 
 from sagas.define.arguments import (
     ADDRESS,
@@ -25,6 +27,7 @@ from sagas.define.arguments import (
 )
 from sagas.define.backoff import FOREVER, FORWARD, Retry
 from sagas.define.data import extra_at_door, extra_stored
+from sagas.define.redact import place_of
 from sagas.define.step import ERRORS, Errors, Kind, Step
 from sagas.errors import PayloadInvalid
 
@@ -178,7 +181,8 @@ class Definition:
                 )
             return self.payload.model_validate(payload, by_name=by_name, extra=self._at_door)
         except ValidationError as error:
-            raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
+            told = problems(error), safe_problems(error)
+            raise PayloadInvalid(f"saga {self.name!r}", *told) from None
 
     def plain(self, payload: BaseModel, mode: str = "json") -> dict[str, Any]:
         """A payload as it is stored: by the names of its fields, without what is computed.
@@ -199,15 +203,32 @@ class Definition:
                 document, by_alias=False, by_name=True, extra=self._stored
             )
         except ValidationError as error:
-            raise PayloadInvalid(f"saga {self.name!r}", problems(error)) from None
+            raise PayloadInvalid(f"saga {self.name!r}", safe_problems(error)) from None
 
 
 def problems(error: ValidationError) -> list[dict[str, str]]:
-    """What is wrong with which field, without what was given: it may be personal."""
+    """What is wrong with which field, for whoever gave it: words of validators may quote it."""
     return [
         {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
         for item in error.errors(include_input=False, include_url=False)
     ]
+
+
+def safe_problems(error: ValidationError) -> list[dict[str, str]]:
+    """The same for the record, without what was given: it may be personal."""
+    return [
+        {"field": place_of(item["loc"]), "message": _safe_message(item)}
+        for item in error.errors(include_url=False)
+    ]
+
+
+def _safe_message(item: ErrorDetails) -> str:
+    quotes = item["type"] in _QUOTING or item["type"] not in _PYDANTICS
+    return "its validator refuses it" if quotes else item["msg"]
+
+
+_PYDANTICS = frozenset(get_args(ErrorType))
+_QUOTING = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
 
 
 def walk(nodes: Sequence[Node]) -> Iterator[Step]:

@@ -16,7 +16,7 @@ from sagas.models.operators import (
     SavedView,
     Scope,
 )
-from sagas.models.record import Event, Run, Signal, Step, Worker, uuid7
+from sagas.models.record import Event, Original, Run, Signal, Step, Worker, uuid7
 
 __all__ = [
     "Anchor",
@@ -32,6 +32,7 @@ __all__ = [
     "Hold",
     "HoldKind",
     "ItemStatus",
+    "Original",
     "Run",
     "SavedView",
     "Scope",

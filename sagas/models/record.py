@@ -248,6 +248,34 @@ class Event(models.Model):
         return f"{self.step or 'run'}: {self.old or '·'} → {self.new or '·'}"
 
 
+class Original(models.Model):
+    """What the code of an attempt said, where the rest of the record shows it masked.
+
+    A table of its own, so that no page, file or query shows it by mistake.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(
+        Run,
+        on_delete=models.DO_NOTHING,
+        related_name="originals",
+        db_index=False,
+        db_constraint=False,
+    )
+    at = models.DateTimeField(db_default=Now())
+    step = models.CharField(max_length=80)
+    direction = models.CharField(max_length=8, choices=choices(Direction))
+    attempt = models.IntegerField()
+    text = models.TextField()
+
+    class Meta:
+        ordering = ("id",)
+        indexes: ClassVar = [models.Index(fields=("run", "id"), name="sagas_original_of_run")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of {self.step} ({self.direction})"
+
+
 class Worker(models.Model):
     """A worker that beats. Its steps in flight are its own until ``lease_until``."""
 

@@ -35,6 +35,8 @@ SELECT r.id, r.revision, jsonb_build_object(
     FROM sagas_step s WHERE s.run_id = r.id), '[]'),
   'events', coalesce((SELECT jsonb_agg(to_jsonb(e) ORDER BY e.id)
     FROM sagas_event e WHERE e.run_id = r.id), '[]'),
+  'originals', coalesce((SELECT jsonb_agg(to_jsonb(o) ORDER BY o.id)
+    FROM sagas_original o WHERE o.run_id = r.id), '[]'),
   'signals', coalesce((SELECT jsonb_agg(to_jsonb(g) ORDER BY g.id)
     FROM sagas_signal g JOIN sagas_step s ON s.id = g.taken_by_id WHERE s.run_id = r.id), '[]')
   )::text

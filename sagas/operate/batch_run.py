@@ -20,6 +20,7 @@ from django.db import connection, transaction
 
 from sagas import db
 from sagas.conf import conf
+from sagas.define.mask import masked_error
 from sagas.errors import SagaError
 from sagas.models import Batch, BatchStatus, ItemStatus
 from sagas.operate.access import Right, require
@@ -182,7 +183,8 @@ def _outcome(task: _Task, run_id: UUID, step: str) -> tuple[ItemStatus, str]:
         away = connection.needs_rollback or connection.closed_in_transaction
         if away or db.is_conflict(error):
             raise  # nothing can be noted; or it is repeated as a whole
-        logger.exception("Batch %s: run %s is left as it is.", task.batch, run_id)
+        why = masked_error(error)
+        logger.error("Batch %s: run %s is left as it is.", task.batch, run_id, exc_info=why)
         return ItemStatus.FAILED, type(error).__name__
 
 

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from sagas import db, record
 from sagas.conf import conf
+from sagas.define.mask import masked_error
 from sagas.define.title import plain
 from sagas.define.view import RunView
 from sagas.errors import ApprovalNeeded, SagaError, VerbRefused
@@ -189,7 +190,7 @@ def _tried(
         except DatabaseError:
             raise
         except Exception as error:  # what the saga's own code raises, as a validator may
-            logger.exception("Run %s cannot be tried.", view.id)
+            logger.error("Run %s cannot be tried.", view.id, exc_info=masked_error(error))
             item.status, item.detail = (
                 ItemStatus.UNFIT,
                 f"It cannot be tried: {type(error).__name__}.",

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from sagas import db
 from sagas.define import registry
-from sagas.define.saga import Definition, problems
+from sagas.define.saga import Definition, safe_problems
 from sagas.errors import PayloadInvalid, UnknownSaga
 from sagas.models import Step
 from sagas.run.context import restored
@@ -147,4 +147,4 @@ def _unfit(
             restored(saga.steps[name], result)
         except ValidationError as error:
             place = f"the result of {name!r}"
-            yield from ((place, p["field"], p["message"]) for p in problems(error))
+            yield from ((place, p["field"], p["message"]) for p in safe_problems(error))

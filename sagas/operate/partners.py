@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from sagas.define.mask import masked_error
 from sagas.operate import holding
 from sagas.operate.standing import Standing
 from sagas.signals import Health, PartnerHealth, partner_health
@@ -33,7 +34,8 @@ def partners(at: Standing) -> list[PartnerHealth]:
 def _told() -> Iterator[PartnerHealth]:
     for receiver, answer in partner_health.send_robust(sender=None):
         if isinstance(answer, Exception):
-            logger.warning("%r cannot tell of its partners.", receiver, exc_info=answer)
+            why = masked_error(answer)
+            logger.warning("%r cannot tell of its partners.", receiver, exc_info=why)
             yield PartnerHealth(_name(receiver), Health.UNKNOWN, "the check itself failed")
         else:
             yield from _each(answer)

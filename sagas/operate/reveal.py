@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Union, get_type_hints
 from uuid import UUID
@@ -10,11 +12,11 @@ from uuid import UUID
 from sagas import db
 from sagas.conf import conf
 from sagas.define import registry
-from sagas.define.redact import hidden, redact
+from sagas.define.redact import hidden, redact, redact_names
 from sagas.define.saga import Definition
 from sagas.define.title import plain
 from sagas.errors import UnknownSaga
-from sagas.models import Run, Step
+from sagas.models import Original, Run, Step
 from sagas.operate import audit
 from sagas.operate.access import Holder, Right, within
 from sagas.states import Direction
@@ -82,7 +84,7 @@ def told(given: Mapping[str, Any], saga_name: str, step: str, *, reveal: bool) -
     """
     if reveal:
         return dict(given)
-    shown: dict[str, Any] = redact(dict(given), conf().REDACT)
+    shown: dict[str, Any] = redact_names(dict(given), conf().REDACT)
     kinds = _kinds(saga_name, step)
     for name in DOCUMENTS & given.keys():
         known = name in kinds
@@ -92,8 +94,46 @@ def told(given: Mapping[str, Any], saga_name: str, step: str, *, reveal: bool) -
 
 
 def loose(document: Any, *, reveal: bool) -> Any:
-    """What has no schema, such as a signal's payload: redacted by the names of its fields."""
-    return document if reveal else redact(document, conf().REDACT)
+    """What the engine itself wrote, such as an event's data: redacted by its fields' names."""
+    return document if reveal else redact_names(document, conf().REDACT)
+
+
+def signal(name: str, saga_name: str, document: Any, *, reveal: bool) -> Any:
+    """A signal's payload, by what the steps declare that wait for it.
+
+    Args:
+        saga_name: whose steps; empty: of any saga.
+    """
+    if reveal or document is None:
+        return document
+    waiting = registry.waiting_for(name)
+    found = [waiting.get(saga_name, [])] if saga_name else list(waiting.values())
+    kinds = tuple(step.signal_payload for steps in found for step in steps)
+    return redact(document, conf().REDACT, Union[kinds] if kinds else Any)  # noqa: UP007  # some
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an attempt's code said in full."""
+
+    step: str
+    direction: str
+    attempt: int
+    at: datetime
+    text: str
+
+
+def originals(run_id: UUID) -> list[Said]:
+    """What attempts of a run said, of which the record shows no more than is masked.
+
+    The newest 1,000, the oldest of them first. For those alone to whom redacted fields are shown.
+    """
+    names = ("step", "direction", "attempt", "at", "text")
+    rows = Original.objects.filter(run_id=run_id).order_by("-id").values_list(*names)
+    return [Said(*row) for row in rows[:_ORIGINALS]][::-1]
+
+
+_ORIGINALS = 1_000
 
 
 def definition(run: Run) -> Definition | None:

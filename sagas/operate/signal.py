@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sagas import db, record, transitions
 from sagas.conf import conf
 from sagas.define import plan, registry
-from sagas.define.saga import problems
+from sagas.define.saga import problems, safe_problems
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import PayloadInvalid, SagaError, UnknownSaga
@@ -224,7 +224,7 @@ def _demand_fit(name: str, saga: str, text: str) -> None:
             {**problem, "field": f"payload.{problem['field']}".rstrip(".")}
             for problem in problems(errors[0])
         ]
-        raise PayloadInvalid(f"signal {name!r}", found)
+        raise PayloadInvalid(f"signal {name!r}", found, safe_problems(errors[0]))
 
 
 def _misfit(step: Step, text: str) -> ValidationError | None:

@@ -14,7 +14,7 @@ from sagas.define import registry
 from sagas.define.draft import Draft, Happening
 from sagas.define.outlook import Outlook, changes, outlook
 from sagas.define.plan import Worker
-from sagas.define.saga import Definition, problems
+from sagas.define.saga import Definition, problems, safe_problems
 from sagas.define.step import Step
 from sagas.define.title import current, is_undo, plain, titled
 from sagas.define.view import RunView
@@ -23,7 +23,7 @@ from sagas.operate.access import Right, require
 from sagas.operate.journal import journal
 from sagas.operate.moved import demand_unmoved
 from sagas.run.context import condition, read_for_conditions, stored
-from sagas.run.documents import clean, encode
+from sagas.run.documents import NotADocument, clean, encode
 from sagas.run.send import nothing, send_on_commit
 from sagas.states import RunStatus
 
@@ -284,10 +284,16 @@ def document(saga: Definition, name: str, value: Any) -> str | None:
     try:
         return encode(stored(step, value), conf().MAX_DOCUMENT_BYTES)
     except ValidationError as error:
-        wrong = [{**p, "field": f"result.{p['field']}".rstrip(".")} for p in problems(error)]
+        wrong, safe = _of_result(problems(error)), _of_result(safe_problems(error))
     except ValueError as error:
-        wrong = [{"field": "result", "message": str(error)}]
-    raise PayloadInvalid(f"the result of step {name!r}", wrong)
+        wrong = safe = [{"field": "result", "message": str(error)}]
+        if not isinstance(error, NotADocument):  # whose words quote nothing
+            safe = [{"field": "result", "message": type(error).__name__}]
+    raise PayloadInvalid(f"the result of step {name!r}", wrong, safe)
+
+
+def _of_result(found: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{**one, "field": f"result.{one['field']}".rstrip(".")} for one in found]
 
 
 def _drafted(verb: Verb, view: RunView) -> Draft:

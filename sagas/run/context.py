@@ -10,12 +10,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from sagas import record
 from sagas.define.context import ReceivedSignal, Results, Run
 from sagas.define.data import extra_stored
-from sagas.define.saga import Definition, problems
+from sagas.define.saga import Definition, safe_problems
 from sagas.define.step import Step
 from sagas.define.view import RunView, StepView
 from sagas.errors import PayloadInvalid, ResultInvalid
@@ -111,14 +110,12 @@ def restored(step: Step, document: str) -> Any:
 
 def faults(error: ValidationError) -> str:
     """What is wrong with which field, without the values: they may be personal."""
-    return "; ".join(map(_fault, error.errors(include_url=False)[:3]))
-
-
-def _fault(item: ErrorDetails) -> str:
-    own = item["type"] in ("value_error", "assertion_error")  # its words may quote the value
-    words = "its validator refuses it" if own else item["msg"]
-    place = ".".join(map(str, item["loc"])) or "the whole"
-    return f"{place}: {words} (it is of type {type(item['input']).__name__})"
+    kinds = (type(item["input"]).__name__ for item in error.errors(include_url=False))
+    found = list(zip(safe_problems(error), kinds, strict=True))[:3]
+    return "; ".join(
+        f"{one['field'] or 'the whole'}: {one['message']} (it is of type {kind})"
+        for one, kind in found
+    )
 
 
 def _received(step: Step, signal: AtHand) -> ReceivedSignal:
@@ -134,7 +131,7 @@ def _received(step: Step, signal: AtHand) -> ReceivedSignal:
                 signal.payload, extra=extra_stored(step.signal_type.core_schema)
             )
         except ValidationError as error:
-            raise PayloadInvalid(f"signal {signal.name!r}", problems(error)) from None
+            raise PayloadInvalid(f"signal {signal.name!r}", safe_problems(error)) from None
     return ReceivedSignal(signal.name, payload, signal.received_at)
 
 

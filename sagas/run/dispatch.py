@@ -31,6 +31,7 @@ from sagas.conf import conf
 from sagas.define import plan, registry
 from sagas.define.blockers import MISMATCH
 from sagas.define.draft import Change, Draft
+from sagas.define.mask import masked_error
 from sagas.define.outcome import Done, Mismatch, NotAsked, Outcome, RetryLater, Unknown, Wait
 from sagas.define.plan import Worker, time_limit
 from sagas.define.saga import Definition
@@ -454,9 +455,8 @@ def _atomically(
             outcome = undone.outcome
         except Exception as error:
             if draft is not None and _committed(view.id, row):
-                logger.warning(
-                    "Run %s: after the commit of %s: %s", view.id, row.name, error, exc_info=True
-                )
+                why = masked_error(error)
+                logger.warning("Run %s: after the commit of %s.", view.id, row.name, exc_info=why)
                 claimed_at = draft.claimed.claimed_at if draft.claimed else None
                 return _as_committed(draft, claimed_at)
             wait = pause * random.uniform(0.5, 1.5)

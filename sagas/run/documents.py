@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic_core import to_jsonable_python
 
+from sagas.define.redact import place_of
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100  # pydantic reads no JSON beyond 200
 _SAFE_BITS = 14_000  # Python writes no integer of more than 4300 digits
@@ -163,7 +165,7 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _place(field: str, key: Any) -> str:
     if isinstance(key, str):
-        name = clean(key, 40)
+        name = place_of([key])  # a key of what others answered may be somebody's
     else:
         name = str(key) if isinstance(key, int) and key.bit_length() < 64 else type(key).__name__
     return f"{field}.{name}"[-200:].lstrip(".") if field else name

@@ -16,9 +16,9 @@ from django.db import InterfaceError, InternalError, OperationalError
 from sagas import record, transitions
 from sagas.conf import conf
 from sagas.define import plan, registry
+from sagas.define.mask import masked_error
 from sagas.define.view import RunView, StepView
-from sagas.run.documents import clean
-from sagas.run.step import describe
+from sagas.run.masking import Masking
 
 if TYPE_CHECKING:
     from sagas.run.dispatch import Message
@@ -42,7 +42,10 @@ def counted(carry: Carry) -> Carry:
         except _AWAY:
             raise
         except Exception as error:
-            logger.exception("Run %s: step %r could not be planned.", message.run_id, message.step)
+            why = masked_error(error)
+            logger.error(
+                "Run %s: step %r could not be planned.", message.run_id, message.step, exc_info=why
+            )
             message.links.clear()
             _count(message, error)
 
@@ -55,12 +58,14 @@ def _count(message: Message, error: Exception) -> None:
         row = _at_fault(message, view)
         saga = registry.fitting(view.saga, view.version, view.fingerprint)
         if row is not None and saga is not None:
-            reason = clean(describe(error), 500)
+            record.complete(view)
+            reason = Masking(saga, view).error(error)
             transitions.write(plan.fault(saga, view, row, reason, conf().POISON_ATTEMPTS))
     except _AWAY:
         raise
-    except Exception:  # then a sweep sends the step again, many seconds later
-        logger.exception("Run %s: the exception could not be counted.", message.run_id)
+    except Exception as failure:  # then a sweep sends the step again, many seconds later
+        why = masked_error(failure)
+        logger.error("Run %s: the exception could not be counted.", message.run_id, exc_info=why)
 
 
 def _at_fault(message: Message, view: RunView) -> StepView | None:

@@ -16,6 +16,7 @@ from sagas import record, transitions
 from sagas.conf import conf
 from sagas.define import plan
 from sagas.define.hold import reach
+from sagas.define.mask import masked_error
 from sagas.define.plan import past_pivot
 from sagas.define.registry import all_sagas
 from sagas.define.saga import Definition
@@ -189,8 +190,9 @@ def _settle_lost(saga: Definition | None, view: RunView) -> None:
     """Settle what died in a run that needs attention, so that operators can deal with it."""
     try:
         draft = plan.lost(saga, view, conf().POISON_ATTEMPTS)
-    except Exception:  # as below: others must not wait for it
-        logger.exception("Run %s: what it lost cannot be settled.", view.id)
+    except Exception as error:  # as below: others must not wait for it
+        why = masked_error(error)
+        logger.error("Run %s: what it lost cannot be settled.", view.id, exc_info=why)
     else:
         if draft:
             transitions.write(draft)
@@ -237,8 +239,8 @@ def _look(
             saga = definition_of(view)
         except (OperationalError, InterfaceError):  # no run is at fault: the database is away
             raise
-        except Exception:  # one odd run must not keep the others of this sweep waiting
-            logger.exception("Run %s cannot be looked at.", run_id)
+        except Exception as error:  # one odd run must not keep the others of this sweep waiting
+            logger.error("Run %s cannot be looked at.", run_id, exc_info=masked_error(error))
         else:
             if saga is None:
                 unknown.append(view)

@@ -16,6 +16,7 @@ from sagas.db import is_conflict
 from sagas.define.outcome import (
     RAISED,
     Done,
+    Masked,
     Mismatch,
     NotAsked,
     Outcome,
@@ -42,6 +43,7 @@ from sagas.run.documents import (
 )
 from sagas.run.isolation import call
 from sagas.run.limits import limited
+from sagas.run.masking import Masking
 from sagas.states import Direction
 
 logger = logging.getLogger("sagas.step")
@@ -72,19 +74,37 @@ def perform(
         context = run_context(saga, view, row, ends_at, signal)
     except (PayloadInvalid, ResultInvalid) as error:
         return presentable(_unreadable(view, row, error))
+    action, raised = action_of(step, row), None
+    masking = Masking(saga, view, action, signal)
     try:
         with limited(left, conf().GRACE_SECONDS, ends_at):
-            answer = call(action_of(step, row), context)
+            answer = call(action, context)
     except RAISED as outcome:
-        answer = outcome
+        answer = raised = outcome
     except ResultInvalid as error:  # the code read another step's result, before or after it acted
         return presentable(Mismatch(str(error), acted=True))
     except Exception as error:
         if step.atomic and not probing(step, row) and is_conflict(error):
             raise
         _log(view, row, error)
-        return presentable(_classify(saga.errors_of(step), step, error))
-    return presentable(_answer(step, row, _with_key(answer, view)))
+        return presentable(_classify(saga.errors_of(step), step, error, masking))
+    said = _answer(step, row, _with_key(_masked(answer, masking, raised), view))
+    return presentable(said)
+
+
+def _masked(answer: Any, masking: Masking, raised: BaseException | None) -> Any:
+    """An answer whose reason is as the record keeps it."""
+    match outcome := outcome_of(answer):
+        case Refused(reason):
+            return Refused(masking.words(reason, raised))
+        case RetryLater(reason, after):
+            return RetryLater(masking.words(reason, raised), after)
+        case Unknown(reason, after):
+            return Unknown(masking.words(reason, raised), after)
+        case NotAsked(reason) | Mismatch(reason):
+            return replace(outcome, reason=masking.words(reason, raised))
+        case _:
+            return answer
 
 
 def _unreadable(view: RunView, row: StepView, error: SagaError) -> Outcome:
@@ -219,9 +239,11 @@ def _takes_anything(step: Step, text: str, value: Any) -> bool:
         return False
 
 
-def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
-    reason, after = describe(error), _asked(error)
-    meaning = Unknown if isinstance(error, StepTimeout) else errors.meaning(type(error))
+def _classify(errors: Errors, step: Step, error: Exception, masking: Masking) -> Outcome:
+    late = isinstance(error, StepTimeout)
+    reason = "the time limit was reached" if late else masking.error(error)
+    after = _asked(error)
+    meaning = Unknown if late else errors.meaning(type(error))
     if meaning is Refused:
         return Refused(reason)
     if meaning is NotAsked:
@@ -229,16 +251,6 @@ def _classify(errors: Errors, step: Step, error: Exception) -> Outcome:
     if meaning is RetryLater or step.atomic:  # rolled back: surely nothing happened
         return RetryLater(reason, after)
     return Unknown(reason, after)
-
-
-def describe(error: Exception) -> str:
-    """An error in one line."""
-    if isinstance(error, StepTimeout):
-        return "the time limit was reached"
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # its own code that makes a text of it is broken
-        return type(error).__name__
 
 
 def _asked(error: Exception) -> Any:
@@ -280,6 +292,8 @@ def _bounded(wait: Wait) -> Outcome:
 
 
 def _words(reason: Any, outcome: Outcome) -> str:
+    if isinstance(reason, Masked) and reason:
+        return reason
     try:
         words = clean(str(reason), 500)
         return words or f"it answered {type(outcome).__name__} and gave no reason"

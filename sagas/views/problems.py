@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from sagas import errors
+from sagas.define.mask import masked_error
 from sagas.operate.throttle import Throttled
 
 logger = logging.getLogger("sagas.api")
@@ -136,7 +137,7 @@ def _later(status: int) -> View:
 
 
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    logger.error("%s %s failed", request.method, request.path, exc_info=masked_error(error))
     got_request_exception.send(sender=None, request=request)  # as Django does: Sentry listens
     return problem(request, 500, "Something went wrong here; it has been logged.")
 

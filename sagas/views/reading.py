@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from sagas.operate.access import Right, require, visible
 from sagas.operate.expected import expected_of
 from sagas.operate.reading import RunQuery, page_of_runs, results_of
 from sagas.operate.reason import state_reason
-from sagas.states import RunStatus
+from sagas.states import Direction, RunStatus
 from sagas.views.runs import RunOrigin, origin_of, run_url
 
 router = Router(tags=["Runs"])
@@ -61,12 +62,26 @@ class RunPage(Schema):
     next: UUID | None = Field(description="give it as `cursor` for the next page; null: the last")
 
 
+class AttemptError(Schema):
+    """What one attempt of a step said in full."""
+
+    step: str
+    direction: Direction
+    attempt: int
+    at: datetime
+    text: str
+
+
 class RunResults(Schema):
     """What the steps of a run answered."""
 
     results: dict[str, Any] = Field(
         description="by the step's name, of those that are done; null for one that was skipped. "
         "Redacted fields are marked, unless the user may reveal them"
+    )
+    errors: list[AttemptError] = Field(
+        description="what attempts said in full whose errors are masked elsewhere; empty unless "
+        "the user may reveal it"
     )
 
 
@@ -100,7 +115,9 @@ def read_results(request: HttpRequest, run_id: UUID) -> RunResults:
     require(request.user, Right.READ, run.saga)
     reveals = reveal.revealing(request.user, run.saga, run=run_id)
     shown = {step.name: reveal.result(run, step, step.result, reveal=reveals) for step in steps}
-    return RunResults(results=shown)
+    said = reveal.originals(run_id) if reveals else []
+    errors = [AttemptError(**asdict(one)) for one in said]
+    return RunResults(results=shown, errors=errors)
 
 
 def _summaries(runs: Sequence[models.Run]) -> list[RunSummary]:

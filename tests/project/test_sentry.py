@@ -69,3 +69,28 @@ def test_no_address_that_a_partner_was_called_at_is_reported() -> None:
     assert b"path-secret" not in kept.sent
     assert b"query-secret" not in kept.sent
     assert not {"sentry-trace", "baggage"} & asked[0].headers.keys()
+
+
+def test_what_a_reported_error_says_is_masked_and_where_it_was_raised_is_not() -> None:
+    name, born = "Mustermann", "1984-" + "03-12"
+
+    def fail() -> None:
+        try:
+            raise ValueError(f"no such customer: {name}")
+        except ValueError as error:
+            raise LookupError(f"nobody was born {born}") from error
+
+    with reporting() as kept:
+        try:
+            fail()
+        except LookupError as error:
+            sentry_sdk.capture_exception(error)
+        try:
+            fail()
+        except LookupError:
+            logging.getLogger("shop").exception("it failed")
+    assert b"LookupError" in kept.sent
+    assert b"nobody was born" in kept.sent
+    assert b'"function":"fail"' in kept.sent
+    assert born.encode() not in kept.sent
+    assert f"customer: {name}".encode() not in kept.sent

@@ -20,7 +20,7 @@ from sagas.operate import held
 from sagas.operate.access import visible
 from sagas.operate.approval import pending
 from sagas.operate.expected import Around, Expected, around, declared, expected
-from sagas.operate.reveal import revealing
+from sagas.operate.reveal import originals, revealing
 from sagas.run.workers import ANYBODY, Workers
 from sagas.states import Direction, Halt, RunStatus, StepStatus
 
@@ -46,6 +46,7 @@ class Facts:
         asked: what waits for a second person.
         workers: those that live, where something has long been due.
         stopped: since when it needs attention, by its id.
+        originals: what attempts said in full, by step, direction and number; see ``reveal``.
     """
 
     run: Run
@@ -60,6 +61,7 @@ class Facts:
     passes: Sequence[Hold] = ()
     workers: Workers = ANYBODY
     stopped: Mapping[UUID, datetime] = field(default_factory=dict)
+    originals: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
 
     @cached_property
     def expected(self) -> list[Expected]:
@@ -93,7 +95,9 @@ def facts(request: HttpRequest, run: Run, steps: Sequence[Step]) -> Facts:
     passes = [hold for hold in found if hold.probe == run.id]
     asked = [] if over else list(pending(run.id)[:_ASKED])
     reveal = revealing(request.user, run.saga, run=run.id)
-    alike, beside = _alike(request, run), (passes, at.workers, at.stopped)
+    said = originals(run.id) if reveal else []
+    full = {(one.step, one.direction, one.attempt): one.text for one in said}
+    alike, beside = _alike(request, run), (passes, at.workers, at.stopped, full)
     return Facts(run, steps, now, saga, gone, holds, alike, reveal, asked, *beside)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from sagas.admin.shown import LONGEST, as_json, as_line, shown
+from sagas.define.redact import HIDDEN
 from sagas.models import Run
 from sagas.operate import reveal
 
@@ -50,7 +51,8 @@ def _differences(
     before, after = old[0], new[0]
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
-            place = f"{path}.{name}" if path else str(name)
+            called = name if _names(old[1], name) or _names(new[1], name) else HIDDEN
+            place = f"{path}.{called}" if path else called
             yield from _differences(place, _part(old, name), _part(new, name))
     elif isinstance(before, list) and isinstance(after, list):
         for number in range(max(len(before), len(after))):
@@ -60,11 +62,16 @@ def _differences(
         yield path, old[1], new[1]
 
 
+def _names(seen: Any, name: str) -> bool:
+    """Whether what is shown has a field by its name: a key may be somebody's too."""
+    return isinstance(seen, dict) and name in seen
+
+
 def _part(pair: tuple[Any, Any], name: str) -> tuple[Any, Any]:
     real, seen = pair
     if name not in real:
         return _GONE, _GONE
-    return real[name], seen[name] if isinstance(seen, dict) else seen
+    return real[name], seen.get(name, HIDDEN) if isinstance(seen, dict) else seen
 
 
 def _item(pair: tuple[Any, Any], number: int) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from sagas.admin.run_page.boxes import KINDS
 from sagas.admin.run_page.facts import Facts
 from sagas.admin.run_page.words import length, state_of
 from sagas.admin.shown import LONGEST, as_line, shown
+from sagas.define.redact import HIDDEN
 from sagas.define.title import title
 from sagas.models import AuditEntry, Event, Step
 from sagas.operate import reveal
@@ -47,10 +48,22 @@ def _step(facts: Facts, step: Step, place: Place | None) -> dict[str, Any]:
         "attempts": step.attempt,
         "tries": step.tries,
         "error": shown(step.error, 500) if step.error else "",
+        "original": _newest_original(facts, step) if HIDDEN in step.error else "",
         "result": _result(facts, step),
         "size": f"{step.size:,}" if step.size else "",  # type: ignore[attr-defined]  # annotated
         "when": _when(step),
     }
+
+
+def _newest_original(facts: Facts, step: Step) -> SafeString | str:
+    of_step = [key for key in facts.originals if key[:2] == (step.name, step.direction)]
+    return _original(facts, max(of_step)) if of_step else ""
+
+
+def _original(facts: Facts, key: tuple[str, str, int]) -> SafeString | str:
+    """What an attempt said in full, for those to whom redacted fields are shown."""
+    text = facts.originals.get(key)
+    return "" if text is None else shown(text, LONGEST)
 
 
 def _kind(facts: Facts, step: Step) -> str:
@@ -100,6 +113,8 @@ def _attempt(facts: Facts, attempt: Attempt) -> dict[str, Any]:
         "css": f"came-{attempt.came.name.lower().replace('_', '-')}",
         "glyph": _GLYPHS[attempt.came],
         "reason": shown(attempt.reason, 500) if attempt.reason else "",
+        "original": _original(facts, (attempt.step, attempt.direction, attempt.number)),
+        "anchor": f"attempt-{attempt.direction}-{attempt.step}-{attempt.number}",
         "worker": shown(attempt.worker, 120),
         "key": _key(facts, attempt),
         "partner": _partner(facts, attempt),

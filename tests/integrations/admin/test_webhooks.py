@@ -15,6 +15,7 @@ from integrations.webhooks import inbox
 from integrations.webhooks.received import Event
 from integrations.webhooks.work import work
 from sagas.models import AuditEntry
+from tests.sagas.admin.people import scoped
 from tests.sagas.statements import counted
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +66,7 @@ def test_what_was_sent_is_escaped(client: Client) -> None:
 
 def test_what_was_sent_is_redacted_and_cannot_be_searched(client: Client) -> None:
     row = kept(favourite="Okonkwo", status="past_due")
-    staff(client, "view_webhookevent")
+    staff(client, "view_webhookevent", "view_run")
     shown = client.get(page(row)).content.decode()
     assert "past_due" in shown
     assert not [word for word in ("ann@example.com", "Okonkwo", "script&gt;alert") if word in shown]
@@ -84,7 +85,7 @@ def test_what_a_source_tells_of_people_is_redacted(
     source: str, told: dict[str, Any], client: Client
 ) -> None:
     inbox.keep([Event(source, "evt_1", "contact.propertyChange", json.dumps(told))])
-    staff(client, "view_webhookevent")
+    staff(client, "view_webhookevent", "view_run")
     shown = client.get(page(WebhookEvent.objects.get())).content.decode()
     assert "lastname" in shown or "777" in shown
     assert "Okonkwo" not in shown
@@ -95,6 +96,23 @@ def test_who_may_reveal_sees_what_was_sent(client: Client) -> None:
     row = kept()
     staff(client, "view_webhookevent", "reveal_run")
     assert "ann@example.com" in client.get(page(row)).content.decode()
+
+
+def test_a_body_is_for_those_who_may_see_the_runs_that_it_is_about(client: Client) -> None:
+    row = kept(status="past_due")
+    user = scoped("olga", "subscription-refresh", also="reveal_run")
+    other = scoped("otto", "contact-refresh", also="reveal_run")
+    for who in (user, other):
+        who.user_permissions.add(Permission.objects.get(codename="view_webhookevent"))
+    client.force_login(user)
+    assert "ann@example.com" in client.get(page(row)).content.decode()
+    client.force_login(other)
+    shown = client.get(page(row)).content.decode()
+    assert not [word for word in ("ann@example.com", "past_due") if word in shown]
+    assert AuditEntry.objects.filter(verb="reveal").values_list("actor", "saga").get() == (
+        "olga",
+        "subscription-refresh",
+    )
 
 
 def test_nobody_changes_an_event(admin_client: Client) -> None:
@@ -166,7 +184,7 @@ def test_partners_objects_are_listed_and_redacted(client: Client) -> None:
         as_of="2026-01-01T00:00:00Z",
         told_by="evt_1",
     )
-    staff(client, "view_partnerobject")
+    staff(client, "view_partnerobject", "view_run")
     listed = client.get(reverse("admin:integrations_partnerobject_changelist"))
     assert "sub_1" in listed.content.decode()
     address = reverse("admin:integrations_partnerobject_change", args=[known.pk])

@@ -29,7 +29,7 @@ LEAD = PROMISING.model_copy(update={"company": "Acme", "employees": 1200, "budge
     [
         (order_fulfilment, ORDER, "2 × mug, 29.00 EUR"),
         (customer_registration, WHO, "registration 4b3b4ca8"),
-        (lead_qualification, LEAD, "Acme, 1,200 employees, budget 50,000"),
+        (lead_qualification, LEAD, "1,200 employees, budget 50,000"),
         (parcel_delivery, PARCEL, "parcel trk_1"),
     ],
 )

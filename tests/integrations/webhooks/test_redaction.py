@@ -11,6 +11,7 @@ from integrations.webhooks.handlers import SCHEMAS
 from integrations.webhooks.received import Event
 from integrations.webhooks.redaction import field_name, reason, visible, without_rows
 from integrations.webhooks.sources import SOURCES
+from sagas.define.registry import all_sagas
 from tests.integrations.webhooks.inboxes import an_event
 from tests.integrations.webhooks.senders import received
 
@@ -133,3 +134,19 @@ def test_an_error_of_the_database_passes_without_the_row_that_it_shows() -> None
 def test_a_name_that_may_be_a_value_is_none() -> None:
     assert field_name("billing_details") == "billing_details"
     assert field_name("ann@example.com") == field_name(7) == HIDDEN
+
+
+def test_each_source_names_a_saga_that_there_is() -> None:
+    """A misspelled one would show its events to nobody whose rights hold for some sagas only."""
+    named = {source.saga for source in SOURCES.values() if source.saga}
+    assert named <= {saga.name for saga in all_sagas()}
+    assert len(named) == len(SOURCES) - 1  # those of GitHub are about no run
+
+
+def test_who_may_not_see_the_runs_sees_no_value() -> None:
+    told = {"id": "ch_1", "status": None, "data": [{"amount": 1}]}
+    assert visible("payments", told, within=False) == {
+        "id": HIDDEN,
+        "status": None,
+        "data": [{"amount": HIDDEN}],
+    }

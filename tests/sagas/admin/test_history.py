@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core import serializers
 from django.test import Client
 
@@ -32,6 +32,7 @@ def test_every_table_of_the_record_is_there_and_read_only() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_a_viewer_reads_the_list_and_the_row(viewer: Client, table: str) -> None:
     made = run()
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="reveal_run"))
     assert viewer.get(PAGES[table]).status_code == 200
     page = viewer.get(pages_of(made)[table])
     assert page.status_code == 200

@@ -4,13 +4,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple, NewType, Optional
+from typing import Annotated, Any, NamedTuple, NewType, Optional, TypeVar
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, TypeAdapter
 from typing_extensions import TypeAliasType, TypedDict
 
-from sagas.define.redact import HIDDEN, Redacted, masked, redact
+from sagas.define.redact import (
+    HIDDEN,
+    Redacted,
+    masked,
+    place_of,
+    redact,
+    redact_names,
+    secrets,
+)
 
 Code = NewType("Code", Annotated[str, Redacted])
 Hidden = TypeAliasType("Hidden", Annotated[str, Redacted])
@@ -44,6 +52,7 @@ class Secrets(RootModel[Annotated[list[str], Redacted]]):
 class Order(BaseModel):
     sku: str
     mail: Annotated[str, Redacted, Field(max_length=99)]
+    status: Annotated[str, Redacted] = ""  # as a rule harmless, but not here
     maybe: Optional[Annotated[str, Redacted]] = None  # noqa: UP045
     alias: Annotated[str, Redacted] = Field("", alias="otherName")
     whole: Annotated[Place | None, Redacted()] = None
@@ -68,6 +77,7 @@ SHOWN = {"street": HIDDEN, "country": "DE"}
     [
         ("sku", "mug", "mug"),
         ("mail", "a@b.example", HIDDEN),
+        ("status", "ill", HIDDEN),
         ("maybe", "x", HIDDEN),
         ("maybe", None, None),
         ("alias", "x", HIDDEN),
@@ -83,7 +93,7 @@ SHOWN = {"street": HIDDEN, "country": "DE"}
         ("code", "x", HIDDEN),
         ("pair", ["a", "b"], [HIDDEN, HIDDEN]),
         ("mixed", [1, PLACE], [1, SHOWN]),
-        ("unknown", {"a": [1, True, None]}, {"a": [1, True, None]}),
+        ("unknown", {"a": [1, True, None]}, {"a": [HIDDEN, HIDDEN, None]}),
     ],
 )
 def test_what_a_model_marks_is_hidden_and_its_shape_is_not(
@@ -116,17 +126,17 @@ def test_a_mark_in_a_tuple_hides_its_items(kind: Any) -> None:
     ["email", "customer_email", "customerEmail", "Customer-Email", "email_verified", "E-MAIL"],
 )
 def test_a_name_is_found_inside_longer_names(name: str) -> None:
-    found = redact({name: "x", "deep": [{name: {"a": 1}}]}, ["email", "e_mail"])
+    found = redact_names({name: "x", "deep": [{name: {"a": 1}}]}, ["email", "e_mail"])
     assert found == {name: HIDDEN, "deep": [{name: {"a": HIDDEN}}]}
 
 
 @pytest.mark.parametrize("name", ["mail", "emailed", "female", "tokens", "sku"])
 def test_a_name_is_not_found_in_parts_of_words(name: str) -> None:
-    assert redact({name: "x"}, ["email", "token"]) == {name: "x"}
+    assert redact_names({name: "x"}, ["email", "token"]) == {name: "x"}
 
 
 def test_null_tells_nothing_and_stays() -> None:
-    assert redact({"token": None}, ["token"]) == {"token": None}
+    assert redact_names({"token": None}, ["token"]) == {"token": None}
 
 
 def test_a_mark_that_cannot_be_read_hides_the_field() -> None:
@@ -139,7 +149,8 @@ def test_a_mark_that_cannot_be_read_hides_the_field() -> None:
 
 def test_the_document_itself_is_not_changed() -> None:
     document = {"token": "x", "deep": [{"token": "y"}]}
-    redact(document, ["token"])
+    redact_names(document, ["token"])
+    redact(document, ["token"], Any)
     assert document == {"token": "x", "deep": [{"token": "y"}]}
 
 
@@ -147,7 +158,8 @@ def test_what_is_nested_too_deeply_to_be_read_is_hidden() -> None:
     deep: Any = "secret"
     for _ in range(5000):
         deep = [deep]
-    assert redact(deep, ["token"]) == HIDDEN
+    assert redact_names(deep, ["token"]) == HIDDEN
+    assert redact(deep, ["token"], Any) == HIDDEN
 
 
 def test_an_annotation_of_a_step_counts_like_a_model() -> None:
@@ -269,3 +281,66 @@ def test_a_masked_model_leaves_the_model_as_it_is() -> None:
     assert given.orders[0].mail == SECRET
     assert given.amount == 1999
     assert vars(given) == vars(before)
+
+
+# --- what nothing declares -------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+@pytest.mark.parametrize("kind", [Any, object, dict, dict[str, Any], None, T, str | Any])
+def test_of_what_nothing_declares_only_harmless_fields_are_shown(kind: Any) -> None:
+    told = {"status": "paid", "amount": 1250, "note": "for Ann", "who": {"id": 7, "of": "Ann"}}
+    assert redact(told, (), kind) == {
+        "status": "paid",
+        "amount": 1250,
+        "note": HIDDEN,
+        "who": {"id": 7, "of": HIDDEN},
+    }
+
+
+@pytest.mark.parametrize("value", ["for Ann Okonkwo", "ann@example.com", {"x": "Ann"}, ["Ann"]])
+def test_a_harmless_name_shows_no_more_than_a_word_or_a_number(value: Any) -> None:
+    assert "ann" not in str(redact({"status": value}, (), Any)).lower()
+
+
+def test_a_harmless_name_within_what_is_redacted_by_name_is_hidden_too() -> None:
+    assert redact({"card": {"id": 7}}, ["card"], Any) == {"card": {"id": HIDDEN}}
+
+
+def test_a_declared_type_of_items_shows_them() -> None:
+    assert redact({"a": ["x"]}, (), dict[str, list[str]]) == {"a": ["x"]}
+    assert redact({"a": {"b": "x"}}, (), dict[str, list[str]]) == {"a": {"b": HIDDEN}}
+
+
+@pytest.mark.parametrize("kind", [Any, dict[str, int]])
+def test_keys_that_are_no_names_of_fields_are_masked_one_by_one(kind: Any) -> None:
+    shown = redact({"ann@example.com": 1, "Ann Okonkwo": 2, "sku": 3}, (), kind)
+    assert list(shown) == [f"{HIDDEN} 0", f"{HIDDEN} 1", "sku"]
+
+
+def test_the_secrets_of_a_document_are_what_is_not_shown() -> None:
+    told = {"sku": "mug", "mail": "a@b.example", "place": PLACE, "unknown": {"+49 1": [7, None]}}
+    assert sorted(secrets(told, (), Order)) == ["+49 1", "7", "High Street 1", "a@b.example"]
+
+
+def test_a_place_in_a_document_names_fields_and_no_other_keys() -> None:
+    assert place_of(["items", 12, "price"]) == "items.12.price"
+    assert place_of(["by_mail", "ann@example.com", "4242424242424242"]) == (
+        f"by_mail.{HIDDEN}.{HIDDEN}"
+    )
+
+
+def test_of_what_nothing_declares_code_finds_only_harmless_fields() -> None:
+    class Loose(BaseModel):
+        model_config = ConfigDict(extra="allow")
+
+        told: dict[str, Any] = {}
+        who: Any = None
+
+    given = Loose.model_validate(
+        {"told": {"note": "Ann", "sku": "mug"}, "who": "Ann", "more": "Ann"}
+    )
+    copy = masked(given, ())
+    assert copy.told == {"note": HIDDEN, "sku": "mug"}
+    assert (copy.who, copy.more) == (HIDDEN, HIDDEN)

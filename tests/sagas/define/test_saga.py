@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from sagas.define.backoff import FOREVER, FORWARD, Retry
 from sagas.define.saga import Definition, Node, walk
@@ -143,3 +143,32 @@ def test_the_queue_of_a_saga_is_that_of_the_steps_that_name_none() -> None:
 def test_a_backlog_is_a_number_of_runs(backlog: Any) -> None:
     with pytest.raises(DefinitionError, match="backlog=200"):
         flow(["a"], backlog=backlog)
+
+
+class Picky(BaseModel):
+    who: str = ""
+
+    @field_validator("who")
+    @classmethod
+    def _refuse(cls, value: str) -> str:
+        raise ValueError(f"nobody is called {value}")
+
+
+def test_what_a_validator_says_is_for_the_sender_and_not_in_the_message() -> None:
+    """The message ends up in logs, notes and the audit; the problems go back to the form."""
+    saga = Definition("picky", payload=Picky, steps=[simple("a")])
+    with pytest.raises(PayloadInvalid) as caught:
+        saga.validated({"who": "Erika"})
+    assert caught.value.problems == [
+        {"field": "who", "message": "Value error, nobody is called Erika"}
+    ]
+    assert str(caught.value) == (
+        "The payload for saga 'picky' was refused: who: its validator refuses it."
+    )
+
+
+def test_what_is_stored_and_does_not_fit_is_told_without_what_it_holds() -> None:
+    saga = Definition("picky", payload=Picky, steps=[simple("a")])
+    with pytest.raises(PayloadInvalid) as caught:
+        saga.restored('{"who": "Erika"}')
+    assert "Erika" not in f"{caught.value} {caught.value.problems}"

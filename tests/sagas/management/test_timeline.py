@@ -137,7 +137,7 @@ def test_retries_doubts_and_verifies_are_told_with_their_reasons() -> None:
     assert [line for line in told(run_id) if "charge" in line] == [
         "→ charge ready",
         "→ charge #1 being done",
-        "→ charge #1 will be tried again: busy ·[31m",
+        "→ charge #1 will be tried again: busy •••[•••",
         "→ charge #2 being done",
         "→ charge #2 unknown: no answer",
         "→ charge #3 asking whether it happened",

@@ -91,7 +91,7 @@ def test_a_line_holds_the_run_its_steps_events_and_signals(
     events = list(Event.objects.filter(run=run_id).values())
     assert archived(path) == 1
     [line] = lines(path)
-    assert line.keys() == {"format", "run", "steps", "events", "signals"}
+    assert line.keys() == {"format", "run", "steps", "events", "originals", "signals"}
     assert line["format"] == 1
     assert line["run"].keys() == run.keys()
     assert (line["run"]["business_key"], line["run"]["payload"]["number"]) == ("order:1", 7)

@@ -73,7 +73,7 @@ def test_the_application_gives_no_reason(known: Known, actor: Actor, post: Post)
 def test_a_run_tells_how_many_of_its_steps_are_undone_so_far(
     known: Known, actor: Actor, post: Post
 ) -> None:
-    actor.answers |= {"do d": Refused("Card was declined."), "undo b": RetryLater("busy", 60)}
+    actor.answers |= {"do d": Refused("card was declined."), "undo b": RetryLater("busy", 60)}
     run_id = begun(known(flow(actor.steps("abcd"))))
     carried(run_id, "a")
     delivered(post)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.test import override_settings
 from django.utils import timezone
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from sagas import record
 from sagas.api import Retry as Budget
@@ -220,11 +220,27 @@ def test_a_substitute_must_fit_what_the_step_declares(known: Known, actor: Actor
 
 class Charge(BaseModel):
     amount: int
+    holder: str = ""
+
+    @field_validator("holder")
+    @classmethod
+    def _refuse(cls, value: str) -> str:
+        raise ValueError(f"nobody is called {value}")
 
 
 @step(harmless=True)
 def charge(run: Context[Charge]) -> Charge:
     raise NotImplementedError
+
+
+def test_what_a_validator_says_of_a_result_is_not_in_the_message() -> None:
+    """It is kept with the request that a second person consented to, and in the audit."""
+    with pytest.raises(PayloadInvalid) as caught:
+        document(Definition("flow", payload=Charge, steps=[charge]), "charge", {
+            "amount": 1, "holder": "Erika",
+        })  # fmt: skip
+    assert "nobody is called Erika" in str(caught.value.problems)
+    assert "Erika" not in str(caught.value)
 
 
 def test_what_does_not_fit_is_told_by_its_field_and_not_quoted() -> None:

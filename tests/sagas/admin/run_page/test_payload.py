@@ -55,7 +55,7 @@ def test_who_may_reveal_sees_everything() -> None:
 def test_what_an_operator_changed_is_listed_by_place() -> None:
     old = {"sku": "mug", "lines": [{"n": 1}, {"n": 2}], "gone": 1}
     new = {"sku": "cup", "lines": [{"n": 1}, {"n": 3}, {"n": 4}], "new": True}
-    assert changes(page(old, new)) == [
+    assert changes(page(old, new, revealed=True)) == [
         ("sku", "&quot;mug&quot;", "&quot;cup&quot;"),
         ("lines.1.n", "2", "3"),
         ("lines.2", "not there", "{&quot;n&quot;: 4}"),
@@ -71,7 +71,12 @@ def test_that_a_redacted_field_was_changed_is_told_and_how_is_not() -> None:
 
 
 def test_true_is_not_one() -> None:
-    assert changes(page({"a": 1}, {"a": True})) == [("a", "1", "true")]
+    assert changes(page({"a": 1}, {"a": True}, revealed=True)) == [("a", "1", "true")]
+
+
+def test_where_a_change_was_is_told_without_keys_that_may_be_somebodys() -> None:
+    found = page({"lines": {"ann@b.example": 1}}, {"lines": {"ann@b.example": 2}})
+    assert changes(found) == [("lines.•••", "&quot;•••&quot;", "&quot;•••&quot;")]
 
 
 def test_of_many_differences_some_are_shown() -> None:

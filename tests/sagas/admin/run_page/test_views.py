@@ -392,6 +392,25 @@ def test_redacted_fields_are_for_those_who_may_reveal_them(client: Client, db: N
     assert "a@b.example" in html(client, f"/admin/sagas/run/{run.id}/payload/")
 
 
+def test_what_an_attempt_said_in_full_is_for_those_who_may_reveal_it(
+    client: Client, db: None
+) -> None:
+    actor = Actor()
+    actor.answers["do a"] = Refused("no stock for Erika")
+    registry.register(flow([actor.step("a")]))
+    run_id = begun(registry.get("flow"))
+    carried(run_id, "a")
+    run = Run.objects.get(pk=run_id)
+    granted(client, "view_run")
+    shown = html(client, page(run))
+    assert "no stock for •••" in shown
+    assert "Erika" not in shown
+    granted(client, "view_run", "reveal_run")
+    shown = html(client, page(run))
+    assert shown.count("in full") == shown.count("no stock for Erika") == 2
+    assert shown.count("no stock for •••") > 2
+
+
 def test_verbs_are_offered_to_operators_only(client: Client, db: None) -> None:
     run = made(saga_of(), status="needs_attention", attention="x")
     granted(client, "view_run")
