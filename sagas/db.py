@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -143,10 +144,26 @@ def _execute(sql: str, params: Mapping[str, Any] | Sequence[Any]) -> list[tuple[
         raw.prepare_threshold = 5
     text, names = _numbered(sql, _schema(raw))
     values = [params[name] for name in names] if isinstance(params, Mapping) else params
-    with database.wrap_database_errors, psycopg.RawCursor(raw, row_factory=tuple_row) as cursor:
+    cursor = _cursor(raw)
+    with database.wrap_database_errors:
         cursor.execute(text, values, prepare=prepare)
         gave_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
         return cursor.fetchall() if gave_rows else []
+
+
+class _Kept(threading.local):
+    cursor: psycopg.RawCursor[tuple[Any, ...]] | None = None
+
+
+_kept = _Kept()
+
+
+def _cursor(raw: psycopg.Connection[Any]) -> psycopg.RawCursor[tuple[Any, ...]]:
+    """This thread's cursor: a new one would look up anew how each type is written and read."""
+    cursor = _kept.cursor
+    if cursor is None or cursor.connection is not raw:
+        cursor = _kept.cursor = psycopg.RawCursor(raw, row_factory=tuple_row)
+    return cursor
 
 
 @lru_cache(maxsize=1024)

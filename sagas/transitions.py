@@ -527,8 +527,14 @@ def _params(draft: Draft, kept: list[Change], wake: float | None) -> dict[str, A
     if draft.moves_run or wake is not None:
         params["wake"] = wake
     for number, change in enumerate(kept):
-        params |= {f"{name}_{number}": value for name, value in _image(change).items()}
+        params.update(zip(_names(_IMAGED, number), _image(change), strict=True))
     return params
+
+
+@cache
+def _names(columns: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """The parameters' names of the columns of one of several rows."""
+    return tuple(f"{name}_{number}" for name in columns)
 
 
 def _run_image(view: RunView) -> dict[str, Any]:
@@ -557,41 +563,38 @@ def _logged(draft: Draft) -> dict[str, Any]:
         "epoch": draft.view.epoch,
         "worker": identity(),
         "pid": os.getpid(),
-    } | keys.parameters(draft.view.id)
+        **keys.parameters(draft.view.id),
+    }
     for number, event in enumerate(draft.events):
-        params |= _event(event, number)
+        params.update(zip(_names(_EVENT_COLUMNS, number), _event(event), strict=True))
     return params
 
 
 def _added(new: list[Change]) -> str:
-    return json.dumps([_image(change) | _place(change.row) for change in new])
+    return json.dumps(
+        [dict(zip(_IMAGED, _image(change), strict=True)) | _place(change.row) for change in new]
+    )
 
 
 def _place(row: StepView) -> dict[str, Any]:
     return {"name": row.name, "direction": row.direction, "position": row.position}
 
 
-def _image(change: Change) -> dict[str, Any]:
-    row = change.row
-    return {
-        "step_id": row.id,
-        "status": row.status.value,
-        "attempt": row.attempt,
-        "tries": row.tries,
-        "probes": row.probes,
-        "losses": row.losses,
-        "waited": row.waited,
-        "in_doubt": row.in_doubt,
-        "doubted": row.doubted,
-        "generation": row.generation,
-        "due_in": change.due_in,
-        "limit_in": _limit_in(change),
-        "signal": row.signal,
-        "correlation": row.correlation,
-        "result": row.result if row.status in GIVING_STEPS else None,
-        "error": change.error,
-        "finished": row.status in FINISHED_STEPS,
-    }
+_IMAGED = (
+    *("step_id", "status", "attempt", "tries", "probes", "losses", "waited", "in_doubt", "doubted"),
+    *("generation", "due_in", "limit_in", "signal", "correlation", "result", "error", "finished"),
+)
+
+
+def _image(change: Change) -> tuple[Any, ...]:
+    """A step's row as ``_IMAGED`` names its values."""
+    row, status = change.row, change.row.status
+    return (
+        *(row.id, status.value, row.attempt, row.tries, row.probes, row.losses, row.waited),
+        *(row.in_doubt, row.doubted, row.generation, change.due_in, _limit_in(change)),
+        *(row.signal, row.correlation, row.result if status in GIVING_STEPS else None),
+        *(change.error, status in FINISHED_STEPS),
+    )
 
 
 def _limit_in(change: Change) -> float | None:
@@ -631,15 +634,26 @@ def _look(change: Change) -> float | None:
     return change.due_in
 
 
-def _event(happening: Happening, number: int) -> dict[str, Any]:
-    return {
-        f"event_step_{number}": happening.step,
-        f"event_direction_{number}": happening.direction.value if happening.direction else "",
-        f"event_old_{number}": str(happening.old),
-        f"event_new_{number}": str(happening.new),
-        f"event_attempt_{number}": happening.attempt,
-        f"event_data_{number}": json.dumps(happening.data) if happening.data else "{}",
-    }
+_EVENT_COLUMNS = (
+    "event_step",
+    "event_direction",
+    "event_old",
+    "event_new",
+    "event_attempt",
+    "event_data",
+)
+
+
+def _event(happening: Happening) -> tuple[Any, ...]:
+    """An event as ``_EVENT_COLUMNS`` names its values."""
+    return (
+        happening.step,
+        happening.direction.value if happening.direction else "",
+        str(happening.old),
+        str(happening.new),
+        happening.attempt,
+        json.dumps(happening.data) if happening.data else "{}",
+    )
 
 
 def _original(original: Original) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -76,7 +76,7 @@ class Run(Generic[PayloadT]):
 class Results(Mapping[str, Any]):
     """Step results by name, each validated when it is first read."""
 
-    def __init__(self, names: frozenset[str], read: Callable[[str], Any]) -> None:
+    def __init__(self, names: Collection[str], read: Callable[[str], Any]) -> None:
         self._names = names
         self._read = read
         self._seen: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def run_context(
         saga=saga.name,
         business_key=view.business_key,
         payload=saga.restored(payload),
-        results=Results(frozenset(saga.steps), lambda name: result_of(saga.steps[name], view)),
+        results=Results(saga.steps.keys(), lambda name: result_of(saga.steps[name], view)),
         key=view.key_of(row),
         attempt=row.attempt,
         result=result_of(saga.steps[row.name], view),

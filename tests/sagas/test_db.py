@@ -90,6 +90,20 @@ def test_a_closed_connection_is_opened_again() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_one_cursor_serves_a_connection_and_another_thread_has_its_own() -> None:
+    """A new cursor would look up anew how each type is written and read."""
+    db.execute("SELECT 1")
+    mine = db._kept.cursor
+    assert mine is not None
+    assert db.execute("SELECT %s::uuid", ["0" * 32])[0][0].int == 0
+    assert db._kept.cursor is mine
+    assert at_once(lambda: (db.execute("SELECT 2"), db._kept.cursor is mine)) == [([(2,)], False)]
+    connection.close()
+    assert db.execute("SELECT 3") == [(3,)]
+    assert db._kept.cursor is not mine
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_connection_that_was_cut_raises_what_insist_retries() -> None:
     pid = db.execute("SELECT pg_backend_pid()")[0][0]
     at_once(lambda: db.execute("SELECT pg_terminate_backend(%s)", [pid]))
