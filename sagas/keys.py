@@ -33,7 +33,8 @@ class Key:
 
     def salt(self, run_id: UUID) -> bytes:
         """What is hashed with a run's documents, so that nobody can guess them by their digests."""
-        return hmac.digest(self.secret, run_id.bytes, "sha256")
+        # A step makes one: BLAKE2 takes half of the time of OpenSSL's HMAC.
+        return hashlib.blake2b(run_id.bytes, key=self.secret, digest_size=32).digest()
 
     def digest(self, run_id: UUID, inner: bytes) -> str:
         """The digest of a document, as ``DIGEST`` has the database compute it.
