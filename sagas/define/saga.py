@@ -82,7 +82,8 @@ class Definition:
         queue: the Celery queue of the steps that name none, such as one of its own for what
             strangers start, so that no flood of it delays others; default: the app's default queue.
         backlog: how many of its runs may wait for their first step; then no more are started, and
-            callers are told to come again. Those that come at the same moment may exceed it.
+            callers are told to come again. Those that come at the same moment may exceed it. They
+            are counted among the newest that wait, ten times as many, of all sagas.
         hop: send every step as a message of its own, instead of carrying on in one worker.
         about: gives, for a business key, the address of the page of what the run is about; the
             run's page in the admin links to it.

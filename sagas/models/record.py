@@ -137,11 +137,6 @@ class Run(models.Model):
             ),
             # By the number that people have at hand; see ``operate.search``.
             models.Index(key_end(), name="sagas_run_key_end"),
-            models.Index(  # an entry while the first step is waited for; see ``Saga(backlog=...)``
-                fields=("saga",),
-                name="sagas_run_pending",
-                condition=Q(status=RunStatus.PENDING.value),
-            ),
             GinIndex(fields=("tags",), name="sagas_run_tags", condition=~Q(tags=[])),
             models.Index(  # only of runs that runs started: their number in a minute is limited
                 fields=("root", "created_at"),

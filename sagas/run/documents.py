@@ -23,12 +23,19 @@ class NotADocument(ValueError):
     """The value cannot be stored as JSON; the message says why and, where it is one place, where.
 
     Attributes:
-        field: the place within the value, as in ``items.0.name``; empty: the whole.
+        field: the place within the value, as in ``items.0.name``; empty: the whole. For whoever
+            gave the value: the message, which others read too, leaves out keys that may be
+            somebody's.
     """
 
     def __init__(self, reason: str, field: str = "") -> None:
         self.field = field
-        super().__init__(f"{reason}, at {field!r}" if field else reason)
+        super().__init__(f"{reason}, at {public(field)!r}" if field else reason)
+
+
+def public(field: str) -> str:
+    """A place within a value without keys that may be somebody's."""
+    return place_of(field.split("."))
 
 
 class TooLarge(NotADocument):
@@ -165,7 +172,7 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _place(field: str, key: Any) -> str:
     if isinstance(key, str):
-        name = place_of([key])  # a key of what others answered may be somebody's
+        name = clean(key, 40)
     else:
         name = str(key) if isinstance(key, int) and key.bit_length() < 64 else type(key).__name__
     return f"{field}.{name}"[-200:].lstrip(".") if field else name

@@ -30,10 +30,12 @@ _EXISTING = """
 SELECT id, payload = %(payload)s::jsonb FROM sagas_run
 WHERE saga = %(saga)s AND business_key = %(key)s"""
 
-# No more than it needs to know: it looks at one entry of the index for each run that waits.
+# Of the newest that wait: an index by saga and state would draw the claims' plans to it, each of
+# which would then read all that waits.
 _WAITING = """
-SELECT count(*) FROM (SELECT 1 FROM sagas_run
-  WHERE status = 'pending' AND saga = %(saga)s LIMIT %(most)s) AS waiting"""
+SELECT count(*) FROM (SELECT saga FROM sagas_run WHERE status = 'pending'
+  ORDER BY id DESC LIMIT %(among)s) AS newest WHERE saga = %(saga)s"""
+_AMONG = 10  # times as many as may wait
 
 _KNOWN = "SELECT 1 FROM sagas_run WHERE saga = %(saga)s AND business_key = %(key)s"
 
@@ -180,7 +182,7 @@ def _origin(view: RunView) -> dict[str, Any] | None:
 def _find_room(saga: Definition) -> None:
     if saga.backlog is None:
         return
-    waiting = db.execute(_WAITING, {"saga": saga.name, "most": saga.backlog})
+    waiting = db.execute(_WAITING, {"saga": saga.name, "among": _AMONG * saga.backlog})
     if waiting[0][0] >= saga.backlog:
         raise BacklogFull(
             f"Saga {saga.name!r}: {saga.backlog} of its runs wait for their first step already, "

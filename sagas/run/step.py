@@ -38,6 +38,7 @@ from sagas.run.documents import (
     addressable,
     clean,
     encode,
+    public,
     reference,
     unstorable,
 )
@@ -226,7 +227,7 @@ def _why(step: Step, result: Any, error: Exception) -> str:
         why = f"reading it by its return annotation raised {type(error).__name__}"
     else:
         why = f"{type(found[1]).__name__} has no JSON form" + (
-            f", at {found[0]!r}" * bool(found[0])
+            f", at {public(found[0])!r}" * bool(found[0])
         )
     return f"the result of {step.name!r} cannot be stored: {why}. {_PLAIN}"
 

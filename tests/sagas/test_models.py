@@ -212,6 +212,16 @@ def plan_of(sql: str, params: Any) -> str:
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
+def test_a_claim_reads_its_own_run_alone_however_few_are_thought_to_wait(filled: Run) -> None:
+    """Statistics of a quiet hour must not choose another index, which holds thousands in a rush."""
+    params = {"id": filled.pk, "saga": "flow", "version": 1, "fingerprint": "f", "step": "s0"}
+    params |= {"worker": "w", "pid": 1, "limit": 1.0, "lease": 1.0}
+    plan = plan_of(transitions._TAKE_FIRST, params)
+    scan = re.search(r"Scan using \S+ on sagas_run\b.*\n\s+Index Cond: (.*)", plan)
+    assert scan is not None, plan
+    assert f"(id = '{filled.pk}'::uuid)" in scan[1], plan
+
+
 def test_queries_use_indexes_however_long_the_history(filled: Run) -> None:
     sweeping = {"batch": 5, "resend": 30, "settled": 60, "but": ["flow/1/"]}
     sweeps = [sweeping | {"begin": begin} for begin in (None, timezone.now())]

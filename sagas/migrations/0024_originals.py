@@ -11,7 +11,7 @@ _DIRECTIONS = [("forward", "forward"), ("backward", "backward")]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("sagas", "0024_attempts")]
+    dependencies = [("sagas", "0023_attempts")]
 
     operations = [
         migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
