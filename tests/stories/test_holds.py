@@ -37,7 +37,7 @@ def test_a_queue_is_held_its_runs_wait_and_drain_when_it_is_lifted(
     job = {"folder": str(tmp_path)}
     runs = [start(flows.hopping, job, key=f"order:{n}").id for n in range(3)]
     until(lambda: all(states(run)["b"] == "ready" for run in runs))
-    until(lambda: _told() == [(["payments"], 1), (["sagas"], 1)])
+    until(lambda: _told() == [(["anonymous"], 1), (["payments"], 1), (["sagas"], 1)])
     assert {call.step for call in Ledger(tmp_path / "ledger").calls()} == {"a"}
     assert lift(placed.pk, by=Ann(), reason="it is up again", per_second=5) == 3
     assert {at_rest(run).status for run in runs} == {RunStatus.SUCCEEDED}
