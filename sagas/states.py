@@ -104,6 +104,8 @@ UNTRIED_STEPS = frozenset({_S.PENDING, _S.READY, _S.SKIPPED})
 SETTLED_STEPS = frozenset({_S.SUCCEEDED, _S.SKIPPED})
 #: Their result is known; a waiting step's is what it gives so far, also when it is claimed again.
 GIVING_STEPS = SETTLED_STEPS | frozenset({_S.WAITING, _S.IN_FLIGHT})
+#: What a step gave before counts no more: it gives it anew, or is to be done once more.
+RENEWED_STEPS = frozenset({_S.PENDING, _S.SUCCEEDED})
 #: No worker will take them any more.
 FINISHED_STEPS = SETTLED_STEPS | {_S.FAILED}
 #: Their turn has come: a worker takes them once they are due, or once their lease is over.

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sagas import db, keys, record
 from sagas.history import Fact, Replay, replay
-from sagas.states import UNTRIED_STEPS, StepStatus
+from sagas.states import RENEWED_STEPS, UNTRIED_STEPS, StepStatus
 
 # One statement, so one moment: a run that moves meanwhile is seen before or after, never between.
 _HASHED = f"encode({keys.INNER}, 'hex')"
@@ -147,7 +147,7 @@ def _newest(log: list[list[Any]]) -> dict[tuple[str, str], str | None]:
     """The digest of what each step gave last; none of one that is to be done once more."""
     newest: dict[tuple[str, str], str | None] = {}
     for step, direction, _, new, _, _, digest, _ in log:
-        if digest or new in {StepStatus.PENDING, StepStatus.SUCCEEDED}:
+        if digest or new in RENEWED_STEPS:
             newest[direction, step] = digest
     return newest
 
