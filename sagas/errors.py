@@ -30,6 +30,10 @@ class UnknownRun(SagaError):
     """No run has that id."""
 
 
+class UnknownPartner(SagaError):
+    """No step names that partner."""
+
+
 class PayloadInvalid(SagaError):
     """The payload does not fit its schema, or cannot be stored.
 

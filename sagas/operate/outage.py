@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from sagas.errors import SagaError
+from sagas.errors import UnknownPartner
 from sagas.models import Hold, HoldKind, Run
 from sagas.operate.access import Holder, visible
 from sagas.operate.held import UNFINISHED, at_steps_of, standing_where
@@ -77,10 +77,10 @@ def named(partner: str) -> str:
     """The name of a partner, if a step names it.
 
     Raises:
-        SagaError: none does.
+        UnknownPartner: none does.
     """
     if partner not in partners():
-        raise SagaError(f"No step names a partner {partner!r}.")
+        raise UnknownPartner(f"No step names a partner {partner!r}.")
     return partner
 
 

@@ -236,7 +236,8 @@ def page_of_runs(
 
     Raises:
         UnknownRun: runs are asked for by when they were over, and ``after`` is gone.
-        SagaError: no step names that partner, or too many runs fit.
+        UnknownPartner: no step names that partner.
+        SagaError: too many runs fit.
     """
     order = ("-finished_at", "-id") if query.by_end else ("-id",)
     rows = within.filter(*_conditions(query))

@@ -150,6 +150,7 @@ _ANSWERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     errors.PayloadInvalid: _invalid_payload,
     errors.UnknownSaga: _told(404),
     errors.UnknownRun: _told(404),
+    errors.UnknownPartner: _told(404),
     errors.KeyConflict: _told(409),
     errors.CancelRefused: _told(409),
     errors.VerbRefused: _told(409),

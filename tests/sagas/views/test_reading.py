@@ -107,7 +107,7 @@ def test_a_search_that_says_too_little_is_refused(
 
 def test_a_partner_that_no_step_names_is_refused(saga: Definition, caller: Caller) -> None:
     answer = caller.get("/api/runs?partner=bnk")
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert answer.json()["detail"] == "No step names a partner 'bnk'."
 
 
