@@ -11,6 +11,7 @@ from sagas.management.console import Console
 from sagas.operate import anchor
 from sagas.operate.anchored import Anchors, audit_problems, collected, event_problems
 from sagas.operate.audit import FIELDS, Link, chain, problems
+from sagas.wording import clock
 
 _EVERY = 1000  # entries between two signs of progress
 
@@ -88,7 +89,7 @@ def _anchored(anchors: Anchors, given: bool) -> str:
         )
     unread = f" {anchors.unread:,} lines tell of none." if anchors.unread else ""
     return (
-        f"All {len(anchors.heads):,} anchors hold. The last is of {last.at:%Y-%m-%d %H:%M:%S} UTC: "
+        f"All {len(anchors.heads):,} anchors hold. The last is of {clock(last.at)}: "
         f"the audit up to entry {last.entry:,}, {last.events.count:,} events up to "
         f"{last.up_to:,}.{unread}"
     )

@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from sagas import db
 from sagas.operate.anchor import HASHES, Archived, EventSum, Forged, Head, archives, parsed
+from sagas.wording import clock
 
 _BATCH = 10_000
 _LOWEST = -(1 << 63)  # the sequence begins at 1, but whoever forges events need not
@@ -55,7 +56,7 @@ def audit_problems(heads: Iterable[Head], entries: Mapping[int, str]) -> Iterato
         entries: the hashes of entries by their numbers, at least of those that heads name.
     """
     for head in sorted(heads, key=lambda head: head.number):
-        when = f"{head.at:%Y-%m-%d %H:%M:%S} UTC"
+        when = clock(head.at)
         if head.entry and head.entry not in entries:
             yield f"entry {head.entry:,} of the audit is gone; it was anchored at {when}"
         elif head.entry and entries[head.entry] != head.hash:
@@ -118,9 +119,9 @@ def _sums(bounds: list[int]) -> Iterator[EventSum]:
 
 
 def _told(known: int, head: Head, lack: EventSum) -> str:
-    which = f"the events {known + 1:,} to {head.up_to:,}, anchored at {head.at:%Y-%m-%d %H:%M:%S}"
+    which = f"the events {known + 1:,} to {head.up_to:,}, anchored at {clock(head.at)}"
     if lack.count > 0:
-        return f"{which} UTC: {lack.count:,} are gone"
+        return f"{which}: {lack.count:,} are gone"
     if lack.count < 0:
-        return f"{which} UTC: {-lack.count:,} were added since"
-    return f"{which} UTC: they are not as they were written"
+        return f"{which}: {-lack.count:,} were added since"
+    return f"{which}: they are not as they were written"
