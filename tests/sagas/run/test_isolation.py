@@ -33,8 +33,10 @@ _SESSION = (
 
 
 @pytest.fixture(autouse=True)
-def _a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What deeds do to the process, and the engine leaves alone, ends with the test."""
+def _a_process_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> Iterator[None]:
+    """What deeds do to the process and to its session, unseen by the engine, ends with the test."""
     place, words = os.getcwd(), locale.setlocale(locale.LC_ALL)
     monkeypatch.setenv("NEIGHBOUR", "")
     dice = random.getstate()
@@ -46,6 +48,7 @@ def _a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     translation.deactivate()
     timezone.deactivate()
     isolation.fresh()
+    connection.close()  # before the tables are emptied on it
 
 
 def seen(_: object = None) -> dict[str, Any]:
