@@ -24,7 +24,6 @@ _ASK_FOR_TOKEN = About(
     media=FORM,
     open=True,
 )
-_NAMED = {"localId": TEXT, "email": TEXT}
 _ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _OWN = {"email": {**TEXT, "minLength": 1}, "displayName": TEXT, "emailVerified": FLAG}
 _CREATE = About(

@@ -21,7 +21,7 @@ from sagas.operate.expected import expected_of
 from sagas.operate.reading import RunQuery, page_of_runs, results_of
 from sagas.operate.reason import state_reason
 from sagas.states import Direction, RunStatus
-from sagas.views.runs import RunOrigin, origin_of, run_url
+from sagas.views.runs import RunName, RunOrigin, origin_of, run_url
 
 router = Router(tags=["Runs"])
 _MOST = 200
@@ -33,17 +33,9 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="how many runs a page has at most")]
 
 
-class RunSummary(Schema):
+class RunSummary(RunName):
     """A run in a list; its address tells more."""
 
-    id: UUID
-    saga: str
-    version: int
-    key: str
-    title: str = Field(
-        description="by which people know it, without what is redacted; empty: its saga gives none"
-    )
-    status: RunStatus
     state_reason: str = Field(description="why it stands where it does; empty once it is over")
     attention: str = Field(description="why a person is needed")
     owner: str = Field(description="who looks after it")

@@ -124,8 +124,8 @@ class RunOrigin(Schema):
     depth: int = Field(description="how many runs of that chain came before it")
 
 
-class RunState(Schema):
-    """A run, without its payload. Its results have an address of their own."""
+class RunName(Schema):
+    """What a run is, and in which state."""
 
     id: UUID
     saga: str
@@ -135,6 +135,11 @@ class RunState(Schema):
         description="by which people know it, without what is redacted; empty: its saga gives none"
     )
     status: RunStatus
+
+
+class RunState(RunName):
+    """A run, without its payload. Its results have an address of their own."""
+
     revision: int = Field(description="raised by every move, and by each look of a sweep")
     imprint: str = Field(description="the same while the run stands as it does; verbs take it")
     halt: Halt = Field(description="why the run turns back")
